@@ -1,0 +1,69 @@
+// The compiler as a library: one call turns a model file into an artifact file.
+// Apache-2.0 WITH LLVM-exception.
+//
+// This header needs neither LLVM nor MLIR, so that embedders compile quickly and are not tied to
+// the version of either.
+#ifndef LATHE_COMPILER_H
+#define LATHE_COMPILER_H
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace lathe {
+
+/// What a compilation is to do. The defaults compile a model for every usual CPU level.
+struct CompileOptions {
+  /// Comma-separated targets: "host", "x86-64-v3", "x86-64-v4", "aarch64", ...; empty: the default
+  /// levels of the host's architecture.
+  std::string target;
+  /// The stage after which to stop and write `.mlir`: import, graph, graph-to-linalg, schedule or
+  /// codegen; empty: run them all.
+  std::string stopAfter;
+  /// The form of the result: artifact, mlir, llvm, asm or obj.
+  std::string emit = "artifact";
+  /// Fixed sizes of symbolic dimensions, by name.
+  std::vector<std::pair<std::string, int64_t>> dims;
+  /// 0 compiles the plain reference form of every operation; 3 is full optimization.
+  unsigned optLevel = 3;
+  /// Print the IR to standard error after every pass that changed it.
+  bool printIrAfterChange = false;
+  /// Print MLIR's report of the time that every pass took to standard error.
+  bool printPassTiming = false;
+  /// Called after each stage with its name and duration, from the compiling thread.
+  std::function<void(const std::string &stage, double seconds)> progress;
+};
+
+/// Compiles `input`, a `.onnx` model or the `.mlir` of an earlier stage, to the file `output`
+/// ("-": standard output where the form is text). The file appears complete or not at all.
+/// On failure returns false and appends diagnostics to `errors`, one per line, each naming file and
+/// node ("model.onnx: node 'Conv_12': ..."); warnings are appended on success as well and start
+/// with "warning: ". Calls may run concurrently.
+bool compileFile(const std::string &input, const std::string &output, const CompileOptions &options,
+                 std::string &errors);
+
+/// Does what every compilation needs once per process, such as registering code generators. Called
+/// by compileFile by itself; a process that forks workers calls it first, so that they share it.
+/// Starts no threads.
+void initializeCompiler();
+
+/// The names that `target` takes beside "host", in the order in which help texts list them.
+std::vector<std::string> listTargets();
+
+/// One operator that can be imported.
+struct OperatorInfo {
+  std::string domain; ///< "" is ai.onnx
+  std::string name;
+  std::vector<int64_t> sinceVersions; ///< the operator's versions that are understood, ascending
+  std::string types;                  ///< element types, as a short phrase
+  std::string limits;                 ///< what is not supported; empty: nothing
+};
+
+/// The table of importable operators, ordered by domain and name.
+std::vector<OperatorInfo> listOperators();
+
+} // namespace lathe
+
+#endif // LATHE_COMPILER_H
