@@ -1,0 +1,84 @@
+// Writes the artifact: objects, tables, weights and manifest become one closed ELF file.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_ARTIFACT_H
+#define LATHE_ARTIFACT_H
+
+#include "lathe/ArtifactFormat.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lathe::artifact {
+
+/// One dimension of a tensor; mirrors lathe_dim.
+struct Dim {
+  int64_t size = LATHE_DYNAMIC;
+  std::string symbol; ///< Empty: none.
+  int64_t min = 0;
+  int64_t max = INT64_MAX;
+};
+
+/// An input or output; mirrors lathe_tensor_spec. The rank is the number of dims.
+struct TensorSpec {
+  std::string name;
+  uint32_t kind = LATHE_VALUE_TENSOR;
+  uint32_t dtype = LATHE_F32;
+  int32_t alias = -1; ///< Outputs: the input whose memory it may share.
+  std::vector<Dim> dims;
+};
+
+/// An entry point; mirrors lathe_entry. The symbols name functions that the variant's object
+/// defines with hidden visibility; different variants must use different symbols.
+struct Entry {
+  std::string name = "run";
+  std::string planSymbol; ///< lathe_plan_fn
+  std::string runSymbol;  ///< lathe_run_fn
+  std::vector<TensorSpec> inputs;
+  std::vector<TensorSpec> outputs;
+};
+
+/// Code for one processor level; mirrors lathe_variant.
+struct Variant {
+  std::string name;
+  uint64_t features = 0;
+  uint64_t weightsOffset = 0; ///< Within the weights section; a multiple of LATHE_ALIGNMENT.
+  uint64_t weightsBytes = 0;
+  std::vector<Entry> entries;
+  std::unique_ptr<llvm::MemoryBuffer> object; ///< As codegen::compileHost returns it.
+};
+
+/// Bytes at a place of the weights section. Chunks may come in any order and must not overlap;
+/// what no chunk covers is zero. `owner` keeps the bytes alive (a mapped file, for instance).
+struct WeightsChunk {
+  uint64_t offset = 0;
+  llvm::ArrayRef<char> bytes;
+  std::shared_ptr<const void> owner;
+};
+
+/// Everything that goes into an artifact.
+struct Contents {
+  std::string triple;             ///< codegen::HostTarget::triple; one for all variants.
+  std::vector<Variant> variants;  ///< Best first.
+  std::vector<std::string> sites; ///< Messages of lathe_site, with %0 to %5.
+  std::vector<WeightsChunk> weights;
+  uint64_t weightsBytes = 0; ///< At least the end of the last chunk; more is zero-filled.
+  std::string manifest;      ///< JSON.
+};
+
+/// Links and writes the artifact. The file appears at `path` at once and complete (or, on an
+/// error, not at all: then a file that was there before is left as it was). The same contents give
+/// the same bytes. Weights are streamed, never held in memory. Thread-safe; links one at a time.
+llvm::Error write(const Contents &contents, llvm::StringRef path);
+
+/// The table of `contents` as a relocatable object that exports `lathe_artifact_table`, with the
+/// entry symbols undefined: for linking a model into a program (`--emit=obj`).
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> emitTable(const Contents &contents);
+
+} // namespace lathe::artifact
+
+#endif // LATHE_ARTIFACT_H

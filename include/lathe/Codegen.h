@@ -1,0 +1,76 @@
+// Codegen for processors: targets by name, LLVM modules to objects.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_CODEGEN_H
+#define LATHE_CODEGEN_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llvm {
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace lathe::codegen {
+
+/// A processor level that code is generated for. Schedules read the numbers, never the name.
+struct HostTarget {
+  std::string name;     ///< "x86-64-v4-vnni-bf16", with "@znver5" when tuned for one processor.
+  std::string triple;   ///< LLVM's; the same for all levels of an architecture.
+  std::string cpu;      ///< LLVM's processor: decides which instructions may be used.
+  std::string tune;     ///< LLVM's processor to tune for, or "" (as `cpu`); adds no instructions.
+  std::string features; ///< What is added to `cpu`, in LLVM's form: "+avx512vnni,+avx512bf16".
+  uint64_t featureBits = 0; ///< LATHE_X86_..., LATHE_AARCH64_...: what the runtime asks for.
+  unsigned vectorBits = 0;
+  unsigned vectorRegisters = 0;
+  uint64_t l1Bytes = 0; ///< Data caches per core, the smallest that is common for the level.
+  uint64_t l2Bytes = 0;
+  bool hasVNNI = false;
+  bool hasBF16 = false;
+
+  bool isX86() const { return llvm::StringRef(triple).starts_with("x86_64"); }
+};
+
+/// Every level that has a name, least capable first.
+llvm::ArrayRef<HostTarget> knownTargets();
+
+/// The targets of `--target=`: names separated by commas, each a known one, optionally with
+/// "@PROCESSOR" to tune for it, or `host`: the best level that this machine runs, tuned for it.
+/// Empty: x86-64-v4 and x86-64-v3. The result is ordered best first, as the artifact wants it, and
+/// holds no name twice. All targets must be of one architecture, as one artifact is one ELF file.
+llvm::Expected<std::vector<HostTarget>> resolveTargets(llvm::StringRef list);
+
+struct HostOptions {
+  unsigned optLevel = 3;     ///< 0 to 3.
+  bool emitAssembly = false; ///< Text instead of an object.
+  /// A function whose frame is larger is reported to `warn`.
+  uint64_t maxStackBytes = 16384;
+  /// Called with each warning of the backend. Not called from another thread.
+  std::function<void(llvm::StringRef)> warn;
+};
+
+/// LLVM's machine for `target`; for its data layout or for cost questions.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const HostTarget &target,
+                                                                         unsigned optLevel = 3);
+
+/// Optimizes `module` for `target` and emits a relocatable object (or assembly). The module's
+/// triple, data layout and per-function processor are set here. Whatever the code needs from a C
+/// library (mem*, math, conversions, wide division) is linked in as local functions, so that the
+/// object has no undefined symbol unless the module names one that is no such function.
+/// Definitions that are not local become hidden; only hidden `dso_local` names leave the object.
+/// Same module, target and options: same bytes. May run on several threads at once, each with a
+/// module of its own context.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+compileHost(std::unique_ptr<llvm::Module> module, const HostTarget &target,
+            const HostOptions &options = {});
+
+} // namespace lathe::codegen
+
+#endif // LATHE_CODEGEN_H
