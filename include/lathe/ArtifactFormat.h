@@ -20,6 +20,8 @@ extern "C" {
 #define LATHE_DYNAMIC INT64_MIN
 /* Buffers in the arena and weights start at a multiple of this. */
 #define LATHE_ALIGNMENT 64u
+/* Bytes of a string in the artifact's tables, its terminator included, at most. */
+#define LATHE_MAX_STRING 4096u
 
 /* ---- Values ------------------------------------------------------------------------------- */
 
@@ -45,7 +47,7 @@ typedef struct lathe_value {
   uint32_t kind;
   uint32_t dtype;
   uint32_t rank;
-  uint32_t device; /* 0: host memory */
+  uint32_t device; /* 0: host memory; top bit: LATHE_VALUE_OWNED */
   void *data;
   int64_t dims[LATHE_MAX_RANK];
   int64_t strides[LATHE_MAX_RANK];
@@ -55,6 +57,10 @@ typedef struct lathe_string {
   const char *data;
   uint64_t size;
 } lathe_string;
+
+/* In `device`: the runtime's allocator owns `data`, and lathe_value_release frees it. Compiled code
+ * never sees it. */
+#define LATHE_VALUE_OWNED 0x80000000u
 
 /* ---- The call ABI -------------------------------------------------------------------------- */
 
@@ -199,11 +205,20 @@ typedef struct lathe_artifact {
   const lathe_site *sites;
 } lathe_artifact;
 
-/* XXH3-128 of one section's bytes (or of the file's headers, section index 0). Weights are checked
- * by `verify`, everything else when loading. */
+/* XXH3-128 (seed 0) of one section's bytes in the file. The digests section is an array, in any
+ * order, with exactly one entry for
+ *   - index 0, the file's headers: the ELF header, then the program headers, then the section
+ *     headers, as if concatenated (so it is computed last, when these are final), and
+ *   - every section but the null section, those of type NOBITS, and the digests section itself;
+ *     sections of size 0 may be left out.
+ * Weights and sections whose names begin with ".debug" are non-alloc and carry LATHE_DIGEST_VERIFY:
+ * they are checked by `verify`, all others when loading. File bytes outside headers and sections
+ * are padding: 0, or 0xCC in the gaps of code. */
+#define LATHE_DIGEST_VERIFY 1u
+
 typedef struct lathe_digest {
   uint32_t section; /* index in the section header table */
-  uint32_t flags;   /* 1: checked by verify only */
+  uint32_t flags;   /* LATHE_DIGEST_VERIFY or 0 */
   uint64_t low, high;
 } lathe_digest;
 
