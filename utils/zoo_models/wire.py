@@ -1,0 +1,119 @@
+# Writes protobuf's wire format, just enough for ONNX, so that the zoo needs nothing but numpy.
+# Licensed under Apache-2.0 WITH LLVM-exception.
+"""A message is a list of byte chunks with a known size: weights are never copied until written."""
+
+import struct
+
+import numpy as np
+
+# numpy's type to TensorProto.DataType.
+DTYPES = {
+    "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7,
+    "bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13,
+}
+
+
+def varint(value):
+    """A base-128 varint; negative numbers are written in two's complement, as int64 fields are."""
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class Message:
+    """A protobuf message under construction; fields are written in the order of the calls."""
+
+    def __init__(self):
+        self.chunks = []
+        self.size = 0
+
+    def _append(self, chunk, size=None):
+        self.chunks.append(chunk)
+        self.size += len(chunk) if size is None else size
+
+    def integer(self, field, value):
+        self._append(varint(field << 3) + varint(int(value)))
+        return self
+
+    def float32(self, field, value):
+        self._append(varint(field << 3 | 5) + struct.pack("<f", value))
+        return self
+
+    def data(self, field, value):
+        """A string, bytes or (for raw tensor data) a contiguous array."""
+        if isinstance(value, str):
+            value = value.encode()
+        elif isinstance(value, np.ndarray):
+            value = memoryview(np.ascontiguousarray(value).reshape(-1)).cast("B")
+        self._append(varint(field << 3 | 2) + varint(len(value)))
+        self._append(value)
+        return self
+
+    def message(self, field, value):
+        self._append(varint(field << 3 | 2) + varint(value.size))
+        self.chunks += value.chunks
+        self.size += value.size
+        return self
+
+    def write(self, path):
+        with open(path, "wb") as file:
+            for chunk in self.chunks:
+                file.write(chunk)
+
+
+def tensor(array, name=""):
+    """A TensorProto with raw data."""
+    array = np.asarray(array)
+    proto = Message()
+    for dim in array.shape:
+        proto.integer(1, dim)
+    proto.integer(2, DTYPES[str(array.dtype)])
+    if name:
+        proto.data(8, name)
+    return proto.data(9, array if array.size else b"")
+
+
+def sequence(arrays):
+    """A SequenceProto of tensors."""
+    proto = Message().integer(2, 1)
+    for array in arrays:
+        proto.message(3, tensor(array))
+    return proto
+
+
+def attribute(name, value):
+    """An AttributeProto; the kind follows from the Python type."""
+    proto = Message().data(1, name)
+    if isinstance(value, np.ndarray):
+        return proto.message(5, tensor(value)).integer(20, 4)
+    if isinstance(value, (bool, int)):
+        return proto.integer(3, value).integer(20, 2)
+    if isinstance(value, float):
+        return proto.float32(2, value).integer(20, 1)
+    if isinstance(value, str):
+        return proto.data(4, value).integer(20, 3)
+    if all(isinstance(item, int) for item in value):
+        for item in value:
+            proto.integer(8, item)
+        return proto.integer(20, 7)
+    if all(isinstance(item, str) for item in value):
+        for item in value:
+            proto.data(9, item)
+        return proto.integer(20, 8)
+    for item in value:
+        proto.float32(7, item)
+    return proto.integer(20, 6)
+
+
+def value_info(name, dtype, dims):
+    """A ValueInfoProto of a tensor; a dimension is a number or the name of a symbol."""
+    shape = Message()
+    for dim in dims:
+        entry = Message()
+        shape.message(1, entry.data(2, dim) if isinstance(dim, str) else entry.integer(1, dim))
+    kind = Message().integer(1, DTYPES[dtype]).message(2, shape)
+    return Message().data(1, name).message(2, Message().message(1, kind))
