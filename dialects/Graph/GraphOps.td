@@ -1,0 +1,31 @@
+// All operations of the graph dialect, one file per family.
+#ifndef LATHE_GRAPH_OPS
+#define LATHE_GRAPH_OPS
+
+include "dialects/Graph/GraphBase.td"
+
+def Graph_ConstantOp : Graph_Op<"constant", [ConstantLike]> {
+  let summary = "a tensor known when compiling";
+  let description = [{
+    `value` is a dense elements attribute (up to a kilobyte) or a `#graph.weight`.
+  }];
+  let arguments = (ins TypedAttrInterface:$value);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "attr-dict $value `:` type($result)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
+include "dialects/Graph/Elementwise.td"
+include "dialects/Graph/Shape.td"
+include "dialects/Graph/Reduction.td"
+include "dialects/Graph/Contraction.td"
+include "dialects/Graph/Conv.td"
+include "dialects/Graph/Pool.td"
+include "dialects/Graph/Normalization.td"
+include "dialects/Graph/Attention.td"
+include "dialects/Graph/Recurrent.td"
+include "dialects/Graph/Quantization.td"
+include "dialects/Graph/Sort.td"
+
+#endif
