@@ -40,7 +40,7 @@ def _block(model, x, in_channels, out_channels, expansion, stride, kernel):
     with model.scope("se"):
         y = _squeeze_excite(model, y, hidden, max(1, in_channels // 4))
     residual = stride == 1 and in_channels == out_channels
-    y = _conv_bn(model, y, "project", hidden, out_channels, 1, scale=0.4 if residual else 1.2)
+    y = _conv_bn(model, y, "project", hidden, out_channels, 1, scale=0.45 if residual else 1.45)
     return model.node("Add", y, x) if residual else y
 
 
