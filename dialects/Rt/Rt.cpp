@@ -1,0 +1,31 @@
+// The rt dialect: registration and verifiers.
+// Apache-2.0 WITH LLVM-exception
+#include "dialects/Rt/Rt.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace lathe::rt;
+
+#include "dialects/Rt/RtDialect.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/Rt/RtOps.cpp.inc"
+
+void RtDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Rt/RtOps.cpp.inc"
+      >();
+}
+
+LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<func::FuncOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError("kernel '") << getKernel() << "' is not a function of this module";
+  size_t given = 1 + getBuffers().size() + getSizes().size() + 2;
+  if (kernel.getNumArguments() != given)
+    return emitOpError("kernel '") << getKernel() << "' takes " << kernel.getNumArguments()
+                                   << " arguments, the dispatch passes " << given;
+  return success();
+}
