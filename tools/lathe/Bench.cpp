@@ -1,0 +1,329 @@
+// lathe bench: how fast a model runs, against what this machine can do.
+// Apache-2.0 WITH LLVM-exception.
+#include "tools/common/Session.h"
+#include "tools/common/Support.h"
+#include "tools/lathe/Commands.h"
+#include "tools/lathe/Compiler.h"
+#include "tools/lathe/Inputs.h"
+#include "tools/lathe/Manifest.h"
+#include "tools/lathe/Peak.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <unistd.h>
+
+namespace lathe::tools {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchOptions {
+  std::string model, variant, target;
+  InputOptions inputs;
+  uint32_t threads = 0;
+  uint32_t runs = 0; ///< 0: as many as fit into `seconds`
+  double seconds = 1;
+  bool kernels = false, json = false;
+};
+
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Durations of runs in seconds, ascending.
+struct Latency {
+  std::vector<double> sorted;
+
+  explicit Latency(std::vector<double> seconds) : sorted(std::move(seconds)) {
+    std::ranges::sort(sorted);
+  }
+  /// Nearest rank: the least duration that `percent` of the runs do not exceed.
+  double percentile(double percent) const {
+    auto rank = static_cast<size_t>(std::ceil(percent / 100 * static_cast<double>(sorted.size())));
+    return sorted[std::clamp<size_t>(rank, 1, sorted.size()) - 1];
+  }
+  double mean() const {
+    return std::accumulate(sorted.begin(), sorted.end(), 0.0) / static_cast<double>(sorted.size());
+  }
+};
+
+/// Warms up for a tenth of the time, then measures.
+Latency measure(Session &session, const BorrowedValues &inputs, OwnedValues &outputs,
+                const BenchOptions &options) {
+  constexpr uint32_t leastRuns = 5, mostRuns = 1000000;
+  auto start = Clock::now();
+  for (int i = 0; i < 3 || secondsSince(start) < options.seconds / 10; ++i) {
+    session.run(inputs, outputs);
+    if (secondsSince(start) > options.seconds)
+      break;
+  }
+  std::vector<double> seconds;
+  start = Clock::now();
+  auto enough = [&] {
+    if (options.runs != 0)
+      return seconds.size() >= options.runs;
+    return seconds.size() >= mostRuns ||
+           (seconds.size() >= leastRuns && secondsSince(start) >= options.seconds);
+  };
+  while (!enough()) {
+    auto begin = Clock::now();
+    session.run(inputs, outputs);
+    seconds.push_back(secondsSince(begin));
+  }
+  return Latency(std::move(seconds));
+}
+
+/// Time in one function of the artifact.
+struct KernelTime {
+  std::string name;
+  const KernelInfo *info = nullptr;
+  double seconds = 0, calls = 0; ///< per run
+};
+
+/// Runs with a tracer and adds the time of all parallel regions up by function.
+class KernelProfile {
+public:
+  KernelProfile(const Module &module, const TargetInfo *target, uint32_t threads,
+                std::span<const Value> inputs, double secondsPerRun) {
+    lathe_tracer tracer{this,
+                        [](void *user, const void *body, int64_t, int64_t begin, int64_t end) {
+                          Sum &sum = static_cast<KernelProfile *>(user)->sums[body];
+                          sum.nanoseconds += end - begin;
+                          ++sum.calls;
+                        }};
+    Session session(module, threads, &tracer);
+    BorrowedValues borrowed(inputs);
+    OwnedValues outputs(module.outputs().size());
+    session.run(borrowed, outputs);
+    sums.clear();
+    int runs = static_cast<int>(std::clamp(0.5 / std::max(secondsPerRun, 1e-6), 3.0, 1000.0));
+    auto start = Clock::now();
+    for (int i = 0; i < runs; ++i)
+      session.run(borrowed, outputs);
+    total = secondsSince(start) / runs;
+    for (const auto &[body, sum] : sums) {
+      const char *symbol = lathe_module_symbol(module.get(), body);
+      KernelTime time{symbol ? symbol : "?", nullptr, sum.nanoseconds * 1e-9 / runs,
+                      sum.calls / runs};
+      if (target)
+        for (const KernelInfo &kernel : target->kernels)
+          if (kernel.name == time.name)
+            time.info = &kernel;
+      inKernels += time.seconds;
+      kernels.push_back(std::move(time));
+    }
+    std::ranges::sort(kernels, std::greater(), &KernelTime::seconds);
+  }
+
+  std::vector<KernelTime> kernels; ///< slowest first
+  double total = 0, inKernels = 0; ///< seconds per run
+
+private:
+  struct Sum {
+    double nanoseconds = 0, calls = 0;
+  };
+  std::map<const void *, Sum> sums;
+};
+
+/// All that was found out.
+struct Report {
+  std::string variant;
+  uint32_t threads = 0;
+  double compileSeconds = 0, loadSeconds = 0, verifySeconds = 0, firstRunSeconds = 0;
+  uint64_t arenaBytes = 0, fileBytes = 0;
+  double flops = 0, bytes = 0;
+  Peak peak;
+};
+
+double ratePerSecond(double amount, double seconds) {
+  return seconds > 0 ? amount / seconds * 1e-9 : 0;
+}
+double percentOf(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
+
+void printJson(const BenchOptions &options, const Report &report, const Latency &latency,
+               const KernelProfile *profile) {
+  nlohmann::ordered_json json;
+  double p50 = latency.percentile(50);
+  json["model"] = options.model;
+  json["variant"] = report.variant;
+  json["threads"] = report.threads;
+  json["runs"] = latency.sorted.size();
+  json["min_us"] = latency.sorted.front() * 1e6;
+  json["p50_us"] = p50 * 1e6;
+  json["p95_us"] = latency.percentile(95) * 1e6;
+  json["p99_us"] = latency.percentile(99) * 1e6;
+  json["max_us"] = latency.sorted.back() * 1e6;
+  json["mean_us"] = latency.mean() * 1e6;
+  json["first_run_us"] = report.firstRunSeconds * 1e6;
+  json["load_us"] = report.loadSeconds * 1e6;
+  json["verify_us"] = report.verifySeconds * 1e6;
+  if (report.compileSeconds > 0)
+    json["compile_s"] = report.compileSeconds;
+  json["flops"] = report.flops;
+  json["bytes"] = report.bytes;
+  json["gflops"] = ratePerSecond(report.flops, p50);
+  json["gbs"] = ratePerSecond(report.bytes, p50);
+  json["peak_gflops"] = report.peak.gflops;
+  json["peak_gbs"] = report.peak.gigabytesPerSecond;
+  json["percent_of_peak"] = percentOf(ratePerSecond(report.flops, p50), report.peak.gflops);
+  json["arena_bytes"] = report.arenaBytes;
+  json["file_bytes"] = report.fileBytes;
+  if (profile) {
+    json["kernels"] = nlohmann::ordered_json::array();
+    for (const KernelTime &kernel : profile->kernels) {
+      nlohmann::ordered_json entry{{"name", kernel.name},
+                                   {"calls", kernel.calls},
+                                   {"us", kernel.seconds * 1e6},
+                                   {"percent", percentOf(kernel.seconds, profile->total)}};
+      if (kernel.info) {
+        entry["kind"] = kernel.info->kind;
+        entry["gflops"] = ratePerSecond(kernel.info->flops * kernel.calls, kernel.seconds);
+        entry["gbs"] = ratePerSecond(kernel.info->bytes * kernel.calls, kernel.seconds);
+        entry["nodes"] = kernel.info->nodes;
+      }
+      json["kernels"].push_back(std::move(entry));
+    }
+    json["outside_kernels_us"] = std::max(0.0, profile->total - profile->inKernels) * 1e6;
+  }
+  std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+}
+
+void printKernels(const Style &style, const Report &report, const KernelProfile &profile) {
+  constexpr size_t nodesShown = 3;
+  std::printf("\n%8s %6s %6s %9s %7s  kernel\n", "time", "share", "calls", "GFLOP/s", "of peak");
+  for (const KernelTime &kernel : profile.kernels) {
+    double gflops =
+        kernel.info ? ratePerSecond(kernel.info->flops * kernel.calls, kernel.seconds) : 0;
+    std::string nodes;
+    if (kernel.info && !kernel.info->nodes.empty()) {
+      const auto &all = kernel.info->nodes;
+      nodes = join({all.begin(), all.begin() + std::min(nodesShown, all.size())}, ", ");
+      if (all.size() > nodesShown)
+        nodes += " and " + std::to_string(all.size() - nodesShown) + " more";
+    }
+    std::printf("%8s %5.1f%% %6.0f %9s %6.1f%%  %s  %s\n", formatSeconds(kernel.seconds).c_str(),
+                percentOf(kernel.seconds, profile.total), kernel.calls,
+                gflops > 0 ? formatNumber(gflops, 3).c_str() : "-",
+                percentOf(gflops, report.peak.gflops), kernel.name.c_str(),
+                style.faint(nodes).c_str());
+  }
+  double outside = std::max(0.0, profile.total - profile.inKernels);
+  std::printf("%8s %5.1f%%  outside parallel kernels\n", formatSeconds(outside).c_str(),
+              percentOf(outside, profile.total));
+}
+
+void printText(const BenchOptions &options, const Report &report, const Latency &latency,
+               const KernelProfile *profile) {
+  Style style(STDOUT_FILENO);
+  double p50 = latency.percentile(50), gflops = ratePerSecond(report.flops, p50);
+  auto line = [&](const char *title, const std::string &text) {
+    std::printf("%-10s %s\n", title, text.c_str());
+  };
+  line("model", style.strong(options.model) + "  " + report.variant + ", " +
+                    std::to_string(report.threads) + " thread" + (report.threads == 1 ? "" : "s") +
+                    ", " + std::to_string(latency.sorted.size()) + " runs");
+  line("latency", style.strong("p50 " + formatSeconds(p50)) + "  p95 " +
+                      formatSeconds(latency.percentile(95)) + "  p99 " +
+                      formatSeconds(latency.percentile(99)) + "  min " +
+                      formatSeconds(latency.sorted.front()));
+  if (report.flops > 0)
+    line("compute", formatNumber(gflops, 3) + " GFLOP/s, " +
+                        formatNumber(percentOf(gflops, report.peak.gflops), 3) + " % of the " +
+                        formatNumber(report.peak.gflops, 3) + " measured here (" +
+                        formatNumber(report.flops * 1e-6, 4) + " MFLOP a run)");
+  if (report.bytes > 0)
+    line("traffic", formatNumber(ratePerSecond(report.bytes, p50), 3) + " GB/s (memory here: " +
+                        formatNumber(report.peak.gigabytesPerSecond, 3) + ")");
+  std::string start = "load " + formatSeconds(report.loadSeconds) + "  verify " +
+                      formatSeconds(report.verifySeconds) + "  first run " +
+                      formatSeconds(report.firstRunSeconds);
+  if (report.compileSeconds > 0)
+    start = "compile " + formatSeconds(report.compileSeconds) + "  " + start;
+  line("start", start);
+  line("memory",
+       "file " + formatBytes(report.fileBytes) + "  arena " + formatBytes(report.arenaBytes));
+  if (profile)
+    printKernels(style, report, *profile);
+}
+
+int bench(const BenchOptions &options) {
+  if (!(options.seconds > 0) || options.seconds > 3600)
+    throw WrongUsage("--seconds wants a time above 0 and up to 3600");
+  std::vector<std::string> flags;
+  if (!options.target.empty())
+    flags = {"--target", options.target};
+  ArtifactFile file(options.model, flags);
+
+  Report report;
+  report.compileSeconds = file.compileSeconds();
+  auto start = Clock::now();
+  Module module(file.path(), {options.variant, false, /*verifyWeights=*/false});
+  report.loadSeconds = secondsSince(start);
+  start = Clock::now();
+  lathe_status status;
+  checkStatus(lathe_module_verify(module.get(), &status), status);
+  report.verifySeconds = secondsSince(start);
+
+  std::vector<Value> inputs = makeInputs(module, options.inputs);
+  Session session(module, options.threads);
+  BorrowedValues borrowed(inputs);
+  OwnedValues outputs(module.outputs().size());
+  start = Clock::now();
+  session.run(borrowed, outputs);
+  report.firstRunSeconds = secondsSince(start);
+  Latency latency = measure(session, borrowed, outputs, options);
+
+  Manifest manifest(module.manifest());
+  report.variant = module.chosenVariant();
+  report.threads = session.threads();
+  report.arenaBytes = session.arenaBytes();
+  report.fileBytes = lathe_module_file_bytes(module.get());
+  const TargetInfo *target = manifest.find(report.variant);
+  if (target) {
+    report.flops = target->flops;
+    report.bytes = target->bytes;
+  }
+  report.peak = measurePeak(report.threads);
+  std::unique_ptr<KernelProfile> profile;
+  if (options.kernels)
+    profile = std::make_unique<KernelProfile>(module, target, options.threads, inputs,
+                                              latency.percentile(50));
+  (options.json ? printJson : printText)(options, report, latency, profile.get());
+  return ExitFine;
+}
+
+} // namespace
+
+void addBenchCommand(CLI::App &root, Action &action) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App &command = addCommand(
+      root, "bench", "Measure how fast a model runs",
+      "  lathe bench model.lathe                     all processors, random inputs\n"
+      "  lathe bench model.lathe --threads 1 --runs 100\n"
+      "  lathe bench model.onnx --target x86-64-v3   compiles first\n"
+      "  lathe bench model.lathe --kernels           time and speed of every kernel\n"
+      "  lathe bench model.lathe --json | jq .p50_us\n"
+      "Percentages are of what this machine does at most, measured at the same time with the same\n"
+      "number of threads.\n");
+  command.add_option("model", options->model, "Artifact (.lathe) or model (.onnx)")->required();
+  addInputOptions(command, options->inputs);
+  command.add_option("--threads,-t", options->threads,
+                     "Threads; 0, the default: one per processor");
+  command.add_option("--runs,-n", options->runs, "Runs to measure (default: as many as fit)")
+      ->check(CLI::Range(1u, 1000000u));
+  command.add_option("--seconds", options->seconds, "Time to measure for (default 1)");
+  command.add_option("--variant", options->variant,
+                     "Run this variant of the code, such as x86-64-v3");
+  command.add_option("--target", options->target, "With a model: the target to compile for");
+  command.add_flag("--kernels", options->kernels, "Show every kernel");
+  command.add_flag("--json", options->json, "Print one JSON object");
+  command.callback([options, &action] { action = [options] { return bench(*options); }; });
+}
+
+} // namespace lathe::tools

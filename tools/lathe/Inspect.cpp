@@ -1,0 +1,176 @@
+// lathe inspect: shows what is in an artifact.
+// Apache-2.0 WITH LLVM-exception.
+#include "tools/common/Session.h"
+#include "tools/common/Support.h"
+#include "tools/lathe/Commands.h"
+#include "tools/lathe/Manifest.h"
+
+#include <iostream>
+#include <memory>
+#include <unistd.h>
+
+namespace lathe::tools {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct InspectOptions {
+  std::string artifact;
+  bool kernels = false, json = false;
+};
+
+std::string featureText(uint64_t features) {
+  char text[256];
+  lathe_features_format(features, text, sizeof text);
+  return text;
+}
+
+bool dependsOnData(const lathe_dim &dim) { return dim.size == LATHE_DYNAMIC && !dim.symbol; }
+
+Json describeTensors(std::span<const lathe_tensor_spec *const> specs) {
+  Json list = Json::array();
+  for (const lathe_tensor_spec *spec : specs) {
+    Json dims = Json::array();
+    for (const lathe_dim &dim : std::span(spec->dims, spec->rank)) {
+      if (dim.size != LATHE_DYNAMIC)
+        dims.push_back(dim.size);
+      else if (dim.symbol)
+        dims.push_back(dim.symbol);
+      else
+        dims.push_back(nullptr);
+    }
+    list.push_back({{"name", spec->name}, {"dtype", typeName(spec->dtype)}, {"dims", dims}});
+    if (spec->alias >= 0)
+      list.back()["alias_of_input"] = spec->alias;
+  }
+  return list;
+}
+
+void printJson(const InspectOptions &options, const Module &module, const Manifest &manifest) {
+  Json report;
+  report["file"] = options.artifact;
+  report["bytes"] = lathe_module_file_bytes(module.get());
+  report["image_bytes"] = lathe_module_image_bytes(module.get());
+  report["inputs"] = describeTensors(module.inputs());
+  report["outputs"] = describeTensors(module.outputs());
+  report["variants"] = Json::array();
+  for (const lathe_variant_info &variant : module.variants())
+    report["variants"].push_back({{"name", variant.name},
+                                  {"features", featureText(variant.features)},
+                                  {"weights_bytes", variant.weights_bytes},
+                                  {"runnable", variant.runnable != 0},
+                                  {"chosen", variant.chosen != 0}});
+  report["sections"] = Json::array();
+  for (uint32_t i = 0; i < lathe_module_section_count(module.get()); ++i) {
+    lathe_section_info section;
+    lathe_status status;
+    checkStatus(lathe_module_section_info(module.get(), i, &section, &status), status);
+    report["sections"].push_back(
+        {{"name", section.name}, {"bytes", section.bytes}, {"loaded", section.loaded != 0}});
+  }
+  report["manifest"] = manifest.json;
+  std::cout << report.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+void printTensors(const Style &style, const char *title,
+                  std::span<const lathe_tensor_spec *const> specs) {
+  std::cout << style.strong(title) << '\n';
+  for (const lathe_tensor_spec *spec : specs) {
+    std::cout << "  " << spec->name << "  " << describeSpec(*spec);
+    for (const lathe_dim &dim : std::span(spec->dims, spec->rank))
+      if (dim.size == LATHE_DYNAMIC && dim.symbol && (dim.min > 0 || dim.max != INT64_MAX)) {
+        std::cout << "  " << dim.min << " <= " << dim.symbol;
+        if (dim.max != INT64_MAX)
+          std::cout << " <= " << dim.max;
+      }
+    if (std::ranges::any_of(std::span(spec->dims, spec->rank), dependsOnData))
+      std::cout << style.faint("  size known when running");
+    if (spec->alias >= 0)
+      std::cout << "  may share the memory of input " << spec->alias;
+    std::cout << '\n';
+  }
+}
+
+void printKernels(const Style &style, const TargetInfo &target) {
+  constexpr size_t nodesShown = 4;
+  for (const KernelInfo &kernel : target.kernels) {
+    std::cout << "    " << kernel.name;
+    if (!kernel.kind.empty())
+      std::cout << "  " << kernel.kind;
+    if (kernel.calls > 1)
+      std::cout << "  " << kernel.calls << " calls";
+    if (kernel.flops > 0)
+      std::cout << "  " << formatNumber(kernel.flops * 1e-6) << " MFLOP";
+    if (kernel.bytes > 0)
+      std::cout << "  " << formatBytes(static_cast<uint64_t>(kernel.bytes));
+    std::vector<std::string> nodes(
+        kernel.nodes.begin(), kernel.nodes.begin() + std::min(nodesShown, kernel.nodes.size()));
+    if (kernel.nodes.size() > nodesShown)
+      nodes.push_back("and " + std::to_string(kernel.nodes.size() - nodesShown) + " more");
+    if (!nodes.empty())
+      std::cout << style.faint("  nodes " + join(nodes, ", "));
+    std::cout << '\n';
+  }
+}
+
+int inspect(const InspectOptions &options) {
+  Module module(options.artifact, {"", /*inspectOnly=*/true, /*verifyWeights=*/true});
+  Manifest manifest(module.manifest());
+  if (options.json) {
+    printJson(options, module, manifest);
+    return ExitFine;
+  }
+  Style style(STDOUT_FILENO);
+  std::cout << style.strong(options.artifact) << "  "
+            << formatBytes(lathe_module_file_bytes(module.get())) << ", "
+            << formatBytes(lathe_module_image_bytes(module.get())) << " of them code and tables\n";
+  if (std::string source = manifest.text({"source", "file"}); !source.empty()) {
+    std::cout << "  compiled from " << source;
+    if (std::string hash = manifest.text({"source", "sha256"}); !hash.empty())
+      std::cout << style.faint("  sha256 " + hash);
+    std::cout << '\n';
+  }
+  if (std::string producer = manifest.text({"producer", "name"}); !producer.empty())
+    std::cout << "  by " << producer << ' ' << manifest.text({"producer", "version"}) << ", LLVM "
+              << manifest.text({"producer", "llvm"}) << '\n';
+  if (std::string flags = manifest.text({"options"}); !flags.empty())
+    std::cout << "  with " << flags << '\n';
+  printTensors(style, "inputs", module.inputs());
+  printTensors(style, "outputs", module.outputs());
+  std::cout << style.strong("variants, best first") << '\n';
+  for (const lathe_variant_info &variant : module.variants()) {
+    const TargetInfo *target = manifest.find(variant.name);
+    std::cout << "  " << variant.name << "  needs " << featureText(variant.features)
+              << (variant.runnable ? "" : " (this machine lacks them)") << "  weights "
+              << formatBytes(variant.weights_bytes);
+    if (target && !target->arena.empty())
+      std::cout << "  arena " << target->arena;
+    if (target && target->flops > 0)
+      std::cout << "  " << formatNumber(target->flops * 1e-6) << " MFLOP";
+    if (target)
+      std::cout << "  " << target->kernels.size() << " kernels";
+    std::cout << '\n';
+    if (options.kernels && target)
+      printKernels(style, *target);
+  }
+  return ExitFine;
+}
+
+} // namespace
+
+void addInspectCommand(CLI::App &root, Action &action) {
+  auto options = std::make_shared<InspectOptions>();
+  CLI::App &command = addCommand(
+      root, "inspect", "Show what is in an artifact: tensors, variants, kernels, memory, origin",
+      "  lathe inspect model.lathe\n"
+      "  lathe inspect model.lathe --kernels           every kernel with the nodes in it\n"
+      "  lathe inspect model.lathe --json | jq .inputs\n"
+      "Artifacts for other machines can be inspected as well.\n");
+  command.add_option("artifact", options->artifact, "Artifact (.lathe)")->required();
+  command.add_flag("--kernels", options->kernels, "List the kernels of every variant");
+  command.add_flag("--json", options->json, "Print one JSON object, the manifest included");
+  command.callback([options, &action] { action = [options] { return inspect(*options); }; });
+}
+
+} // namespace lathe::tools

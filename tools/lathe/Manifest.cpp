@@ -1,0 +1,86 @@
+// The JSON manifest of an artifact, as far as the commands use it.
+// Apache-2.0 WITH LLVM-exception.
+#include "tools/lathe/Manifest.h"
+#include "tools/common/Support.h"
+
+#include <algorithm>
+
+namespace lathe::tools {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const Json *findKey(const Json &object, const char *key) {
+  if (!object.is_object())
+    return nullptr;
+  auto found = object.find(key);
+  return found == object.end() ? nullptr : &*found;
+}
+
+double numberAt(const Json &object, const char *key, double otherwise = 0) {
+  const Json *value = findKey(object, key);
+  return value && value->is_number() ? value->get<double>() : otherwise;
+}
+
+std::string asText(const Json *value) {
+  if (!value || value->is_null())
+    return "";
+  return value->is_string() ? value->get<std::string>() : value->dump();
+}
+
+/// Calls `take` with each element of an array; nothing for anything else.
+template <typename Take> void forEach(const Json &object, const char *key, Take take) {
+  if (const Json *list = findKey(object, key); list && list->is_array())
+    for (const Json &element : *list)
+      take(element);
+}
+
+} // namespace
+
+Manifest::Manifest(const std::string &text)
+    : json(Json::parse(text, nullptr, /*allow_exceptions=*/false)) {
+  if (!json.is_object())
+    json = Json::object();
+  forEach(json, "targets", [&](const Json &entry) {
+    TargetInfo target;
+    target.name = asText(findKey(entry, "name"));
+    target.weightsBytes = numberAt(entry, "weights_bytes");
+    target.arena = asText(findKey(entry, "arena_formula"));
+    if (target.arena.empty())
+      if (const Json *bytes = findKey(entry, "arena_bytes"))
+        target.arena =
+            bytes->is_number_unsigned() ? formatBytes(bytes->get<uint64_t>()) : asText(bytes);
+    double flops = 0;
+    forEach(entry, "kernels", [&](const Json &description) {
+      KernelInfo kernel;
+      kernel.name = asText(findKey(description, "name"));
+      kernel.kind = asText(findKey(description, "kind"));
+      kernel.flops = numberAt(description, "flops");
+      kernel.bytes = numberAt(description, "bytes");
+      kernel.calls = numberAt(description, "calls", 1);
+      forEach(description, "nodes",
+              [&](const Json &node) { kernel.nodes.push_back(asText(&node)); });
+      flops += kernel.flops * kernel.calls;
+      target.bytes += kernel.bytes * kernel.calls;
+      target.kernels.push_back(std::move(kernel));
+    });
+    target.flops = numberAt(entry, "flops", numberAt(json, "flops", flops));
+    targets.push_back(std::move(target));
+  });
+}
+
+const TargetInfo *Manifest::find(const std::string &target) const {
+  auto found = std::ranges::find(targets, target, &TargetInfo::name);
+  return found == targets.end() ? nullptr : &*found;
+}
+
+std::string Manifest::text(std::initializer_list<const char *> path) const {
+  const Json *value = &json;
+  for (const char *key : path)
+    if (value)
+      value = findKey(*value, key);
+  return asText(value);
+}
+
+} // namespace lathe::tools

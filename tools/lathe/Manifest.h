@@ -1,0 +1,42 @@
+// The JSON manifest of an artifact, as far as the commands use it.
+// Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_TOOLS_LATHE_MANIFEST_H
+#define LATHE_TOOLS_LATHE_MANIFEST_H
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace lathe::tools {
+
+/// One kernel of a variant. Numbers that the manifest lacks are 0.
+struct KernelInfo {
+  std::string name, kind;
+  double flops = 0, bytes = 0; ///< per call
+  double calls = 1;            ///< per run
+  std::vector<std::string> nodes;
+};
+
+/// What the manifest says of one variant.
+struct TargetInfo {
+  std::string name;
+  double flops = 0, bytes = 0; ///< per run
+  double weightsBytes = 0;
+  std::string arena; ///< bytes, or a formula of the symbolic dimensions; empty: not said
+  std::vector<KernelInfo> kernels;
+};
+
+struct Manifest {
+  nlohmann::ordered_json json; ///< an empty object where the artifact has none, or broken JSON
+  std::vector<TargetInfo> targets;
+
+  /// Parses tolerantly: keys that are missing or of another type are left out.
+  explicit Manifest(const std::string &text);
+  const TargetInfo *find(const std::string &target) const;
+  /// The string at a path of keys such as {"source", "file"}; numbers as text; empty when missing.
+  std::string text(std::initializer_list<const char *> path) const;
+};
+
+} // namespace lathe::tools
+
+#endif // LATHE_TOOLS_LATHE_MANIFEST_H

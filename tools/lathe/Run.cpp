@@ -1,0 +1,150 @@
+// lathe run: runs a model once and shows or stores its outputs.
+// Apache-2.0 WITH LLVM-exception.
+#include "tools/common/Npy.h"
+#include "tools/common/Session.h"
+#include "tools/common/Support.h"
+#include "tools/common/TensorProto.h"
+#include "tools/lathe/Commands.h"
+#include "tools/lathe/Compiler.h"
+#include "tools/lathe/Inputs.h"
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unistd.h>
+
+namespace lathe::tools {
+
+namespace {
+
+struct RunOptions {
+  std::string model, outputFolder, format = "npy", variant;
+  InputOptions inputs;
+  uint32_t threads = 0;
+  bool json = false;
+};
+
+double secondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// A file name for an output: names in ONNX hold anything, slashes included.
+std::string fileNameFor(const std::string &output, std::set<std::string> &taken) {
+  std::string safe;
+  for (char c : output)
+    safe +=
+        std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.' ? c : '_';
+  constexpr size_t longest = 200;
+  safe.resize(std::min(safe.size(), longest));
+  if (safe.empty() || safe[0] == '.')
+    safe.insert(safe.begin(), '_');
+  std::string name = safe;
+  for (int i = 1; !taken.insert(name).second; ++i)
+    name = safe + "_" + std::to_string(i);
+  return name;
+}
+
+std::string formatValue(const Value &value, const std::string &name, const std::string &format) {
+  if (value.kind != LATHE_VALUE_TENSOR && value.kind != LATHE_VALUE_STRINGS)
+    throw Failure("output '" + name + "' is no tensor, and only tensors are written to files");
+  return format == "pb" ? formatTensorProto(value.tensor, name) : formatNpy(value.tensor);
+}
+
+int run(const RunOptions &options) {
+  using Clock = std::chrono::steady_clock;
+  if (options.format != "npy" && options.format != "pb")
+    throw WrongUsage("--format wants npy or pb, not '" + options.format + "'");
+  ArtifactFile file(options.model, {});
+  auto start = Clock::now();
+  Module module(file.path(), {options.variant, false, true});
+  double loadSeconds = secondsSince(start);
+  std::vector<Value> inputs = makeInputs(module, options.inputs);
+  Session session(module, options.threads);
+  start = Clock::now();
+  std::vector<Value> outputs = session.run(inputs);
+  double runSeconds = secondsSince(start);
+
+  std::vector<std::string> files(outputs.size());
+  if (!options.outputFolder.empty()) {
+    std::set<std::string> taken;
+    std::vector<std::string> contents;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const char *name = module.outputs()[i]->name;
+      contents.push_back(formatValue(outputs[i], name, options.format));
+      files[i] = options.outputFolder + "/" + fileNameFor(name, taken) + "." + options.format;
+    }
+    createFolders(options.outputFolder);
+    for (size_t i = 0; i < outputs.size(); ++i)
+      writeFile(files[i], contents[i]);
+  }
+
+  if (options.json) {
+    nlohmann::ordered_json report;
+    report["model"] = options.model;
+    report["variant"] = module.chosenVariant();
+    report["threads"] = session.threads();
+    report["load_us"] = loadSeconds * 1e6;
+    report["run_us"] = runSeconds * 1e6;
+    report["outputs"] = nlohmann::ordered_json::array();
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      nlohmann::ordered_json output;
+      output["name"] = module.outputs()[i]->name;
+      if (outputs[i].kind == LATHE_VALUE_TENSOR || outputs[i].kind == LATHE_VALUE_STRINGS) {
+        output["dtype"] = typeName(outputs[i].tensor.dtype);
+        output["dims"] = outputs[i].tensor.dims;
+      }
+      if (!files[i].empty())
+        output["file"] = files[i];
+      report["outputs"].push_back(std::move(output));
+    }
+    std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    return ExitFine;
+  }
+
+  Style style(STDOUT_FILENO);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    std::cout << "input   " << style.strong(module.inputs()[i]->name) << "  "
+              << summarize(inputs[i]) << '\n';
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    std::cout << "output  " << style.strong(module.outputs()[i]->name) << "  "
+              << summarize(outputs[i]) << '\n';
+    if (!files[i].empty())
+      std::cout << "        written to " << files[i] << '\n';
+  }
+  std::cout << style.faint("loaded and verified in " + formatSeconds(loadSeconds) + ", first run " +
+                           formatSeconds(runSeconds) + " on " + std::to_string(session.threads()) +
+                           " thread" + (session.threads() == 1 ? "" : "s") + ", " +
+                           module.chosenVariant())
+            << '\n';
+  return ExitFine;
+}
+
+} // namespace
+
+void addRunCommand(CLI::App &root, Action &action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App &command = addCommand(
+      root, "run", "Run a compiled model once",
+      "  lathe run model.lathe                      random inputs\n"
+      "  lathe run model.lathe --input x=cat.npy    one input from NumPy\n"
+      "  lathe run model.lathe --input ids=a.pb --input mask=random --output-dir out\n"
+      "  lathe run model.lathe --dim batch=8        random inputs with a batch of 8\n"
+      "  lathe run model.onnx                       compiles first\n"
+      "NumPy has no bf16 and no types below a byte: their files hold the bits as unsigned\n"
+      "integers (u4: one element per byte).\n");
+  command.add_option("model", options->model, "Artifact (.lathe) or model (.onnx)")->required();
+  addInputOptions(command, options->inputs);
+  command.add_option("--output-dir,-o", options->outputFolder,
+                     "Folder to write outputs to, one file each");
+  command.add_option("--format", options->format, "Form of the files: npy (default) or pb");
+  command.add_option("--threads,-t", options->threads,
+                     "Threads; 0, the default: one per processor");
+  command.add_option("--variant", options->variant,
+                     "Run this variant of the code, such as x86-64-v3");
+  command.add_flag("--json", options->json, "Print one JSON object");
+  command.callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+} // namespace lathe::tools

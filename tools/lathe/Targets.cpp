@@ -1,0 +1,84 @@
+// lathe targets: what this machine is, and what it can run.
+// Apache-2.0 WITH LLVM-exception.
+#include "lathe-c/Runtime.h"
+#include "tools/common/Support.h"
+#include "tools/lathe/Commands.h"
+
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace lathe::tools {
+
+namespace {
+
+/// Levels that code is compiled for, with the features they need.
+constexpr struct Level {
+  const char *name;
+  uint64_t features;
+} levels[] = {
+    {"x86-64-v3", LATHE_X86_V3},
+    {"x86-64-v4", LATHE_X86_V3 | LATHE_X86_V4},
+    {"x86-64-v4-vnni", LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI},
+    {"x86-64-v4-vnni-bf16", LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI | LATHE_X86_BF16},
+    {"aarch64", LATHE_AARCH64_BASE},
+};
+
+std::string processorName() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("model name"))
+      if (size_t colon = line.find(": "); colon != std::string::npos)
+        return line.substr(colon + 2);
+  return "unknown processor";
+}
+
+int showTargets(bool asJson) {
+  uint64_t features = lathe_host_features();
+  char featureText[256];
+  lathe_features_format(features, featureText, sizeof featureText);
+  if (asJson) {
+    nlohmann::ordered_json report;
+    report["host"] = {{"processor", processorName()},
+                      {"features", featureText},
+                      {"threads", lathe_host_processors()}};
+    report["targets"] = nlohmann::ordered_json::array();
+    for (const Level &level : levels)
+      report["targets"].push_back(
+          {{"name", level.name}, {"runs_here", (level.features & ~features) == 0}});
+    report["devices"] = {{{"kind", "cpu"}, {"supported", true}},
+                         {{"kind", "cuda"}, {"supported", false}},
+                         {{"kind", "hip"}, {"supported", false}}};
+    std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    return ExitFine;
+  }
+  Style style(STDOUT_FILENO);
+  std::cout << style.strong("host") << "  " << processorName() << ", " << lathe_host_processors()
+            << " threads, " << featureText << '\n';
+  std::cout << style.strong("targets") << '\n';
+  for (const Level &level : levels)
+    std::cout << "  " << level.name << "  "
+              << ((level.features & ~features) == 0 ? style.good("runs here")
+                                                    : style.faint("does not run here"))
+              << '\n';
+  std::cout << style.strong("devices") << '\n';
+  std::cout << "  cpu\n";
+  std::cout << style.faint("  cuda  not supported in this version\n"
+                           "  hip   not supported in this version\n");
+  return ExitFine;
+}
+
+} // namespace
+
+void addTargetsCommand(CLI::App &root, Action &action) {
+  auto asJson = std::make_shared<bool>(false);
+  CLI::App &command = addCommand(root, "targets", "Show this machine and the targets it can run",
+                                 "  lathe targets\n"
+                                 "  lathe targets --json | jq -r .host.features\n");
+  command.add_flag("--json", *asJson, "Print one JSON object");
+  command.callback([asJson, &action] { action = [asJson] { return showTargets(*asJson); }; });
+}
+
+} // namespace lathe::tools
