@@ -1,0 +1,144 @@
+// The checks of an artifact's table.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Artifact/Table.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace lathe::runtime;
+
+namespace {
+
+constexpr uint32_t maxVariants = 64, maxEntries = 1024, maxTensors = 1 << 16;
+
+// Walks the table. Every check returns what is wrong, null where all is well.
+class TableChecker {
+public:
+  // A table without overlaps is checked in time linear in its size; the budget keeps it so where a
+  // hostile one refers to the same bytes again and again. Strings may be shared a little.
+  TableChecker(const Image &image, uint64_t weightsBytes, uint64_t loadedBytes)
+      : image(image), weightsBytes(weightsBytes), budget(64 * loadedBytes + (1 << 20)) {}
+
+  const char *check(const lathe_artifact &table);
+
+private:
+  template <typename T> bool isArray(const T *pointer, uint64_t count) {
+    uint64_t room = image.readable(pointer);
+    return count == 0 || (reinterpret_cast<uint64_t>(pointer) % alignof(T) == 0 &&
+                          count <= room / sizeof(T) && spend(count * sizeof(T)));
+  }
+  bool isString(const char *text) {
+    uint64_t room = std::min<uint64_t>(image.readable(text), LATHE_MAX_STRING);
+    const void *end = room ? memchr(text, 0, room) : nullptr;
+    return end && spend(static_cast<const char *>(end) - text);
+  }
+  template <typename Function> bool isFunction(Function function) {
+    return image.isCode(reinterpret_cast<const void *>(function));
+  }
+  bool spend(uint64_t bytes) {
+    if (bytes > budget)
+      return false;
+    budget -= bytes;
+    return true;
+  }
+
+  const char *checkVariant(const lathe_variant &variant);
+  const char *checkEntry(const lathe_entry &entry);
+  const char *checkTensor(const lathe_tensor_spec &spec);
+
+  const Image &image;
+  uint64_t weightsBytes;
+  uint64_t budget;
+};
+
+const char *TableChecker::check(const lathe_artifact &table) {
+  if (table.variant_count == 0 || table.variant_count > maxVariants ||
+      !isArray(table.variants, table.variant_count))
+    return "the list of variants is out of range";
+  for (uint32_t i = 0; i < table.variant_count; ++i)
+    if (const char *why = checkVariant(table.variants[i]))
+      return why;
+  if (table.site_count > UINT32_MAX || !isArray(table.sites, table.site_count))
+    return "the list of sites is out of range";
+  for (uint64_t i = 0; i < table.site_count; ++i)
+    if (!isString(table.sites[i].message))
+      return "the message of a site is out of range";
+  return nullptr;
+}
+
+const char *TableChecker::checkVariant(const lathe_variant &variant) {
+  if (!isString(variant.name))
+    return "the name of a variant is out of range";
+  if (variant.weights_offset > weightsBytes ||
+      variant.weights_bytes > weightsBytes - variant.weights_offset ||
+      variant.weights_offset % LATHE_ALIGNMENT)
+    return "the weights of a variant are out of range";
+  if (variant.entry_count == 0 || variant.entry_count > maxEntries ||
+      !isArray(variant.entries, variant.entry_count))
+    return "the list of entries is out of range";
+  for (uint32_t i = 0; i < variant.entry_count; ++i)
+    if (const char *why = checkEntry(variant.entries[i]))
+      return why;
+  return nullptr;
+}
+
+const char *TableChecker::checkEntry(const lathe_entry &entry) {
+  if (!isString(entry.name))
+    return "the name of an entry is out of range";
+  if (!isFunction(entry.plan) || !isFunction(entry.run))
+    return "a function lies outside the code";
+  if (entry.input_count > maxTensors || entry.output_count > maxTensors ||
+      !isArray(entry.inputs, entry.input_count) || !isArray(entry.outputs, entry.output_count))
+    return "the tensors of an entry are out of range";
+  for (uint32_t i = 0; i < entry.input_count; ++i)
+    if (const char *why = checkTensor(entry.inputs[i]))
+      return why;
+  for (uint32_t i = 0; i < entry.output_count; ++i) {
+    if (const char *why = checkTensor(entry.outputs[i]))
+      return why;
+    if (entry.outputs[i].alias < -1 || entry.outputs[i].alias >= int64_t(entry.input_count))
+      return "the alias of an output is out of range";
+  }
+  return nullptr;
+}
+
+const char *TableChecker::checkTensor(const lathe_tensor_spec &spec) {
+  if (!isString(spec.name))
+    return "the name of a tensor is out of range";
+  if (spec.kind == LATHE_VALUE_NONE || spec.kind > LATHE_VALUE_STRINGS ||
+      !lathe_dtype_bits(spec.dtype))
+    return "the kind or dtype of a tensor is out of range";
+  if (spec.rank > LATHE_MAX_RANK || !isArray(spec.dims, spec.rank))
+    return "the dims of a tensor are out of range";
+  for (uint32_t i = 0; i < spec.rank; ++i) {
+    const lathe_dim &dim = spec.dims[i];
+    if ((dim.size < 0 && dim.size != LATHE_DYNAMIC) || dim.min > dim.max ||
+        (dim.symbol && !isString(dim.symbol)))
+      return "a dim of a tensor is out of range";
+  }
+  return nullptr;
+}
+
+} // namespace
+
+int32_t lathe::runtime::checkTable(const File &file, const Image &image, uint64_t weightsBytes,
+                                   const lathe_artifact *&result, lathe_status *status) {
+  const auto *table = static_cast<const lathe_artifact *>(image.table());
+  // Magic and version stand first, and may be all that another version shares with this one.
+  if (reinterpret_cast<uint64_t>(table) % alignof(lathe_artifact) ||
+      image.readable(table) < offsetof(lathe_artifact, size) || table->magic != LATHE_MAGIC)
+    return malformed(file, status, "its table does not begin with the magic number");
+  if (table->format_version != LATHE_FORMAT_VERSION || table->abi_version != LATHE_ABI_VERSION)
+    return fail(status, LATHE_STATUS_VERSION,
+                "%s: made for format version %u (call version %u), this runtime has version %u "
+                "(call version %u); compile the model again",
+                file.name(), table->format_version, table->abi_version, LATHE_FORMAT_VERSION,
+                LATHE_ABI_VERSION);
+  if (image.readable(table) < sizeof(lathe_artifact) || table->size < sizeof(lathe_artifact))
+    return malformed(file, status, "its table is too short");
+  TableChecker checker(image, weightsBytes, std::min(image.size(), file.size()));
+  if (const char *why = checker.check(*table))
+    return malformed(file, status, why);
+  result = table;
+  return LATHE_STATUS_OK;
+}

@@ -1,0 +1,113 @@
+// One caller's state: arena, threads, and the run in progress.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_RUNTIME_CORE_CONTEXT_H
+#define LATHE_RUNTIME_CORE_CONTEXT_H
+
+#include "runtime/Core/Module.h"
+#include "runtime/Cpu/Pool.h"
+
+namespace lathe::runtime {
+
+/// Memory that compiled code allocated in this run, freed at its end: a list through the blocks.
+struct alignas(LATHE_ALIGNMENT) DynamicBlock {
+  DynamicBlock *next;
+  uint64_t bytes;
+};
+
+/// Where an output's memory comes from.
+enum class OutputMemory : uint8_t {
+  Unset,  ///< Of a size that depends on data; compiled code has not set it yet.
+  Owned,  ///< From the context's allocator, for the caller to release.
+  Caller, ///< The caller's.
+};
+
+struct OutputState {
+  OutputMemory memory;
+  bool dynamic;        ///< The plan leaves dims to the data.
+  bool fromCaller;     ///< The caller supplied memory,
+  void *callerData;    ///< here,
+  int64_t callerBytes; ///< this much.
+};
+
+/// Why the runtime refused a service; added to the message of the failure it leads to.
+struct Refusal {
+  enum Kind : uint32_t { None, OverLimit, OutOfMemory, Capacity, Shape };
+  std::atomic<uint32_t> kind{None};
+  uint64_t wanted = 0, available = 0;
+};
+
+} // namespace lathe::runtime
+
+struct lathe_context {
+  lathe_context() = default;
+  lathe_context(const lathe_context &) = delete;
+  ~lathe_context();
+
+  int32_t create(lathe_module &module, const lathe_context_options &options, lathe_status *status);
+  int32_t reserve(uint64_t bytes, lathe_status *status);
+
+  /// Checks the inputs (their data too, where `needData`) and asks compiled code for the outputs'
+  /// dims and the arena's size.
+  int32_t plan(const lathe_entry &entry, const lathe_value *inputs, uint32_t inputCount,
+               bool needData, uint64_t &arenaBytes, lathe_status *status);
+
+  /// Plans and runs; the API's lathe_context_run.
+  int32_t run(const lathe_entry &entry, const lathe_value *inputs, uint32_t inputCount,
+              lathe_value *outputs, lathe_status *status);
+
+  lathe_module *module = nullptr;
+  lathe_context_options options = {};
+  lathe_pool *pool = nullptr; ///< Null: one thread, or an executor.
+  char *arena = nullptr;
+  uint64_t arenaBytes = 0;
+  std::atomic<uint32_t> cancel{0}; ///< CancelReason; compiled code polls it.
+  std::atomic<uint32_t> busy{0};   ///< Guards against use by two threads.
+  int64_t deadline = 0;
+
+  // The run in progress. Arrays are as long as the largest entry needs.
+  lathe_call call = {};
+  lathe_error error = {};
+  const lathe_entry *entry = nullptr;
+  lathe::runtime::Array<lathe_value> inputs, outputs;
+  lathe::runtime::Array<lathe::runtime::OutputState> outputStates;
+  lathe::runtime::Array<int64_t> symbolSizes;
+  std::atomic<lathe::runtime::DynamicBlock *> dynamicBlocks{nullptr};
+  std::atomic<uint64_t> dynamicBytes{0};
+  std::atomic<bool> inRegion{false};
+  lathe::runtime::Refusal refusal;
+
+  void log(int32_t level, const char *message) const {
+    if (options.logger.log)
+      options.logger.log(options.logger.user, level, message);
+  }
+  /// Sets the cancel flag where the deadline has passed.
+  void pollDeadline();
+
+private:
+  int32_t createPool(lathe_status *status);
+  int32_t checkInputs(const lathe_value *given, uint32_t count, bool needData,
+                      lathe_status *status);
+  int32_t bindOutput(uint32_t index, const lathe_value &given, lathe_status *status);
+  int32_t checkOverlap(uint32_t index, lathe_status *status) const;
+  int32_t execute(lathe_status *status);
+  int32_t convertError(int32_t code, lathe_status *status);
+  void releaseDynamic();
+  void releaseOutputs();
+  bool ownsPool = false, ownsArena = false;
+};
+
+namespace lathe::runtime {
+
+enum CancelReason : uint32_t { NotCancelled = 0, CancelledByCaller = 1, CancelledByDeadline = 2 };
+
+/// The services that compiled code gets; one table for all contexts.
+extern const lathe_services services;
+
+/// The context of a call that it made.
+inline lathe_context &contextOf(lathe_call *call) {
+  return *static_cast<lathe_context *>(call->runtime);
+}
+
+} // namespace lathe::runtime
+
+#endif // LATHE_RUNTIME_CORE_CONTEXT_H

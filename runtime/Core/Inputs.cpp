@@ -1,0 +1,161 @@
+// Checks a run's inputs against what the model takes.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/Context.h"
+#include "runtime/Core/Value.h"
+
+#include <cstdarg>
+#include <cstdio>
+
+using namespace lathe::runtime;
+
+namespace {
+
+// Sequences of sequences and so on; the ONNX types that models use have two levels.
+constexpr uint32_t maxNesting = 4;
+constexpr int64_t maxElements = 1 << 20;
+
+struct Input {
+  const lathe_tensor_spec &spec;
+  lathe_status *status;
+
+  [[gnu::format(printf, 3, 4)]] int32_t refuse(int32_t code, const char *format, ...) const {
+    char what[640];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(what, sizeof(what), format, list);
+    va_end(list);
+    return fail(status, code, "input '%.200s': %s", spec.name, what);
+  }
+
+  int32_t checkType(const lathe_value &value) const {
+    if (value.kind != spec.kind)
+      return refuse(LATHE_STATUS_TYPE, "a %s is given where the model takes a %s",
+                    kindName(value.kind), kindName(spec.kind));
+    if (value.dtype != spec.dtype)
+      return refuse(LATHE_STATUS_TYPE, "dtype %s is given where the model takes %s",
+                    dtypeName(value.dtype), dtypeName(spec.dtype));
+    if (value.device & ~LATHE_VALUE_OWNED)
+      return refuse(LATHE_STATUS_LAYOUT, "it is on device %u where this runtime takes host memory",
+                    value.device & ~LATHE_VALUE_OWNED);
+    return LATHE_STATUS_OK;
+  }
+
+  int32_t checkDims(const lathe_value &value) const {
+    if (value.rank != spec.rank)
+      return refuse(LATHE_STATUS_SHAPE, "rank %u is given where the model takes rank %u",
+                    value.rank, spec.rank);
+    DimsText given(value.rank, value.dims);
+    for (uint32_t i = 0; i < spec.rank; ++i) {
+      const lathe_dim &dim = spec.dims[i];
+      long long size = value.dims[i];
+      if (dim.size != LATHE_DYNAMIC && size != dim.size)
+        return refuse(LATHE_STATUS_SHAPE, "dim %u of %s is %lld where the model takes %lld", i,
+                      given.text, size, static_cast<long long>(dim.size));
+      if (dim.size == LATHE_DYNAMIC && (size < dim.min || size > dim.max))
+        return refuse(LATHE_STATUS_SHAPE,
+                      "dim %u ('%.100s') of %s is %lld where the model takes %lld to %lld", i,
+                      dim.symbol ? dim.symbol : "?", given.text, size,
+                      static_cast<long long>(dim.min), static_cast<long long>(dim.max));
+    }
+    if (countElements(value.dtype, value.rank, value.dims) < 0)
+      return refuse(LATHE_STATUS_SHAPE, "dims %s are negative or too large", given.text);
+    return LATHE_STATUS_OK;
+  }
+
+  int32_t checkData(const lathe_value &value) const {
+    if (!isContiguous(value))
+      return refuse(LATHE_STATUS_LAYOUT,
+                    "strides %s for dims %s are not contiguous; copy it to row-major order first",
+                    DimsText(value.rank, value.strides).text,
+                    DimsText(value.rank, value.dims).text);
+    if (!value.data && countElements(value.dtype, value.rank, value.dims))
+      return refuse(LATHE_STATUS_LAYOUT, "its data is NULL");
+    // Complex numbers and strings align as their halves do.
+    uint64_t bytes = lathe_dtype_bits(value.dtype) / 8, alignment = bytes > 8 ? 8 : bytes;
+    if (value.dtype == LATHE_C64)
+      alignment = 4;
+    if (alignment > 1 && reinterpret_cast<uint64_t>(value.data) % alignment)
+      return refuse(LATHE_STATUS_LAYOUT, "its data is not aligned to %llu bytes",
+                    static_cast<unsigned long long>(alignment));
+    return LATHE_STATUS_OK;
+  }
+
+  // What is inside a sequence, optional or map: tensors, each contiguous and valid in itself.
+  int32_t checkElements(const lathe_value &value, uint32_t level) const {
+    if (value.rank != 1 || value.dims[0] < 0 || value.dims[0] > maxElements ||
+        (value.dims[0] && !value.data) || level == maxNesting)
+      return refuse(LATHE_STATUS_SHAPE,
+                    "a %s needs rank 1, 0 to %lld elements and at most %u "
+                    "levels",
+                    kindName(value.kind), static_cast<long long>(maxElements), maxNesting);
+    const auto *elements = static_cast<const lathe_value *>(value.data);
+    for (int64_t i = 0; i < value.dims[0]; ++i) {
+      const lathe_value &element = elements[i];
+      int32_t code = LATHE_STATUS_OK;
+      if (element.kind == LATHE_VALUE_TENSOR || element.kind == LATHE_VALUE_STRINGS) {
+        if (lathe_value_elements(&element) < 0 || element.device & ~LATHE_VALUE_OWNED)
+          return refuse(LATHE_STATUS_SHAPE, "element %lld is no valid tensor in host memory",
+                        static_cast<long long>(i));
+        code = checkData(element);
+      } else if (element.kind != LATHE_VALUE_NONE) {
+        code = checkElements(element, level + 1);
+      }
+      if (code)
+        return code;
+    }
+    return LATHE_STATUS_OK;
+  }
+};
+
+} // namespace
+
+// Compiled code sees copies, whose strides are always set.
+int32_t lathe_context::checkInputs(const lathe_value *given, uint32_t count, bool needData,
+                                   lathe_status *status) {
+  if (count != entry->input_count)
+    return fail(status, LATHE_STATUS_ARGUMENT, "%u inputs are given where entry '%.100s' takes %u",
+                count, entry->name, entry->input_count);
+  if (count && !given)
+    return fail(status, LATHE_STATUS_ARGUMENT, "inputs is NULL");
+  const EntryLayout &layout = module->layouts[entry - module->chosen->entries];
+  const int32_t *symbols = module->inputSymbols.data() + layout.firstSymbol;
+  for (uint32_t s = 0; s < layout.symbolCount; ++s)
+    symbolSizes[s] = -1;
+  for (uint32_t i = 0; i < count; ++i) {
+    const lathe_tensor_spec &spec = entry->inputs[i];
+    Input input{spec, status};
+    inputs[i] = given[i];
+    lathe_value &value = inputs[i];
+    if (int32_t code = input.checkType(value))
+      return code;
+    value.device = 0;
+    bool isTensor = value.kind == LATHE_VALUE_TENSOR || value.kind == LATHE_VALUE_STRINGS;
+    if (!isTensor) {
+      if (needData)
+        if (int32_t code = input.checkElements(value, 0))
+          return code;
+      symbols += spec.rank;
+      continue;
+    }
+    if (int32_t code = input.checkDims(value))
+      return code;
+    for (uint32_t d = 0; d < spec.rank; ++d, ++symbols) {
+      if (*symbols < 0)
+        continue;
+      int64_t &size = symbolSizes[*symbols];
+      if (size >= 0 && size != value.dims[d])
+        return input.refuse(LATHE_STATUS_SHAPE,
+                            "dim %u ('%.100s') is %lld, but an earlier dim of that name is %lld", d,
+                            spec.dims[d].symbol, static_cast<long long>(value.dims[d]),
+                            static_cast<long long>(size));
+      size = value.dims[d];
+    }
+    if (needData)
+      if (int32_t code = input.checkData(value))
+        return code;
+    if (!needData)
+      value.data = nullptr;
+    setStrides(value);
+  }
+  return LATHE_STATUS_OK;
+}

@@ -1,0 +1,57 @@
+// A loaded artifact.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_RUNTIME_CORE_MODULE_H
+#define LATHE_RUNTIME_CORE_MODULE_H
+
+#include "runtime/Artifact/Debugger.h"
+#include "runtime/Artifact/Image.h"
+
+#include <atomic>
+
+namespace lathe::runtime {
+
+/// What a run needs to know about an entry beyond its specs, worked out when loading.
+struct EntryLayout {
+  /// Into Module::inputSymbols: for each dim of each input in turn, the number of its symbol within
+  /// the entry, or -1.
+  uint64_t firstSymbol;
+  uint32_t symbolCount;
+};
+
+} // namespace lathe::runtime
+
+/// Immutable once open; shared by reference count.
+struct lathe_module {
+  lathe_module() = default;
+  lathe_module(const lathe_module &) = delete;
+
+  std::atomic<uint32_t> references{1};
+  lathe::runtime::File file;
+  lathe::runtime::Elf elf;
+  lathe::runtime::Image image;
+  const lathe_artifact *table = nullptr;
+  uint64_t features = 0;                            ///< Of the host, as restricted by the options.
+  const lathe_variant *chosen = nullptr;            ///< Null where only inspected.
+  const lathe_variant *shown = nullptr;             ///< The chosen one or the first.
+  const char *weights = nullptr;                    ///< Base of the chosen variant's weights.
+  lathe::runtime::Array<char> manifest;             ///< Terminated.
+  lathe::runtime::Array<char> symbols, symbolNames; ///< Of functions; may be empty.
+  lathe::runtime::Array<lathe::runtime::EntryLayout> layouts;
+  lathe::runtime::Array<int32_t> inputSymbols;
+  lathe::runtime::DebuggerEntry debugger;
+
+  int32_t load(const lathe_module_options &options, lathe_status *status);
+
+  void retain() { references.fetch_add(1, std::memory_order_relaxed); }
+  void release();
+
+private:
+  int32_t readSections(lathe_status *status);
+  int32_t keepSection(const Elf64_Shdr &section, lathe::runtime::Array<char> &to,
+                      lathe_status *status);
+  int32_t choose(const lathe_module_options &options, lathe_status *status);
+  int32_t mapWeights(const Elf64_Shdr *section, lathe_status *status);
+  int32_t layOut(lathe_status *status);
+};
+
+#endif // LATHE_RUNTIME_CORE_MODULE_H

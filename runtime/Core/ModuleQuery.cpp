@@ -1,0 +1,129 @@
+// What a module says about itself.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/Module.h"
+
+#include <cstring>
+
+using namespace lathe::runtime;
+
+namespace {
+
+const lathe_entry *entryOf(const lathe_module *module, uint32_t entry) {
+  return module && entry < module->shown->entry_count ? &module->shown->entries[entry] : nullptr;
+}
+
+} // namespace
+
+const char *lathe_module_manifest(const lathe_module *module, uint64_t *bytes) {
+  uint64_t size = module && module->manifest.size() ? module->manifest.size() - 1 : 0;
+  if (bytes)
+    *bytes = size;
+  return size ? module->manifest.data() : "";
+}
+
+uint32_t lathe_module_variant_count(const lathe_module *module) {
+  return module ? module->table->variant_count : 0;
+}
+
+int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
+                                  lathe_variant_info *info, lathe_status *status) {
+  if (!module || !info)
+    return fail(status, LATHE_STATUS_ARGUMENT, "%s is NULL", module ? "info" : "module");
+  if (index >= module->table->variant_count)
+    return fail(status, LATHE_STATUS_ARGUMENT, "variant %u does not exist; there are %u", index,
+                module->table->variant_count);
+  const lathe_variant &variant = module->table->variants[index];
+  *info = {variant.name,
+           variant.features,
+           variant.weights_offset,
+           variant.weights_bytes,
+           &variant == module->chosen,
+           (variant.features & ~module->features) == 0};
+  return succeed(status);
+}
+
+uint32_t lathe_module_entry_count(const lathe_module *module) {
+  return module ? module->shown->entry_count : 0;
+}
+
+const char *lathe_module_entry_name(const lathe_module *module, uint32_t entry) {
+  const lathe_entry *found = entryOf(module, entry);
+  return found ? found->name : nullptr;
+}
+
+int32_t lathe_module_entry_find(const lathe_module *module, const char *name) {
+  for (uint32_t i = 0; name && i < lathe_module_entry_count(module); ++i)
+    if (!strcmp(module->shown->entries[i].name, name))
+      return i;
+  return -1;
+}
+
+uint32_t lathe_module_input_count(const lathe_module *module, uint32_t entry) {
+  const lathe_entry *found = entryOf(module, entry);
+  return found ? found->input_count : 0;
+}
+
+uint32_t lathe_module_output_count(const lathe_module *module, uint32_t entry) {
+  const lathe_entry *found = entryOf(module, entry);
+  return found ? found->output_count : 0;
+}
+
+const lathe_tensor_spec *lathe_module_input_spec(const lathe_module *module, uint32_t entry,
+                                                 uint32_t index) {
+  return index < lathe_module_input_count(module, entry) ? &entryOf(module, entry)->inputs[index]
+                                                         : nullptr;
+}
+
+const lathe_tensor_spec *lathe_module_output_spec(const lathe_module *module, uint32_t entry,
+                                                  uint32_t index) {
+  return index < lathe_module_output_count(module, entry) ? &entryOf(module, entry)->outputs[index]
+                                                          : nullptr;
+}
+
+int32_t lathe_module_input_find(const lathe_module *module, uint32_t entry, const char *name) {
+  for (uint32_t i = 0; name && i < lathe_module_input_count(module, entry); ++i)
+    if (!strcmp(entryOf(module, entry)->inputs[i].name, name))
+      return i;
+  return -1;
+}
+
+uint32_t lathe_module_section_count(const lathe_module *module) {
+  return module ? module->elf.sections.size() : 0;
+}
+
+int32_t lathe_module_section_info(const lathe_module *module, uint32_t index,
+                                  lathe_section_info *info, lathe_status *status) {
+  if (!module || !info)
+    return fail(status, LATHE_STATUS_ARGUMENT, "%s is NULL", module ? "info" : "module");
+  if (index >= module->elf.sections.size())
+    return fail(status, LATHE_STATUS_ARGUMENT, "section %u does not exist; there are %zu", index,
+                module->elf.sections.size());
+  const Elf64_Shdr &section = module->elf.sections[index];
+  *info = {module->elf.sectionName(index), section.sh_offset, section.sh_size, section.sh_type,
+           (section.sh_flags & SHF_ALLOC) != 0};
+  return succeed(status);
+}
+
+uint64_t lathe_module_file_bytes(const lathe_module *module) {
+  return module ? module->file.size() : 0;
+}
+
+uint64_t lathe_module_image_bytes(const lathe_module *module) {
+  return module ? module->image.size() : 0;
+}
+
+const char *lathe_module_symbol(const lathe_module *module, const void *address) {
+  if (!module || !module->image.readable(address) || !module->symbolNames.size())
+    return nullptr;
+  uint64_t offset = static_cast<const char *>(address) - module->image.base();
+  // The last byte of both arrays is the terminator that was added.
+  for (size_t at = 0; at + sizeof(Elf64_Sym) < module->symbols.size(); at += sizeof(Elf64_Sym)) {
+    Elf64_Sym symbol;
+    memcpy(&symbol, module->symbols.data() + at, sizeof(symbol));
+    if (ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF &&
+        offset >= symbol.st_value && offset - symbol.st_value < symbol.st_size &&
+        symbol.st_name < module->symbolNames.size())
+      return module->symbolNames.data() + symbol.st_name;
+  }
+  return nullptr;
+}

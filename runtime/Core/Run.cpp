@@ -1,0 +1,398 @@
+// Planning and running an entry.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/Clock.h"
+#include "runtime/Core/Context.h"
+#include "runtime/Core/Value.h"
+#include "runtime/Cpu/FloatState.h"
+
+#include <cstring>
+
+using namespace lathe::runtime;
+
+namespace {
+
+// Stands in for the data of tensors without elements.
+alignas(LATHE_ALIGNMENT) char emptyData[LATHE_ALIGNMENT];
+
+// A context serves one thread at a time; a second one gets an error instead of a race.
+class Occupy {
+public:
+  explicit Occupy(lathe_context &context)
+      : context(context), entered(!context.busy.exchange(1, std::memory_order_acquire)) {}
+  ~Occupy() {
+    if (entered)
+      context.busy.store(0, std::memory_order_release);
+  }
+  explicit operator bool() const { return entered; }
+
+private:
+  lathe_context &context;
+  bool entered;
+};
+
+int32_t failOccupied(lathe_status *status) {
+  return fail(status, LATHE_STATUS_ARGUMENT,
+              "another thread is using the context; make one context per thread");
+}
+
+// What a code of compiled code means, where no site tells more.
+const char *describe(int32_t code) {
+  static constexpr const char *texts[] = {
+      "no error",
+      "the shape of an input does not fit the model",
+      "an index is out of range",
+      "an integer is divided by zero, or the quotient overflows",
+      "a tensor cannot be reshaped as asked",
+      "a size is negative or too large",
+      "memory was refused",
+      "the run was cancelled",
+      "a loop runs too often",
+  };
+  bool known = code >= 0 && size_t(code) < sizeof(texts) / sizeof(texts[0]);
+  return known ? texts[code] : "compiled code returned an unknown code";
+}
+
+// Writes a site's message with %0 to %5 replaced.
+void addMessage(TextBuilder &builder, const char *message, const int64_t *args) {
+  while (*message) {
+    unsigned index = unsigned(message[1]) - '0';
+    if (message[0] == '%' && index < LATHE_ERROR_ARGS) {
+      builder.add("%lld", static_cast<long long>(args[index]));
+      message += 2;
+      continue;
+    }
+    size_t length = 1 + strcspn(message + 1, "%");
+    builder.add("%.*s", int(length), message);
+    message += length;
+  }
+}
+
+void addRefusal(TextBuilder &builder, const Refusal &refusal) {
+  unsigned long long wanted = refusal.wanted, available = refusal.available;
+  switch (refusal.kind.load(std::memory_order_acquire)) {
+  case Refusal::OverLimit:
+    builder.add(": %llu bytes are wanted where dynamic_limit leaves %llu", wanted, available);
+    break;
+  case Refusal::OutOfMemory:
+    builder.add(": the allocator refused %llu bytes", wanted);
+    break;
+  case Refusal::Capacity:
+    builder.add(": an output needs %llu bytes where the caller gave %llu", wanted, available);
+    break;
+  case Refusal::Shape:
+    builder.add(": output %llu got a shape that contradicts the plan", wanted);
+    break;
+  }
+}
+
+} // namespace
+
+int32_t lathe_context::plan(const lathe_entry &newEntry, const lathe_value *given,
+                            uint32_t inputCount, bool needData, uint64_t &planned,
+                            lathe_status *status) {
+  entry = &newEntry;
+  if (int32_t code = checkInputs(given, inputCount, needData, status))
+    return code;
+  for (uint32_t i = 0; i < entry->output_count; ++i) {
+    const lathe_tensor_spec &spec = entry->outputs[i];
+    if (spec.kind != LATHE_VALUE_TENSOR)
+      return fail(status, LATHE_STATUS_TYPE,
+                  "output '%.200s': a %s is not supported by this runtime", spec.name,
+                  kindName(spec.kind));
+    outputs[i] = lathe_value();
+    outputs[i].kind = spec.kind;
+    outputs[i].dtype = spec.dtype;
+    outputs[i].rank = spec.rank;
+    for (uint32_t d = 0; d < spec.rank; ++d)
+      outputs[i].dims[d] = spec.dims[d].size;
+    outputStates[i] = OutputState();
+  }
+  error = lathe_error();
+  refusal.kind.store(Refusal::None, std::memory_order_relaxed);
+  call = lathe_call();
+  call.abi_version = LATHE_ABI_VERSION;
+  call.inputs = inputs.data();
+  call.outputs = outputs.data();
+  call.weights = module->weights;
+  call.services = &services;
+  call.runtime = this;
+  call.cancel = reinterpret_cast<const volatile uint32_t *>(&cancel);
+  call.error = &error;
+
+  lathe_plan result = {};
+  int32_t code;
+  {
+    FloatState floatState;
+    code = entry->plan(&call, &result);
+  }
+  if (code || error.code)
+    return convertError(code, status);
+  for (uint32_t i = 0; i < entry->output_count; ++i) {
+    lathe_value &value = outputs[i];
+    if (value.rank != entry->outputs[i].rank)
+      return fail(status, LATHE_STATUS_MODEL, "output '%.200s': planned with rank %u, declared %u",
+                  entry->outputs[i].name, value.rank, entry->outputs[i].rank);
+    for (uint32_t d = 0; d < value.rank; ++d)
+      outputStates[i].dynamic |= value.dims[d] == LATHE_DYNAMIC;
+    if (outputStates[i].dynamic)
+      continue;
+    if (countElements(value.dtype, value.rank, value.dims) < 0)
+      return fail(status, LATHE_STATUS_SIZE, "output '%.200s': dims %s are negative or too large",
+                  entry->outputs[i].name, DimsText(value.rank, value.dims).text);
+    setStrides(value);
+  }
+  planned = result.arena_bytes;
+  return LATHE_STATUS_OK;
+}
+
+int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given,
+                           uint32_t inputCount, lathe_value *results, lathe_status *status) {
+  uint64_t needed = 0;
+  if (int32_t code = plan(newEntry, given, inputCount, true, needed, status))
+    return code;
+  if (int32_t code = reserve(needed, status))
+    return code;
+  for (uint32_t i = 0; i < entry->input_count; ++i)
+    if (!inputs[i].data)
+      inputs[i].data = emptyData;
+  dynamicBytes.store(0, std::memory_order_relaxed);
+  int32_t code = LATHE_STATUS_OK;
+  for (uint32_t i = 0; i < entry->output_count && !code; ++i)
+    code = bindOutput(i, results[i], status);
+  for (uint32_t i = 0; i < entry->output_count && !code; ++i)
+    if (outputStates[i].fromCaller)
+      code = checkOverlap(i, status);
+  if (!code)
+    code = execute(status);
+  releaseDynamic();
+  if (code) {
+    releaseOutputs();
+    return code;
+  }
+  for (uint32_t i = 0; i < entry->output_count; ++i) {
+    uint32_t device = outputStates[i].memory == OutputMemory::Owned
+                          ? LATHE_VALUE_OWNED
+                          : results[i].device & LATHE_VALUE_OWNED;
+    void *data = outputStates[i].fromCaller ? results[i].data : outputs[i].data;
+    results[i] = outputs[i];
+    results[i].device = device;
+    results[i].data = data;
+  }
+  return succeed(status);
+}
+
+// Settles where an output goes: the caller's memory, memory for the caller, or, where its size
+// depends on data, later.
+int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lathe_status *status) {
+  lathe_value &value = outputs[index];
+  OutputState &state = outputStates[index];
+  const char *name = entry->outputs[index].name;
+  state.memory = OutputMemory::Unset;
+  if (given.kind == LATHE_VALUE_NONE) {
+    if (state.dynamic)
+      return LATHE_STATUS_OK;
+    uint64_t bytes = lathe_value_bytes(&value);
+    value.data = allocateOwned(options.allocator, bytes);
+    if (!value.data)
+      return fail(status, LATHE_STATUS_MEMORY, "output '%.200s': %llu bytes could not be allocated",
+                  name, static_cast<unsigned long long>(bytes));
+    state.memory = OutputMemory::Owned;
+    return LATHE_STATUS_OK;
+  }
+  if (given.kind != value.kind || given.dtype != value.dtype)
+    return fail(status, LATHE_STATUS_TYPE,
+                "output '%.200s': a %s of %s is given where the model writes a %s of %s; zero the "
+                "value to have it allocated",
+                name, kindName(given.kind), dtypeName(given.dtype), kindName(value.kind),
+                dtypeName(value.dtype));
+  bool fits = given.rank == value.rank;
+  for (uint32_t d = 0; fits && !state.dynamic && d < value.rank; ++d)
+    fits = given.dims[d] == value.dims[d];
+  int64_t bytes = lathe_value_bytes(&given);
+  if (!fits || bytes < 0)
+    return fail(status, LATHE_STATUS_SHAPE,
+                "output '%.200s': dims %s are given where the model writes %s", name,
+                DimsText(given.rank, given.dims).text, DimsText(value.rank, value.dims).text);
+  if (given.device & ~LATHE_VALUE_OWNED)
+    return fail(status, LATHE_STATUS_LAYOUT,
+                "output '%.200s': it is on device %u where this runtime takes host memory", name,
+                given.device & ~LATHE_VALUE_OWNED);
+  if (!isContiguous(given))
+    return fail(status, LATHE_STATUS_LAYOUT,
+                "output '%.200s': strides %s for dims %s are not contiguous", name,
+                DimsText(given.rank, given.strides).text, DimsText(given.rank, given.dims).text);
+  if (!given.data && bytes)
+    return fail(status, LATHE_STATUS_LAYOUT, "output '%.200s': its data is NULL", name);
+  uint64_t alignment = lathe_dtype_bits(value.dtype) / 8;
+  if (alignment > 1 && reinterpret_cast<uint64_t>(given.data) % (alignment > 8 ? 8 : alignment))
+    return fail(status, LATHE_STATUS_LAYOUT,
+                "output '%.200s': its data is not aligned to its elements", name);
+  state.fromCaller = true;
+  state.callerData = given.data ? given.data : emptyData;
+  state.callerBytes = bytes;
+  if (!state.dynamic) {
+    value.data = state.callerData;
+    state.memory = OutputMemory::Caller;
+  }
+  return LATHE_STATUS_OK;
+}
+
+int32_t lathe_context::checkOverlap(uint32_t index, lathe_status *status) const {
+  const OutputState &state = outputStates[index];
+  auto begin = reinterpret_cast<uint64_t>(state.callerData);
+  auto overlaps = [&](const void *data, int64_t bytes) {
+    auto other = reinterpret_cast<uint64_t>(data);
+    return bytes > 0 && state.callerBytes > 0 && other < begin + state.callerBytes &&
+           begin < other + bytes;
+  };
+  const lathe_tensor_spec &spec = entry->outputs[index];
+  for (uint32_t i = 0; i < entry->input_count; ++i)
+    if (overlaps(inputs[i].data, lathe_value_bytes(&inputs[i])) &&
+        !(spec.alias == int32_t(i) && inputs[i].data == state.callerData))
+      return fail(status, LATHE_STATUS_LAYOUT,
+                  "output '%.200s': it shares memory with input '%.200s'", spec.name,
+                  entry->inputs[i].name);
+  for (uint32_t i = 0; i < index; ++i)
+    if (outputStates[i].fromCaller &&
+        overlaps(outputStates[i].callerData, outputStates[i].callerBytes))
+      return fail(status, LATHE_STATUS_LAYOUT,
+                  "output '%.200s': it shares memory with output '%.200s'", spec.name,
+                  entry->outputs[i].name);
+  if (overlaps(arena, arenaBytes))
+    return fail(status, LATHE_STATUS_LAYOUT, "output '%.200s': it shares memory with the arena",
+                spec.name);
+  return LATHE_STATUS_OK;
+}
+
+int32_t lathe_context::execute(lathe_status *status) {
+  call.arena = arena ? arena : emptyData;
+  call.arena_bytes = arenaBytes;
+  int32_t code = LATHE_CODE_OK;
+  pollDeadline();
+  if (cancel.load(std::memory_order_relaxed)) {
+    code = LATHE_CODE_CANCELLED;
+  } else {
+    FloatState floatState;
+    code = entry->run(&call);
+  }
+  // Read once: the caller may cancel, or resume, at any time.
+  uint32_t reason = CancelledByDeadline;
+  bool late = cancel.compare_exchange_strong(reason, NotCancelled, std::memory_order_relaxed);
+  if (late && (code == LATHE_CODE_CANCELLED || error.code == LATHE_CODE_CANCELLED))
+    return fail(status, LATHE_STATUS_DEADLINE, "the deadline of the run has passed");
+  if (code || error.code)
+    return convertError(code, status);
+  for (uint32_t i = 0; i < entry->output_count; ++i)
+    if (outputStates[i].memory == OutputMemory::Unset)
+      return fail(status, LATHE_STATUS_MODEL, "output '%.200s': compiled code did not write it",
+                  entry->outputs[i].name);
+  return LATHE_STATUS_OK;
+}
+
+// The record was claimed by the first failure; the return code alone knows no site.
+int32_t lathe_context::convertError(int32_t returned, lathe_status *status) {
+  int32_t code = error.code ? error.code : returned;
+  bool known = code >= LATHE_CODE_SHAPE && code <= LATHE_CODE_LOOP;
+  fail(status, known ? code : int32_t(LATHE_STATUS_MODEL), "%s", describe(code));
+  if (!status)
+    return known ? code : int32_t(LATHE_STATUS_MODEL);
+  TextBuilder builder(status->message, sizeof(status->message));
+  if (code == LATHE_CODE_CANCELLED) {
+    builder.add("%s", describe(code));
+    return status->code;
+  }
+  if (error.code && error.site < module->table->site_count) {
+    status->site = error.site;
+    memcpy(status->args, error.args, sizeof(status->args));
+    addMessage(builder, module->table->sites[error.site].message, error.args);
+  } else {
+    builder.add("%s", describe(code));
+    if (!known)
+      builder.add(" (%d)", code);
+  }
+  if (code == LATHE_CODE_MEMORY)
+    addRefusal(builder, refusal);
+  return status->code;
+}
+
+void lathe_context::releaseDynamic() {
+  DynamicBlock *block = dynamicBlocks.exchange(nullptr, std::memory_order_acquire);
+  while (block) {
+    DynamicBlock *next = block->next;
+    options.allocator.release(options.allocator.user, block, block->bytes);
+    block = next;
+  }
+}
+
+void lathe_context::releaseOutputs() {
+  for (uint32_t i = 0; i < entry->output_count; ++i)
+    if (outputStates[i].memory == OutputMemory::Owned) {
+      releaseOwned(outputs[i].data);
+      outputStates[i].memory = OutputMemory::Unset;
+    }
+}
+
+namespace {
+
+// The checks that plan, run and reserve share; on success the entry.
+int32_t findEntry(lathe_context *context, uint32_t index, const lathe_entry *&entry,
+                  lathe_status *status) {
+  const lathe_variant &variant = *context->module->chosen;
+  if (index >= variant.entry_count)
+    return fail(status, LATHE_STATUS_ARGUMENT, "entry %u does not exist; there are %u", index,
+                variant.entry_count);
+  entry = &variant.entries[index];
+  return LATHE_STATUS_OK;
+}
+
+} // namespace
+
+int32_t lathe_context_plan(lathe_context *context, uint32_t index, const lathe_value *inputs,
+                           uint32_t inputCount, lathe_value *outputs, uint64_t *arenaBytes,
+                           lathe_status *status) {
+  if (!context)
+    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
+  Occupy occupied(*context);
+  if (!occupied)
+    return failOccupied(status);
+  const lathe_entry *entry = nullptr;
+  if (int32_t code = findEntry(context, index, entry, status))
+    return code;
+  uint64_t needed = 0;
+  if (int32_t code = context->plan(*entry, inputs, inputCount, false, needed, status))
+    return code;
+  if (outputs && entry->output_count)
+    memcpy(outputs, context->outputs.data(), entry->output_count * sizeof(lathe_value));
+  if (arenaBytes)
+    *arenaBytes = needed;
+  return succeed(status);
+}
+
+int32_t lathe_context_reserve(lathe_context *context, uint64_t bytes, lathe_status *status) {
+  if (!context)
+    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
+  Occupy occupied(*context);
+  if (!occupied)
+    return failOccupied(status);
+  if (int32_t code = context->reserve(bytes, status))
+    return code;
+  return succeed(status);
+}
+
+int32_t lathe_context_run(lathe_context *context, uint32_t index, const lathe_value *inputs,
+                          uint32_t inputCount, lathe_value *outputs, uint32_t outputCount,
+                          lathe_status *status) {
+  if (!context)
+    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
+  Occupy occupied(*context);
+  if (!occupied)
+    return failOccupied(status);
+  const lathe_entry *entry = nullptr;
+  if (int32_t code = findEntry(context, index, entry, status))
+    return code;
+  if (outputCount != entry->output_count || (outputCount && !outputs))
+    return fail(status, LATHE_STATUS_ARGUMENT,
+                "%u outputs are given%s where entry '%.100s' writes %u", outputCount,
+                outputs ? "" : " as NULL", entry->name, entry->output_count);
+  return context->run(*entry, inputs, inputCount, outputs, status);
+}

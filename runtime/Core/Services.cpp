@@ -1,0 +1,140 @@
+// What compiled code may ask for while it runs.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/Clock.h"
+#include "runtime/Core/Context.h"
+#include "runtime/Core/Value.h"
+#include "runtime/Cpu/FloatState.h"
+
+using namespace lathe::runtime;
+
+namespace {
+
+// The first refusal of a run is the one that its failure is about.
+void *refuse(lathe_context &context, Refusal::Kind kind, uint64_t wanted, uint64_t available) {
+  uint32_t none = Refusal::None;
+  if (context.refusal.kind.compare_exchange_strong(none, kind)) {
+    context.refusal.wanted = wanted;
+    context.refusal.available = available;
+  }
+  return nullptr;
+}
+
+// Memory against the run's limit; null, with the reason noted, when refused.
+bool charge(lathe_context &context, uint64_t bytes) {
+  uint64_t limit = context.options.dynamic_limit;
+  uint64_t before = context.dynamicBytes.load(std::memory_order_relaxed);
+  do {
+    if (bytes > limit || before > limit - bytes) {
+      refuse(context, Refusal::OverLimit, bytes, limit - before);
+      return false;
+    }
+  } while (!context.dynamicBytes.compare_exchange_weak(before, before + bytes,
+                                                       std::memory_order_relaxed));
+  return true;
+}
+
+void *allocate(lathe_call *call, uint64_t bytes) {
+  lathe_context &context = contextOf(call);
+  context.pollDeadline();
+  if (!charge(context, bytes))
+    return nullptr;
+  const lathe_allocator &allocator = context.options.allocator;
+  uint64_t total = bytes + sizeof(DynamicBlock);
+  void *memory = bytes <= uint64_t(maxBytes)
+                     ? allocator.allocate(allocator.user, total, LATHE_ALIGNMENT)
+                     : nullptr;
+  if (!memory)
+    return refuse(context, Refusal::OutOfMemory, bytes, 0);
+  auto *block = static_cast<DynamicBlock *>(memory);
+  block->bytes = total;
+  block->next = context.dynamicBlocks.load(std::memory_order_relaxed);
+  while (!context.dynamicBlocks.compare_exchange_weak(block->next, block, std::memory_order_release,
+                                                      std::memory_order_relaxed))
+    ;
+  return block + 1;
+}
+
+void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int64_t *dims) {
+  lathe_context &context = contextOf(call);
+  if (index >= context.entry->output_count)
+    return refuse(context, Refusal::Shape, index, 0);
+  lathe_value &value = context.outputs[index];
+  OutputState &state = context.outputStates[index];
+  int64_t elements = -1;
+  // The planned rank and dims must be kept where the plan knew them.
+  bool fits = rank == value.rank && (dims || !rank);
+  for (uint32_t i = 0; fits && i < rank; ++i)
+    fits = dims[i] == value.dims[i] ||
+           (state.dynamic && value.dims[i] == LATHE_DYNAMIC && dims[i] >= 0);
+  if (fits)
+    elements = countElements(value.dtype, rank, dims);
+  if (elements < 0)
+    return refuse(context, Refusal::Shape, index, 0);
+  if (state.memory != OutputMemory::Unset)
+    return value.data; // the same shape as before
+  uint64_t bytes = countBytes(value.dtype, elements);
+  if (state.fromCaller) {
+    if (bytes > uint64_t(state.callerBytes))
+      return refuse(context, Refusal::Capacity, bytes, state.callerBytes);
+    value.data = state.callerData;
+    state.memory = OutputMemory::Caller;
+  } else {
+    if (!charge(context, bytes))
+      return nullptr;
+    value.data = allocateOwned(context.options.allocator, bytes);
+    if (!value.data)
+      return refuse(context, Refusal::OutOfMemory, bytes, 0);
+    state.memory = OutputMemory::Owned;
+  }
+  for (uint32_t i = 0; i < rank; ++i)
+    value.dims[i] = dims[i];
+  setStrides(value);
+  return value.data;
+}
+
+void runOnExecutor(void *argument) {
+  FloatState floatState;
+  static_cast<Region *>(argument)->work();
+}
+
+void parallel(lathe_call *call, lathe_body body, const uint64_t *args, int64_t count,
+              int64_t grain) {
+  lathe_context &context = contextOf(call);
+  if (count <= 0)
+    return;
+  // Inside a region the threads are busy: a nested one runs where it is.
+  bool nested = context.inRegion.load(std::memory_order_relaxed);
+  if (nested) {
+    body(args, 0, count);
+    return;
+  }
+  context.pollDeadline();
+  const lathe_executor &executor = context.options.executor;
+  const lathe_tracer &tracer = context.options.tracer;
+  int64_t begin = tracer.region ? nowNs() : 0;
+  if (count <= grain || !(context.pool || executor.parallel)) {
+    body(args, 0, count);
+  } else {
+    uint32_t threads = context.pool ? context.pool->threads() : executor.width;
+    Region region(body, args, count, grain, threads);
+    context.inRegion.store(true, std::memory_order_relaxed);
+    if (context.pool)
+      context.pool->run(region);
+    else
+      executor.parallel(executor.user, threads, runOnExecutor, &region);
+    context.inRegion.store(false, std::memory_order_relaxed);
+  }
+  if (tracer.region)
+    tracer.region(tracer.user, reinterpret_cast<const void *>(body), count, begin, nowNs());
+}
+
+} // namespace
+
+const lathe_services lathe::runtime::services = {
+    LATHE_ABI_VERSION, sizeof(lathe_services), parallel, allocate, allocateOutput, {}};
+
+void lathe_context::pollDeadline() {
+  uint32_t none = NotCancelled;
+  if (deadline && nowNs() >= deadline)
+    cancel.compare_exchange_strong(none, CancelledByDeadline, std::memory_order_relaxed);
+}

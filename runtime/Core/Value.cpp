@@ -1,0 +1,218 @@
+// Values: element types, layout, ownership.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/Value.h"
+#include "runtime/Core/Status.h"
+
+#include <cstring>
+
+using namespace lathe::runtime;
+
+namespace {
+
+struct DtypeInfo {
+  const char *name;
+  uint32_t bits;
+};
+
+// Indexed by dtype.
+constexpr DtypeInfo dtypes[] = {
+    {nullptr, 0},      {"f32", 32},  {"u8", 8},       {"i8", 8},         {"u16", 16},
+    {"i16", 16},       {"i32", 32},  {"i64", 64},     {"string", 128},   {"bool", 8},
+    {"f16", 16},       {"f64", 64},  {"u32", 32},     {"u64", 64},       {"c64", 64},
+    {"c128", 128},     {"bf16", 16}, {"f8e4m3fn", 8}, {"f8e4m3fnuz", 8}, {"f8e5m2", 8},
+    {"f8e5m2fnuz", 8}, {"u4", 4},    {"i4", 4},       {"f4e2m1", 4},     {"f8e8m0", 8},
+    {"u2", 2},         {"i2", 2},
+};
+constexpr uint32_t dtypeCount = sizeof(dtypes) / sizeof(dtypes[0]);
+static_assert(dtypeCount == LATHE_I2 + 1);
+
+// Stands before the data of an owned value.
+struct alignas(LATHE_ALIGNMENT) OwnedHeader {
+  lathe_allocator allocator;
+  uint64_t bytes;
+};
+static_assert(sizeof(OwnedHeader) == LATHE_ALIGNMENT);
+
+bool isTensor(const lathe_value *value) {
+  return value && (value->kind == LATHE_VALUE_TENSOR || value->kind == LATHE_VALUE_STRINGS) &&
+         value->rank <= LATHE_MAX_RANK && value->dtype < dtypeCount && dtypes[value->dtype].bits;
+}
+
+int32_t fillTensor(lathe_value &value, uint32_t dtype, uint32_t rank, const int64_t *dims,
+                   lathe_status *status) {
+  if (!lathe_dtype_bits(dtype))
+    return fail(status, LATHE_STATUS_ARGUMENT, "%u is no dtype", dtype);
+  if (rank > LATHE_MAX_RANK)
+    return fail(status, LATHE_STATUS_ARGUMENT, "rank %u is over the limit of %u", rank,
+                LATHE_MAX_RANK);
+  if (rank && !dims)
+    return fail(status, LATHE_STATUS_ARGUMENT, "dims is NULL for a tensor of rank %u", rank);
+  if (countElements(dtype, rank, dims) < 0)
+    return fail(status, LATHE_STATUS_ARGUMENT, "dims %s are negative or too large",
+                DimsText(rank, dims).text);
+  value = lathe_value();
+  value.kind = dtype == LATHE_STRING ? LATHE_VALUE_STRINGS : LATHE_VALUE_TENSOR;
+  value.dtype = dtype;
+  value.rank = rank;
+  for (uint32_t i = 0; i < rank; ++i)
+    value.dims[i] = dims[i];
+  setStrides(value);
+  return succeed(status);
+}
+
+} // namespace
+
+int64_t lathe::runtime::countElements(uint32_t dtype, uint32_t rank, const int64_t *dims) {
+  int64_t elements = 1, extent = 1; // extent: zeros count as ones
+  int64_t limit = maxBytes / (lathe_dtype_bits(dtype) >= 8 ? lathe_dtype_bits(dtype) / 8 : 1);
+  for (uint32_t i = 0; i < rank; ++i) {
+    if (dims[i] < 0 || __builtin_mul_overflow(extent, dims[i] ? dims[i] : 1, &extent) ||
+        extent >= limit)
+      return -1;
+    elements *= dims[i];
+  }
+  return elements;
+}
+
+int64_t lathe::runtime::countBytes(uint32_t dtype, int64_t elements) {
+  int64_t bits = lathe_dtype_bits(dtype);
+  return bits >= 8 ? elements * (bits / 8) : (elements * bits + 7) / 8;
+}
+
+void lathe::runtime::setStrides(lathe_value &value) {
+  int64_t stride = 1;
+  for (uint32_t i = value.rank; i-- > 0;) {
+    value.strides[i] = stride;
+    stride *= value.dims[i] ? value.dims[i] : 1;
+  }
+}
+
+bool lathe::runtime::isContiguous(const lathe_value &value) {
+  bool allZero = true, rowMajor = true;
+  int64_t stride = 1;
+  for (uint32_t i = value.rank; i-- > 0;) {
+    if (value.dims[i] == 0)
+      return true;
+    allZero &= value.strides[i] == 0;
+    rowMajor &= value.dims[i] == 1 || value.strides[i] == stride;
+    stride *= value.dims[i];
+  }
+  return allZero || rowMajor;
+}
+
+const char *lathe::runtime::kindName(uint32_t kind) {
+  static constexpr const char *names[] = {"none",     "tensor", "sequence",
+                                          "optional", "map",    "string tensor"};
+  return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown kind";
+}
+
+const char *lathe::runtime::dtypeName(uint32_t dtype) {
+  const char *name = lathe_dtype_name(dtype);
+  return name ? name : "unknown dtype";
+}
+
+DimsText::DimsText(uint32_t rank, const int64_t *dims) {
+  TextBuilder builder(text, sizeof(text));
+  builder.add("[");
+  for (uint32_t i = 0; i < rank && i < LATHE_MAX_RANK; ++i) {
+    builder.add(i ? ", " : "");
+    if (dims[i] == LATHE_DYNAMIC)
+      builder.add("?");
+    else
+      builder.add("%lld", static_cast<long long>(dims[i]));
+  }
+  builder.add("]");
+}
+
+const lathe_allocator &lathe::runtime::defaultAllocator() {
+  static const lathe_allocator allocator = {
+      nullptr,
+      [](void *, uint64_t bytes, uint64_t alignment) -> void * {
+        void *memory = nullptr;
+        return posix_memalign(&memory, alignment, bytes) == 0 ? memory : nullptr;
+      },
+      [](void *, void *memory, uint64_t) { free(memory); }};
+  return allocator;
+}
+
+void *lathe::runtime::allocateOwned(const lathe_allocator &allocator, uint64_t bytes) {
+  if (bytes > uint64_t(maxBytes))
+    return nullptr;
+  uint64_t total = sizeof(OwnedHeader) + (bytes ? bytes : 1);
+  void *memory = allocator.allocate(allocator.user, total, LATHE_ALIGNMENT);
+  if (!memory)
+    return nullptr;
+  *static_cast<OwnedHeader *>(memory) = {allocator, total};
+  return static_cast<OwnedHeader *>(memory) + 1;
+}
+
+void lathe::runtime::releaseOwned(void *data) {
+  OwnedHeader *header = static_cast<OwnedHeader *>(data) - 1;
+  OwnedHeader copy = *header;
+  copy.allocator.release(copy.allocator.user, header, copy.bytes);
+}
+
+const char *lathe_dtype_name(uint32_t dtype) {
+  return dtype < dtypeCount ? dtypes[dtype].name : nullptr;
+}
+
+uint32_t lathe_dtype_bits(uint32_t dtype) { return dtype < dtypeCount ? dtypes[dtype].bits : 0; }
+
+uint32_t lathe_dtype_find(const char *name) {
+  for (uint32_t i = 1; name && i < dtypeCount; ++i)
+    if (!strcmp(name, dtypes[i].name))
+      return i;
+  return 0;
+}
+
+int32_t lathe_value_borrow(lathe_value *value, uint32_t dtype, uint32_t rank, const int64_t *dims,
+                           void *data, lathe_status *status) {
+  if (!value)
+    return fail(status, LATHE_STATUS_ARGUMENT, "value is NULL");
+  int32_t code = fillTensor(*value, dtype, rank, dims, status);
+  if (code == LATHE_STATUS_OK)
+    value->data = data;
+  return code;
+}
+
+int32_t lathe_value_create(lathe_value *value, uint32_t dtype, uint32_t rank, const int64_t *dims,
+                           const lathe_allocator *allocator, lathe_status *status) {
+  if (!value)
+    return fail(status, LATHE_STATUS_ARGUMENT, "value is NULL");
+  if (allocator && stateOf(*allocator) != AllocatorState::Given)
+    return fail(status, LATHE_STATUS_ARGUMENT, "the allocator lacks allocate or release");
+  lathe_value result;
+  int32_t code = fillTensor(result, dtype, rank, dims, status);
+  if (code != LATHE_STATUS_OK)
+    return code;
+  uint64_t bytes = lathe_value_bytes(&result);
+  result.data = allocateOwned(allocator ? *allocator : defaultAllocator(), bytes);
+  if (!result.data)
+    return fail(status, LATHE_STATUS_MEMORY, "%llu bytes for a value could not be allocated",
+                static_cast<unsigned long long>(bytes));
+  memset(result.data, 0, bytes);
+  result.device = LATHE_VALUE_OWNED;
+  *value = result;
+  return LATHE_STATUS_OK;
+}
+
+void lathe_value_release(lathe_value *value) {
+  if (!value)
+    return;
+  if ((value->device & LATHE_VALUE_OWNED) && value->data)
+    releaseOwned(value->data);
+  *value = lathe_value();
+}
+
+int64_t lathe_value_elements(const lathe_value *value) {
+  return isTensor(value) ? countElements(value->dtype, value->rank, value->dims) : -1;
+}
+
+int64_t lathe_value_bytes(const lathe_value *value) {
+  int64_t elements = lathe_value_elements(value);
+  return elements < 0 ? -1 : countBytes(value->dtype, elements);
+}
+
+int32_t lathe_value_contiguous(const lathe_value *value) {
+  return lathe_value_elements(value) >= 0 && isContiguous(*value);
+}

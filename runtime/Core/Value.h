@@ -1,0 +1,37 @@
+// What the runtime asks of values: sizes, layout, names.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_RUNTIME_CORE_VALUE_H
+#define LATHE_RUNTIME_CORE_VALUE_H
+
+#include "runtime/Core/Memory.h"
+
+namespace lathe::runtime {
+
+/// Elements of such a shape; -1 for negative dims, or where even with zeros counted as ones the
+/// bytes would reach maxBytes.
+int64_t countElements(uint32_t dtype, uint32_t rank, const int64_t *dims);
+
+/// Bytes that `elements` take, packed elements rounded up.
+int64_t countBytes(uint32_t dtype, int64_t elements);
+
+/// Sets the strides of a contiguous tensor of the value's dims (none LATHE_DYNAMIC).
+void setStrides(lathe_value &value);
+
+/// True where the strides, or all zeros in their place, describe a contiguous tensor.
+bool isContiguous(const lathe_value &value);
+
+/// "tensor", "sequence"; "unknown kind" for others.
+const char *kindName(uint32_t kind);
+
+/// The name of a dtype, or "unknown dtype".
+const char *dtypeName(uint32_t dtype);
+
+/// Writes "[1, 3, ?]".
+struct DimsText {
+  DimsText(uint32_t rank, const int64_t *dims);
+  char text[16 * 22];
+};
+
+} // namespace lathe::runtime
+
+#endif // LATHE_RUNTIME_CORE_VALUE_H

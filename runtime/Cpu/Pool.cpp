@@ -1,0 +1,200 @@
+// The pool's threads and their hand-over protocol.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Cpu/Pool.h"
+#include "runtime/Core/Clock.h"
+#include "runtime/Cpu/FloatState.h"
+
+#include <climits>
+#include <csignal>
+#include <linux/futex.h>
+#include <new>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+using namespace lathe::runtime;
+
+namespace {
+
+constexpr uint32_t openBit = uint32_t(1) << 31;
+constexpr uint32_t maxThreads = 1024;
+// Longer than the gaps between the regions of a run, shorter than what anyone notices in power.
+constexpr int64_t spinNs = 40'000;
+// Pieces per thread: threads that come late, or are slower, find some left.
+constexpr int64_t piecesPerThread = 4;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
+// Spins until `done` or for spinNs; true when done.
+template <typename Done> bool spin(Done done) {
+  int64_t end = 0;
+  for (;;) {
+    for (int i = 0; i < 64; ++i) {
+      if (done())
+        return true;
+      relax();
+    }
+    int64_t now = nowNs();
+    if (!end)
+      end = now + spinNs;
+    else if (now >= end)
+      return false;
+  }
+}
+
+void futexWait(std::atomic<uint32_t> &word, uint32_t expected) {
+  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+}
+
+void futexWake(std::atomic<uint32_t> &word, int count) {
+  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
+}
+
+} // namespace
+
+Region::Region(lathe_body body, const uint64_t *args, int64_t count, int64_t grain,
+               uint32_t threads)
+    : body(body), args(args), count(count) {
+  grain = grain < 1 ? 1 : grain < count ? grain : count;
+  int64_t share = count / (int64_t(threads) * piecesPerThread);
+  piece = share <= grain ? grain : share / grain * grain;
+}
+
+void Region::work() {
+  for (;;) {
+    // Relaxed: only the number matters; the data is ordered by joining and leaving. Stops before
+    // adding, so that `next` passes `count` by at most a piece per thread.
+    if (next.load(std::memory_order_relaxed) >= count)
+      return;
+    int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
+    if (begin >= count)
+      return;
+    body(args, begin, piece < count - begin ? begin + piece : count);
+  }
+}
+
+int32_t lathe_pool::start(uint32_t threads, lathe_status *status) {
+  threads = threads ? threads : lathe_host_processors();
+  if (threads > maxThreads)
+    return fail(status, LATHE_STATUS_ARGUMENT, "%u threads are over the limit of %u", threads,
+                maxThreads);
+  if (!started.create(threads))
+    return fail(status, LATHE_STATUS_MEMORY, "out of memory");
+  threadCount = threads;
+  // Signals are for the application's own threads.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  while (startedCount + 1 < threads &&
+         !pthread_create(&started[startedCount], nullptr, threadMain, this))
+    ++startedCount;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (startedCount + 1 < threads)
+    return fail(status, LATHE_STATUS_THREAD, "only %u of %u threads could be started", startedCount,
+                threads - 1);
+  return LATHE_STATUS_OK;
+}
+
+lathe_pool::~lathe_pool() {
+  stopping.store(true, std::memory_order_seq_cst);
+  epoch.fetch_add(1, std::memory_order_seq_cst);
+  futexWake(epoch, INT_MAX);
+  for (uint32_t i = 0; i < startedCount; ++i)
+    pthread_join(started[i], nullptr);
+}
+
+void lathe_pool::run(Region &work) {
+  bool alone = startedCount == 0 || work.count <= work.piece;
+  if (alone || busy.exchange(1, std::memory_order_acquire)) {
+    work.work();
+    return;
+  }
+  region = &work;
+  state.store(openBit, std::memory_order_release);
+  // Sequentially consistent, as is the sleepers' side: either we see the sleeper, or it sees the
+  // new epoch and does not sleep.
+  epoch.fetch_add(1, std::memory_order_seq_cst);
+  if (sleepers.load(std::memory_order_seq_cst)) {
+    int64_t pieces = (work.count - 1) / work.piece;
+    futexWake(epoch, pieces < startedCount ? int(pieces) : int(startedCount));
+  }
+  work.work();
+  uint32_t left = state.fetch_and(~openBit, std::memory_order_acq_rel) & ~openBit;
+  auto allLeft = [&] { return state.load(std::memory_order_acquire) == 0; };
+  while (left && !spin(allLeft)) {
+    callerSleeps.store(1, std::memory_order_seq_cst);
+    if (uint32_t seen = state.load(std::memory_order_seq_cst))
+      futexWait(state, seen);
+    callerSleeps.store(0, std::memory_order_relaxed);
+  }
+  busy.store(0, std::memory_order_release);
+}
+
+bool lathe_pool::join() {
+  uint32_t seen = state.load(std::memory_order_relaxed);
+  while (seen & openBit)
+    if (state.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,
+                                    std::memory_order_relaxed))
+      return true;
+  return false;
+}
+
+void lathe_pool::leave() {
+  uint32_t before = state.fetch_sub(1, std::memory_order_seq_cst);
+  if (before == 1 && callerSleeps.load(std::memory_order_seq_cst))
+    futexWake(state, 1);
+}
+
+uint32_t lathe_pool::awaitChange(uint32_t seen) {
+  auto changed = [&] { return epoch.load(std::memory_order_acquire) != seen; };
+  if (!spin(changed)) {
+    sleepers.fetch_add(1, std::memory_order_seq_cst);
+    while (!changed())
+      futexWait(epoch, seen); // returns at once where epoch is no longer `seen`
+    sleepers.fetch_sub(1, std::memory_order_relaxed);
+  }
+  return epoch.load(std::memory_order_acquire);
+}
+
+void lathe_pool::serve() {
+  FloatState floatState;
+  uint32_t seen = 0;
+  for (;;) {
+    // A thread that starts late still sees the regions since: the first epoch is 0.
+    seen = awaitChange(seen);
+    if (stopping.load(std::memory_order_acquire))
+      return;
+    if (join()) {
+      region->work();
+      leave();
+    }
+  }
+}
+
+void *lathe_pool::threadMain(void *pool) {
+  static_cast<lathe_pool *>(pool)->serve();
+  return nullptr;
+}
+
+int32_t lathe_pool_create(uint32_t threads, lathe_pool **pool, lathe_status *status) {
+  if (!pool)
+    return fail(status, LATHE_STATUS_ARGUMENT, "pool is NULL");
+  auto *result = new (std::nothrow) lathe_pool;
+  if (!result)
+    return fail(status, LATHE_STATUS_MEMORY, "out of memory");
+  if (int32_t code = result->start(threads, status)) {
+    delete result;
+    return code;
+  }
+  *pool = result;
+  return succeed(status);
+}
+
+void lathe_pool_destroy(lathe_pool *pool) { delete pool; }
+
+uint32_t lathe_pool_threads(const lathe_pool *pool) { return pool ? pool->threads() : 0; }
