@@ -1,0 +1,43 @@
+// Compiles a model, runs it on data sets and compares: what lathe check does for one model.
+// Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_TOOLS_LATHE_COMPILE_CHECKMODEL_H
+#define LATHE_TOOLS_LATHE_COMPILE_CHECKMODEL_H
+
+#include "lathe/Compiler.h"
+#include "tools/common/Compare.h"
+
+namespace lathe::tools {
+
+struct CheckOptions {
+  CompileOptions compiler;
+  Tolerance tolerance;
+  uint32_t threads = 0; ///< 0: one per processor
+  bool verbose = true;  ///< print the compiler's warnings and errors
+};
+
+/// One output of one data set.
+struct OutputReport {
+  std::string dataSet, output, type;
+  Comparison comparison;
+};
+
+struct CheckReport {
+  std::vector<OutputReport> outputs;
+  double compileSeconds = 0, runSeconds = 0;
+  bool passed() const;
+  /// Why the first output that failed did.
+  std::string reason() const;
+};
+
+/// The folders beside a model that hold data sets, by name: test_data_set_*, upstream_data_set_*.
+std::vector<std::string> findDataSets(const std::string &model);
+
+/// Compiles `model` to `artifact` and runs it on the data sets: folders with input_K.pb and
+/// output_K.pb, where K counts the model's inputs that are not initializers, and its outputs.
+/// Throws Failure where that is not possible at all.
+CheckReport checkModel(const std::string &model, const std::vector<std::string> &dataSets,
+                       const std::string &artifact, const CheckOptions &options);
+
+} // namespace lathe::tools
+
+#endif // LATHE_TOOLS_LATHE_COMPILE_CHECKMODEL_H

@@ -1,0 +1,129 @@
+// lathe compile: a model becomes an artifact.
+// Apache-2.0 WITH LLVM-exception.
+#include "lathe/Compiler.h"
+#include "tools/common/Support.h"
+#include "tools/lathe-compile/Commands.h"
+#include "tools/lathe-compile/Diagnostics.h"
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <unistd.h>
+
+namespace lathe::tools {
+
+namespace {
+
+struct CompileFlags {
+  std::string model, output;
+  CompileOptions compiler;
+  std::vector<std::string> dims;
+  bool time = false;
+};
+
+/// Values of an option, checked here so that a typing error is wrong usage.
+void requireOneOf(const std::string &option, const std::string &value,
+                  const std::vector<std::string> &allowed) {
+  if (std::ranges::find(allowed, value) == allowed.end())
+    throw WrongUsage(option + " wants one of " + join(allowed, ", ") + "; not '" + value + "'");
+}
+
+/// "model.onnx" becomes "model.lathe" in the current folder, or what fits the form of the output.
+std::string defaultOutput(const CompileFlags &flags) {
+  static constexpr struct {
+    const char *emit, *suffix;
+  } suffixes[] = {
+      {"artifact", ".lathe"}, {"mlir", ".mlir"}, {"llvm", ".ll"}, {"asm", ".s"}, {"obj", ".o"}};
+  std::string stem = std::filesystem::path(flags.model).stem().string();
+  for (auto [emit, suffix] : suffixes)
+    if (flags.compiler.emit == emit)
+      return stem + suffix;
+  return stem;
+}
+
+int compile(CompileFlags flags) {
+  requireOneOf("--emit", flags.compiler.emit, {"artifact", "mlir", "llvm", "asm", "obj"});
+  if (!flags.compiler.stopAfter.empty()) {
+    requireOneOf("--stop-after", flags.compiler.stopAfter,
+                 {"import", "graph", "graph-to-linalg", "schedule", "codegen"});
+    if (flags.compiler.emit == "artifact")
+      flags.compiler.emit = "mlir";
+  }
+  checkTargets(flags.compiler.target);
+  flags.compiler.dims = parseDims(flags.dims);
+  if (flags.output.empty())
+    flags.output = defaultOutput(flags);
+  std::error_code error;
+  if (flags.output != "-" && std::filesystem::equivalent(flags.model, flags.output, error))
+    throw WrongUsage("the output " + flags.output + " would overwrite the model");
+
+  Style style(STDERR_FILENO);
+  std::vector<std::pair<std::string, double>> stages;
+  flags.compiler.progress = [&](const std::string &stage, double seconds) {
+    stages.emplace_back(stage, seconds);
+    if (style.isTerminal())
+      std::cerr << "\r\x1b[K" << style.faint(stage + " " + formatSeconds(seconds)) << std::flush;
+  };
+  auto start = std::chrono::steady_clock::now();
+  std::string errors;
+  bool done = compileFile(flags.model, flags.output, flags.compiler, errors);
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (style.isTerminal())
+    std::cerr << "\r\x1b[K";
+  printDiagnostics(errors, flags.model, done);
+  if (!done)
+    return ExitFailed;
+  if (flags.time) {
+    for (const auto &[stage, duration] : stages)
+      std::cerr << stage << "  " << formatSeconds(duration) << '\n';
+    std::cerr << "total  " << formatSeconds(seconds) << '\n';
+  }
+  if (flags.output != "-") {
+    uint64_t bytes = std::filesystem::file_size(flags.output, error);
+    std::cout << flags.output << "  " << formatBytes(error ? 0 : bytes) << "  compiled in "
+              << formatSeconds(seconds) << '\n';
+  }
+  return ExitFine;
+}
+
+} // namespace
+
+void addCompileCommand(CLI::App &root, Action &action) {
+  auto flags = std::make_shared<CompileFlags>();
+  CLI::App &command =
+      addCommand(root, "compile", "Compile a model to an artifact",
+                 "  lathe compile model.onnx                          writes model.lathe\n"
+                 "  lathe compile model.onnx -o m.lathe --target host for this very machine\n"
+                 "  lathe compile model.onnx --target x86-64-v3,x86-64-v4\n"
+                 "  lathe compile model.onnx --dim batch=1 --dim seq=128\n"
+                 "  lathe compile model.onnx --stop-after schedule -o x.mlir\n"
+                 "  lathe compile x.mlir -o m.lathe                   goes on from there\n"
+                 "  lathe compile model.onnx --emit asm -o -          shows the machine code\n"
+                 "Stages: import, graph, graph-to-linalg, schedule, codegen.\n");
+  command.add_option("model", flags->model, "Model (.onnx), or a stage written out (.mlir)")
+      ->required();
+  command.add_option("-o,--output", flags->output,
+                     "Output file; - is standard output for text (default: the model's name with "
+                     ".lathe, in this folder)");
+  command.add_option("--target", flags->compiler.target,
+                     "Processors to compile for, separated by commas: host, " +
+                         join(listTargets(), ", ") + " (default: the usual levels)");
+  addRepeated(command, "--dim", flags->dims, "Fix a symbolic dimension of the model")
+      ->type_name("NAME=N");
+  command.add_option("--stop-after", flags->compiler.stopAfter, "Write the IR after this stage");
+  command.add_option("--emit", flags->compiler.emit,
+                     "What to write: artifact (default), mlir, llvm, asm or obj");
+  command
+      .add_option("-O", flags->compiler.optLevel,
+                  "Optimization, 0 to 3 (default); 0 is the plain reference form")
+      ->check(CLI::Range(0u, 3u));
+  command.add_flag("--time", flags->time, "Show the time of every stage");
+  command.add_flag("--mlir-print-ir-after-change", flags->compiler.printIrAfterChange,
+                   "Print the IR after every pass that changed it");
+  command.add_flag("--mlir-timing", flags->compiler.printPassTiming,
+                   "Print the time of every pass");
+  command.callback([flags, &action] { action = [flags] { return compile(*flags); }; });
+}
+
+} // namespace lathe::tools

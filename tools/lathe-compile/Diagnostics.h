@@ -1,0 +1,22 @@
+// How the compiler's commands report what the compiler says.
+// Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_TOOLS_LATHE_COMPILE_DIAGNOSTICS_H
+#define LATHE_TOOLS_LATHE_COMPILE_DIAGNOSTICS_H
+
+#include <string>
+
+namespace lathe::tools {
+
+/// Prints what compileFile appended, a line each, to standard error; warnings and errors are marked
+/// so. A failure without a word is reported as one of `model`.
+void printDiagnostics(const std::string &diagnostics, const std::string &model, bool succeeded);
+
+/// The first error among them, for reports of one line.
+std::string firstError(const std::string &diagnostics);
+
+/// Throws WrongUsage where --target names a target that does not exist.
+void checkTargets(const std::string &targets);
+
+} // namespace lathe::tools
+
+#endif // LATHE_TOOLS_LATHE_COMPILE_DIAGNOSTICS_H
