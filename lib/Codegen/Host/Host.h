@@ -1,0 +1,38 @@
+// What the files of Codegen/Host share.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_LIB_CODEGEN_HOST_HOST_H
+#define LATHE_LIB_CODEGEN_HOST_HOST_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Error.h"
+#include "llvm/TargetParser/Triple.h"
+#include <string>
+#include <vector>
+
+namespace llvm {
+class Module;
+}
+
+namespace lathe::codegen {
+
+/// Registers LLVM's backends of the supported architectures, once.
+void initializeTargets();
+
+/// The names that the builtins (what a C library would give) of an architecture define.
+llvm::Expected<const llvm::StringSet<> &> builtinNames(const llvm::Triple &triple);
+
+/// Links the definitions of the builtins in `names`, and of all builtins that `module` declares,
+/// into `module`. They stay external, so that linking again finds them, until they are made local.
+llvm::Error linkBuiltins(llvm::Module &module, llvm::ArrayRef<std::string> names);
+
+/// Makes all linked builtins local. Calls that instruction selection makes by name still find them.
+void internalizeBuiltins(llvm::Module &module);
+
+/// The builtins that instruction selection may call for the operations in `module`.
+std::vector<std::string> predictLibcalls(const llvm::Module &module);
+
+} // namespace lathe::codegen
+
+#endif // LATHE_LIB_CODEGEN_HOST_HOST_H
