@@ -3,6 +3,7 @@
 #include "tools/common/CommandLine.h"
 #include "tools/common/Support.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <new>
@@ -23,48 +24,74 @@ CLI::Option *addRepeated(CLI::App &command, const std::string &name,
   return command.add_option(name, values, purpose)->allow_extra_args(false);
 }
 
-void finishOutput() {
+/// Writes what standard output holds back; a full disk or a closed pipe is a failure.
+static void finishOutput() {
   std::cout.flush();
   if (std::fflush(stdout) != 0 || !std::cout)
     throw Failure("standard output: cannot write");
 }
 
-int runCommandLine(CLI::App &root, const Action &action, int argc, char **argv) {
+static void report(const std::string &prefix, const std::string &message) {
   Style style(STDERR_FILENO);
-  auto report = [&](const std::string &message) {
-    // Each line of several errors stands for itself, as compilers do it.
-    std::string prefix = "lathe";
-    for (const CLI::App *command : root.get_subcommands())
-      prefix += " " + command->get_name();
-    std::cout.flush();
-    std::fflush(stdout);
-    std::cerr << prefix << ": " << style.bad("error:") << ' ' << message << '\n';
-  };
-  auto reportUsage = [&](const std::string &message) {
-    report(message);
-    std::string command = "lathe";
-    for (const CLI::App *chosen : root.get_subcommands())
-      command += " " + chosen->get_name();
-    std::cerr << "see '" << command << " --help'\n";
-    return ExitUsage;
-  };
+  std::cout.flush();
+  std::fflush(stdout);
+  std::cerr << prefix << ": " << style.bad("error:") << ' ' << message << '\n';
+}
+
+int guard(const std::string &prefix, const Action &action) {
   try {
-    root.parse(argc, argv);
-    int status = action();
-    finishOutput();
-    return status;
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0) // --help and --version
-      return root.exit(error);
-    return reportUsage(error.what());
+    return action();
   } catch (const WrongUsage &error) {
-    return reportUsage(error.what());
+    report(prefix, error.what());
+    std::cerr << "see '" << prefix << " --help'\n";
+    return ExitUsage;
   } catch (const std::bad_alloc &) {
-    report("out of memory");
+    report(prefix, "out of memory");
   } catch (const std::exception &error) {
-    report(error.what());
+    report(prefix, error.what());
   }
   return ExitFailed;
+}
+
+/// CLI11 says of both only that a subcommand is required.
+static void checkCommandName(const CLI::App &root, int argc, char **argv) {
+  std::vector<std::string> names;
+  for (const CLI::App *command : root.get_subcommands({}))
+    names.push_back(command->get_name());
+  std::string choices = "; the commands are " + join(names, ", ");
+  if (argc < 2)
+    throw WrongUsage("a command is missing" + choices);
+  std::string name = argv[1];
+  if (name[0] != '-' && std::ranges::find(names, name) == names.end())
+    throw WrongUsage("'" + name + "' is no command" + choices);
+}
+
+int runCommandLine(CLI::App &root, const Action &action, int argc, char **argv) {
+  // Help texts show the command as users type it, whichever executable this is.
+  root.name("lathe");
+  std::string prefix = "lathe";
+  return guard(prefix, [&]() -> int {
+    checkCommandName(root, argc, argv);
+    try {
+      root.parse(argc, argv);
+    } catch (const CLI::ParseError &error) {
+      if (error.get_exit_code() == 0) { // --help and --version
+        int status = root.exit(error);
+        finishOutput();
+        return status;
+      }
+      for (const CLI::App *command : root.get_subcommands())
+        prefix += " " + command->get_name();
+      return guard(prefix, [&]() -> int { throw WrongUsage(error.what()); });
+    }
+    for (const CLI::App *command : root.get_subcommands())
+      prefix += " " + command->get_name();
+    return guard(prefix, [&] {
+      int status = action();
+      finishOutput();
+      return status;
+    });
+  });
 }
 
 } // namespace lathe::tools

@@ -22,12 +22,13 @@ CLI::App &addCommand(CLI::App &root, const std::string &name, const std::string 
 CLI::Option *addRepeated(CLI::App &command, const std::string &name,
                          std::vector<std::string> &values, const std::string &purpose);
 
+/// Calls `action` and returns the exit status. Prints failures to standard error, after `prefix`
+/// such as "lathe run".
+int guard(const std::string &prefix, const Action &action);
+
 /// Parses and runs. Prints failures to standard error as "lathe COMMAND: error: ..." and returns
 /// the exit status.
 int runCommandLine(CLI::App &root, const Action &action, int argc, char **argv);
-
-/// Prints standard output's pending bytes; throws Failure where they cannot be written.
-void finishOutput();
 
 } // namespace lathe::tools
 

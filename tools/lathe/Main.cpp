@@ -35,12 +35,8 @@ int main(int argc, char **argv) {
   addTargetsCommand(root, action);
   for (auto [name, purpose] : compilerCommands) {
     // Handed over before parsing: their options are the compiler's.
-    if (argc > 1 && std::string_view(argv[1]) == name) {
-      action = [&]() -> int { becomeCompiler(argc, argv); };
-      char *nothing[] = {argv[0], nullptr};
-      root.require_subcommand(0);
-      return runCommandLine(root, action, 1, nothing);
-    }
+    if (argc > 1 && std::string_view(argv[1]) == name)
+      return guard("lathe", [&]() -> int { becomeCompiler(argc, argv); });
     root.add_subcommand(name, purpose);
   }
   return runCommandLine(root, action, argc, argv);
