@@ -1,6 +1,6 @@
 // The graph dialect: registration and its one base operation.
 // Apache-2.0 WITH LLVM-exception
-#include "dialects/Graph/Graph.h"
+#include "dialects/Graph/SymbolicShapes.h"
 #include "dialects/Graph/Weights.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -8,6 +8,8 @@
 
 using namespace mlir;
 using namespace lathe::graph;
+
+#include "dialects/Graph/ShapeInference.cpp.inc"
 
 #include "dialects/Graph/GraphDialect.cpp.inc"
 #include "dialects/Graph/GraphEnums.cpp.inc"
@@ -47,5 +49,14 @@ LogicalResult ConstantOp::verify() {
   if (getValue().getType() != getResult().getType())
     return emitOpError("value has type ")
            << getValue().getType() << ", result has " << getResult().getType();
+  return success();
+}
+
+LogicalResult ConstantOp::inferShapes(SymbolicShapes &shapes) {
+  auto type = dyn_cast<RankedTensorType>(getValue().getType());
+  if (!type)
+    return success();
+  getResult().setType(type);
+  shapes.getDims(getResult());
   return success();
 }

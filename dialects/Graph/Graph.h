@@ -3,6 +3,7 @@
 #ifndef LATHE_DIALECTS_GRAPH_GRAPH_H
 #define LATHE_DIALECTS_GRAPH_GRAPH_H
 
+#include "dialects/Graph/ShapeInference.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"

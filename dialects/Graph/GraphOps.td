@@ -13,7 +13,6 @@ def Graph_ConstantOp : Graph_Op<"constant", [ConstantLike]> {
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "attr-dict $value `:` type($result)";
   let hasFolder = 1;
-  let hasVerifier = 1;
 }
 
 include "dialects/Graph/Elementwise.td"
