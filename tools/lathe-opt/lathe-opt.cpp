@@ -1,0 +1,20 @@
+// lathe-opt: runs passes on .mlir text, for tests and for kernel authors.
+// Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Graph.h"
+#include "dialects/Rt/Rt.h"
+#include "lathe/GraphToLinalg.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  registry.insert<lathe::graph::GraphDialect, lathe::rt::RtDialect>();
+  mlir::registerAllPasses();
+  lathe::registerGraphToLinalgPasses();
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Lathe's optimizer driver\n", registry));
+}
