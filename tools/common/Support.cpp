@@ -134,6 +134,10 @@ std::string formatSeconds(double seconds) {
   return text;
 }
 
+std::string formatCount(uint64_t count, std::string_view noun) {
+  return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
+}
+
 std::string join(const std::vector<std::string> &parts, std::string_view separator) {
   std::string text;
   for (const std::string &part : parts) {

@@ -56,6 +56,9 @@ std::string formatBytes(uint64_t bytes);
 /// Seconds for people: "850 ns", "12.3 us", "4.56 ms", "1.20 s".
 std::string formatSeconds(double seconds);
 
+/// "1 run", "3 runs".
+std::string formatCount(uint64_t count, std::string_view noun);
+
 std::string join(const std::vector<std::string> &parts, std::string_view separator);
 
 /// Splits at the first `separator`; throws WrongUsage saying that `option` wants `form` when there

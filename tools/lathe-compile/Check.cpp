@@ -46,8 +46,9 @@ void printReport(const CheckReport &report, const std::string &artifactNote) {
       std::cout << "        " << comparison.reason << '\n';
     wrong += !comparison.passed;
   }
-  std::cout << (wrong ? style.bad("failed") : style.good("passed")) << ": " << dataSets
-            << " data sets, " << report.outputs.size() << " outputs, " << wrong << " wrong"
+  std::cout << (wrong ? style.bad("failed") : style.good("passed")) << ": "
+            << formatCount(dataSets, "data set") << ", "
+            << formatCount(report.outputs.size(), "output") << ", " << wrong << " wrong"
             << style.faint(artifactNote) << '\n';
 }
 

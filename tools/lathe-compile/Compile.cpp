@@ -19,7 +19,7 @@ struct CompileFlags {
   std::string model, output;
   CompileOptions compiler;
   std::vector<std::string> dims;
-  bool time = false;
+  bool time = false, quiet = false;
 };
 
 /// Values of an option, checked here so that a typing error is wrong usage.
@@ -79,7 +79,7 @@ int compile(CompileFlags flags) {
       std::cerr << stage << "  " << formatSeconds(duration) << '\n';
     std::cerr << "total  " << formatSeconds(seconds) << '\n';
   }
-  if (flags.output != "-") {
+  if (flags.output != "-" && !flags.quiet) {
     uint64_t bytes = std::filesystem::file_size(flags.output, error);
     std::cout << flags.output << "  " << formatBytes(error ? 0 : bytes) << "  compiled in "
               << formatSeconds(seconds) << '\n';
@@ -119,6 +119,7 @@ void addCompileCommand(CLI::App &root, Action &action) {
                   "Optimization, 0 to 3 (default); 0 is the plain reference form")
       ->check(CLI::Range(0u, 3u));
   command.add_flag("--time", flags->time, "Show the time of every stage");
+  command.add_flag("--quiet,-q", flags->quiet, "Say nothing where all is well");
   command.add_flag("--mlir-print-ir-after-change", flags->compiler.printIrAfterChange,
                    "Print the IR after every pass that changed it");
   command.add_flag("--mlir-timing", flags->compiler.printPassTiming,

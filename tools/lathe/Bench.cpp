@@ -102,7 +102,7 @@ public:
     OwnedValues outputs(module.outputs().size());
     session.run(borrowed, outputs);
     sums.clear();
-    int runs = static_cast<int>(std::clamp(0.5 / std::max(secondsPerRun, 1e-6), 3.0, 1000.0));
+    int runs = static_cast<int>(std::clamp(0.5 / std::max(secondsPerRun, 1e-6), 3.0, 100000.0));
     auto start = Clock::now();
     for (int i = 0; i < runs; ++i)
       session.run(borrowed, outputs);
@@ -144,6 +144,8 @@ struct Report {
 double ratePerSecond(double amount, double seconds) {
   return seconds > 0 ? amount / seconds * 1e-9 : 0;
 }
+/// Three decimals: more would be noise, and JSON shows them all.
+double rounded(double value) { return std::round(value * 1000) / 1000; }
 double percentOf(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
 
 void printJson(const BenchOptions &options, const Report &report, const Latency &latency,
@@ -154,24 +156,25 @@ void printJson(const BenchOptions &options, const Report &report, const Latency 
   json["variant"] = report.variant;
   json["threads"] = report.threads;
   json["runs"] = latency.sorted.size();
-  json["min_us"] = latency.sorted.front() * 1e6;
-  json["p50_us"] = p50 * 1e6;
-  json["p95_us"] = latency.percentile(95) * 1e6;
-  json["p99_us"] = latency.percentile(99) * 1e6;
-  json["max_us"] = latency.sorted.back() * 1e6;
-  json["mean_us"] = latency.mean() * 1e6;
-  json["first_run_us"] = report.firstRunSeconds * 1e6;
-  json["load_us"] = report.loadSeconds * 1e6;
-  json["verify_us"] = report.verifySeconds * 1e6;
+  json["min_us"] = rounded(latency.sorted.front() * 1e6);
+  json["p50_us"] = rounded(p50 * 1e6);
+  json["p95_us"] = rounded(latency.percentile(95) * 1e6);
+  json["p99_us"] = rounded(latency.percentile(99) * 1e6);
+  json["max_us"] = rounded(latency.sorted.back() * 1e6);
+  json["mean_us"] = rounded(latency.mean() * 1e6);
+  json["first_run_us"] = rounded(report.firstRunSeconds * 1e6);
+  json["load_us"] = rounded(report.loadSeconds * 1e6);
+  json["verify_us"] = rounded(report.verifySeconds * 1e6);
   if (report.compileSeconds > 0)
-    json["compile_s"] = report.compileSeconds;
+    json["compile_s"] = rounded(report.compileSeconds);
   json["flops"] = report.flops;
   json["bytes"] = report.bytes;
-  json["gflops"] = ratePerSecond(report.flops, p50);
-  json["gbs"] = ratePerSecond(report.bytes, p50);
-  json["peak_gflops"] = report.peak.gflops;
-  json["peak_gbs"] = report.peak.gigabytesPerSecond;
-  json["percent_of_peak"] = percentOf(ratePerSecond(report.flops, p50), report.peak.gflops);
+  json["gflops"] = rounded(ratePerSecond(report.flops, p50));
+  json["gbs"] = rounded(ratePerSecond(report.bytes, p50));
+  json["peak_gflops"] = rounded(report.peak.gflops);
+  json["peak_gbs"] = rounded(report.peak.gigabytesPerSecond);
+  json["percent_of_peak"] =
+      rounded(percentOf(ratePerSecond(report.flops, p50), report.peak.gflops));
   json["arena_bytes"] = report.arenaBytes;
   json["file_bytes"] = report.fileBytes;
   if (profile) {
@@ -179,17 +182,17 @@ void printJson(const BenchOptions &options, const Report &report, const Latency 
     for (const KernelTime &kernel : profile->kernels) {
       nlohmann::ordered_json entry{{"name", kernel.name},
                                    {"calls", kernel.calls},
-                                   {"us", kernel.seconds * 1e6},
-                                   {"percent", percentOf(kernel.seconds, profile->total)}};
+                                   {"us", rounded(kernel.seconds * 1e6)},
+                                   {"percent", rounded(percentOf(kernel.seconds, profile->total))}};
       if (kernel.info) {
         entry["kind"] = kernel.info->kind;
-        entry["gflops"] = ratePerSecond(kernel.info->flops * kernel.calls, kernel.seconds);
-        entry["gbs"] = ratePerSecond(kernel.info->bytes * kernel.calls, kernel.seconds);
+        entry["gflops"] = rounded(ratePerSecond(kernel.info->flops * kernel.calls, kernel.seconds));
+        entry["gbs"] = rounded(ratePerSecond(kernel.info->bytes * kernel.calls, kernel.seconds));
         entry["nodes"] = kernel.info->nodes;
       }
       json["kernels"].push_back(std::move(entry));
     }
-    json["outside_kernels_us"] = std::max(0.0, profile->total - profile->inKernels) * 1e6;
+    json["outside_kernels_us"] = rounded(std::max(0.0, profile->total - profile->inKernels) * 1e6);
   }
   std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
@@ -226,8 +229,8 @@ void printText(const BenchOptions &options, const Report &report, const Latency 
     std::printf("%-10s %s\n", title, text.c_str());
   };
   line("model", style.strong(options.model) + "  " + report.variant + ", " +
-                    std::to_string(report.threads) + " thread" + (report.threads == 1 ? "" : "s") +
-                    ", " + std::to_string(latency.sorted.size()) + " runs");
+                    formatCount(report.threads, "thread") + ", " +
+                    formatCount(latency.sorted.size(), "run"));
   line("latency", style.strong("p50 " + formatSeconds(p50)) + "  p95 " +
                       formatSeconds(latency.percentile(95)) + "  p99 " +
                       formatSeconds(latency.percentile(99)) + "  min " +

@@ -45,7 +45,8 @@ ArtifactFile::ArtifactFile(const std::string &model, const std::vector<std::stri
   }
   std::string compiler = findCompiler();
   temporary = std::make_unique<TemporaryFile>(".lathe");
-  std::vector<std::string> arguments{compiler, "compile", model, "-o", temporary->path()};
+  std::vector<std::string> arguments{compiler, "compile",         model,
+                                     "-o",     temporary->path(), "--quiet"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   std::vector<char *> argv;
   for (std::string &argument : arguments)

@@ -55,12 +55,15 @@ void printJson(const InspectOptions &options, const Module &module, const Manife
   report["inputs"] = describeTensors(module.inputs());
   report["outputs"] = describeTensors(module.outputs());
   report["variants"] = Json::array();
-  for (const lathe_variant_info &variant : module.variants())
+  bool chosen = false; // The first that this machine can run is the one that will.
+  for (const lathe_variant_info &variant : module.variants()) {
     report["variants"].push_back({{"name", variant.name},
                                   {"features", featureText(variant.features)},
                                   {"weights_bytes", variant.weights_bytes},
                                   {"runnable", variant.runnable != 0},
-                                  {"chosen", variant.chosen != 0}});
+                                  {"chosen", variant.runnable && !chosen}});
+    chosen |= variant.runnable != 0;
+  }
   report["sections"] = Json::array();
   for (uint32_t i = 0; i < lathe_module_section_count(module.get()); ++i) {
     lathe_section_info section;
@@ -149,7 +152,7 @@ int inspect(const InspectOptions &options) {
     if (target && target->flops > 0)
       std::cout << "  " << formatNumber(target->flops * 1e-6) << " MFLOP";
     if (target)
-      std::cout << "  " << target->kernels.size() << " kernels";
+      std::cout << "  " << formatCount(target->kernels.size(), "kernel");
     std::cout << '\n';
     if (options.kernels && target)
       printKernels(style, *target);

@@ -9,6 +9,7 @@
 #include "tools/lathe/Inputs.h"
 
 #include <chrono>
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -85,8 +86,8 @@ int run(const RunOptions &options) {
     report["model"] = options.model;
     report["variant"] = module.chosenVariant();
     report["threads"] = session.threads();
-    report["load_us"] = loadSeconds * 1e6;
-    report["run_us"] = runSeconds * 1e6;
+    report["load_us"] = std::round(loadSeconds * 1e6);
+    report["run_us"] = std::round(runSeconds * 1e6);
     report["outputs"] = nlohmann::ordered_json::array();
     for (size_t i = 0; i < outputs.size(); ++i) {
       nlohmann::ordered_json output;
