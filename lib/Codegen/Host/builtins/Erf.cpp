@@ -20,7 +20,7 @@ Scaled large(double x) {
   double rest = terms[14];
   for (int i = 13; i > 0; --i)
     rest = fma(rest, offset, terms[i]);
-  Pair factor = fastSum(terms[0], rest * offset);
+  Pair factor = multiply(t, fastSum(terms[0], rest * offset));
   Scaled power = expOf(negate(exactProduct(x, x)));
   return {multiply(factor, power.value), power.exponent};
 }

@@ -142,8 +142,8 @@ LATHE_BUILTIN double fmod(double x, double y) { return fmodOf(x, y); }
 LATHE_BUILTIN float fmodf(float x, float y) { return float(fmodOf(x, y)); }
 LATHE_BUILTIN double remainder(double x, double y) { return ieeeRemainder(x, y); }
 LATHE_BUILTIN float remainderf(float x, float y) { return float(ieeeRemainder(x, y)); }
-LATHE_BUILTIN double fdim(double x, double y) { return isNaN(x + y) ? x + y : x > y ? x - y : 0; }
-LATHE_BUILTIN float fdimf(float x, float y) { return isNaN(x + y) ? x + y : x > y ? x - y : 0; }
+LATHE_BUILTIN double fdim(double x, double y) { return x <= y ? 0 : x - y; }
+LATHE_BUILTIN float fdimf(float x, float y) { return x <= y ? 0 : x - y; }
 LATHE_BUILTIN double hypot(double x, double y) { return hypotOf(x, y); }
 LATHE_BUILTIN float hypotf(float x, float y) { return float(hypotOf(x, y)); }
 

@@ -63,28 +63,28 @@ inline constexpr double erfTable[14] = {
     0x1.1ad5ee09b7c4dp-20, -0x1.bf8e5ad031f42p-24, 0x1.428e75eef326cp-27, -0x1.aad6f12f0a592p-31,
     0x1.06139757ceda2p-34, -0x1.29b9f1b3df556p-38};
 
-// exp(x^2) erfc(x) for 0.75 <= x <= 28, as polynomials in t - middle with t = 2 / (2 + x),
+// exp(x^2) erfc(x) / t for 0.75 <= x <= 28, as polynomials in t - middle, t = 2 / (2 + x),
 // on four pieces of equal length.
 inline constexpr double erfcxLow = 0x1.1111111111111p-4, erfcxScale = 0x1.8385df1e88386p+2;
 inline constexpr double erfcxMiddle[4] = {0x1.31a6031a6031ap-3, 0x1.41f07c1f07c1fp-2,
                                           0x1.eb0df6b0df6b1p-2, 0x1.4a15b8a15b8a1p-1};
 inline constexpr double erfcxTable[4][15] = {
-    {0x1.93d8c95be8bf2p-5, 0x1.8a950958a1447p-2, 0x1.acde6f1b1c0f1p-2, 0x1.7a1b8c378c12ep-2,
-     0x1.d4f1ddd64dce0p-3, 0x1.6a5993d82b310p-5, -0x1.766cf21a09e50p-4, -0x1.8e362e01cf32bp-4,
-     0x1.439b80bb9c014p-7, 0x1.8faae3fec3b7ep-4, 0x1.55e40ba058d8bp-5, -0x1.8af2f7efc6db3p-4,
-     -0x1.827a4fff17328p-4, 0x1.9fda39def3485p-4, 0x1.58e1958efcaefp-3},
-    {0x1.02733cb7d576cp-3, 0x1.1dbe83fdd4c3ep-1, 0x1.47aa93281fcf8p-1, 0x1.0b49d91a7e9eep-1,
-     0x1.b8058cf27f91ep-3, -0x1.714d2ce5928cap-4, -0x1.462b160d71a98p-3, 0x1.9bfc22b92ada5p-8,
-     0x1.f5dfdb75dcab3p-4, 0x1.8152b577a717fp-8, -0x1.ddc796fe7697fp-4, 0x1.ebe321fd6afa3p-8,
-     0x1.086d1ee7903bcp-3, -0x1.6e00812e2e4b8p-5, -0x1.240accc6e868bp-3},
-    {0x1.e813c07ada29dp-3, 0x1.a198bd5fee6edp-1, 0x1.db26cd883c523p-1, 0x1.40850ec30c13fp-1,
-     0x1.50e4ad58f33c7p-4, -0x1.bab632b2e17a6p-3, -0x1.26fcc1a19d24cp-4, 0x1.f5c0cdc972ac3p-4,
-     0x1.cb40d561435ebp-6, -0x1.7f84ea2c97649p-4, 0x1.c8aa497a497f5p-7, 0x1.1e8927cf6753dp-4,
-     -0x1.a729c8348f769p-5, -0x1.ff5d81fb0b75bp-6, 0x1.201a2732efddep-4},
-    {0x1.9ad0428290f38p-2, 0x1.2c8c4f3aa738cp+0, 0x1.3dce8cef23a0ap+0, 0x1.3c7c39dd10a23p-1,
-     -0x1.b34b273253910p-4, -0x1.bebcc3ad758e3p-3, 0x1.f11a5fa5e27c4p-5, 0x1.63f5db63d0b3ep-4,
-     -0x1.fe972553d69d4p-5, -0x1.3c12350ccb4f3p-6, 0x1.89a077892b170p-5, -0x1.3521864de8cbdp-6,
-     -0x1.2be1ddbca8e41p-6, 0x1.bde2793b44d9cp-6, -0x1.3e0230d5be659p-7},
+    {0x1.523f5195c0576p-2, 0x1.7978d47dd8b92p-2, 0x1.5862a022f0aa1p-2, 0x1.c3e9ebf6446a2p-3,
+     0x1.c8775fbd68d53p-5, -0x1.3b505555961a5p-4, -0x1.8c142f3685ea3p-4, -0x1.c94e53538032bp-9,
+     0x1.6ecc258dce904p-4, 0x1.b87f99d7dab82p-5, -0x1.4a5c516ab1cebp-4, -0x1.b1558bcdc8cadp-4,
+     0x1.39f6277b2553dp-4, 0x1.70aa86e509352p-3, -0x1.3ebe039c6ea83p-4},
+    {0x1.9b0776277253fp-2, 0x1.fe605db896e8bp-2, 0x1.cd10c1e262a6ap-2, 0x1.d3a3a89b5c0d8p-3,
+     -0x1.5f6037d05af6cp-5, -0x1.33ea5ee022889p-3, -0x1.d074e7f936f00p-6, 0x1.c33a443160a03p-4,
+     0x1.422fe74acb116p-5, -0x1.b3cb728002339p-4, -0x1.0b15b9e3a9d1fp-5, 0x1.05612bfc172bfp-3,
+     0x1.3619a48fbf5a9p-8, -0x1.4c444f852a054p-3, 0x1.ffc61cbb8ccb0p-5},
+    {0x1.fce546deba37bp-2, 0x1.54373006a4bb8p-1, 0x1.1962144743639p-1, 0x1.4672a03de4fd7p-3,
+     -0x1.497b23b98e9d4p-3, -0x1.d83de4ab248d1p-4, 0x1.71a14f21377c1p-4, 0x1.138467ff3cc2fp-4,
+     -0x1.4f1dfc6e482c1p-4, -0x1.93bbc76655104p-6, 0x1.49835cc60ef92p-4, -0x1.665c3dd4c8964p-6,
+     -0x1.fcc7a289adbcdp-5, 0x1.04dd37ca5a73bp-4, 0x1.c665be52886f8p-7},
+    {0x1.3e9c1a503440fp-1, 0x1.b62b5457a1db0p-1, 0x1.32425f355394cp-1, 0x1.fb9314ca68937p-6,
+     -0x1.b40245a06688ep-3, -0x1.0a4211358aaedp-7, 0x1.b5282ed5566cap-4, -0x1.f7c80a1465f22p-6,
+     -0x1.9145fa21003bcp-5, 0x1.794a5e7a667b6p-5, 0x1.956eb9af7ce37p-9, -0x1.17215f80614f2p-5,
+     0x1.90c6675748182p-6, 0x1.53ec18fc1b3c5p-8, -0x1.7a72e978a43d8p-6},
 };
 
 } // namespace lathe::builtins

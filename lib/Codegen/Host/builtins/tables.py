@@ -74,11 +74,11 @@ middle, coefficients = chebyshev(
     lambda z: (erf(sqrt(z)) / sqrt(z) if z > 0 else 2 / sqrt(pi)) - 1, mpf(0), mpf(1), 13)
 print("\n// erf(x) / x - 1 as a polynomial in x^2 - 1/2, for x^2 <= 1.")
 print(f"inline constexpr double erfTable[{len(coefficients)}] = {floats(coefficients)};")
-print("\n// exp(x^2) erfc(x) for 0.75 <= x <= 28, as polynomials in t - middle with t = 2 / (2 + x),")
+print("\n// exp(x^2) erfc(x) / t for 0.75 <= x <= 28, as polynomials in t - middle, t = 2 / (2 + x),")
 print("// on four pieces of equal length.")
 low, high, pieces, degree = mpf(2) / 30, mpf(2) / mpf(2.75), 4, 14
 step = (high - low) / pieces
-fits = [chebyshev(lambda t: exp((2 / t - 2)**2) * erfc(2 / t - 2), low + step * i,
+fits = [chebyshev(lambda t: exp((2 / t - 2)**2) * erfc(2 / t - 2) / t, low + step * i,
                   low + step * (i + 1), degree) for i in range(pieces)]
 print(f"inline constexpr double erfcxLow = {hexa(low)}, erfcxScale = {hexa(1 / step)};")
 # The middle is rounded to a short number, so that t - middle is exact, and the fit is moved to it.
