@@ -2,11 +2,16 @@
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Graph.h"
 #include "dialects/Rt/Rt.h"
-#include "lathe/GraphToLinalg.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#ifdef LATHE_HAS_GRAPH
+#include "lathe/Graph.h"
+#endif
+#ifdef LATHE_HAS_GRAPH_TO_LINALG
+#include "lathe/GraphToLinalg.h"
+#endif
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -14,7 +19,12 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   registry.insert<lathe::graph::GraphDialect, lathe::rt::RtDialect>();
   mlir::registerAllPasses();
+#ifdef LATHE_HAS_GRAPH
+  lathe::graph::registerGraphPasses();
+#endif
+#ifdef LATHE_HAS_GRAPH_TO_LINALG
   lathe::registerGraphToLinalgPasses();
+#endif
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Lathe's optimizer driver\n", registry));
 }

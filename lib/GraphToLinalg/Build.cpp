@@ -1,0 +1,324 @@
+// The forms of linalg and tensor operations that all families build from.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/GraphToLinalg/Lowering.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::g2l;
+
+RankedTensorType Lowering::type(ArrayRef<OpFoldResult> sizes, Type element) {
+  SmallVector<int64_t> shape;
+  for (OpFoldResult size : sizes)
+    shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
+  return RankedTensorType::get(shape, getStorageType(element));
+}
+
+Value Lowering::empty(ArrayRef<OpFoldResult> sizes, Type storage) {
+  return tensor::EmptyOp::create(b, loc, sizes, storage);
+}
+
+Value Lowering::filled(ArrayRef<OpFoldResult> sizes, TypedAttr value) {
+  return filled(sizes, Value(arith::ConstantOp::create(b, loc, value)));
+}
+
+Value Lowering::filled(ArrayRef<OpFoldResult> sizes, Value scalar) {
+  Value init = empty(sizes, scalar.getType());
+  return linalg::FillOp::create(b, loc, scalar, init).getResult(0);
+}
+
+TypedAttr Lowering::number(Type storage, double value) {
+  if (auto type = dyn_cast<FloatType>(storage))
+    return b.getFloatAttr(type, value);
+  return b.getIntegerAttr(storage, int64_t(value));
+}
+
+AffineMap Lowering::dimMap(int64_t loops, ArrayRef<int64_t> dims) {
+  SmallVector<AffineExpr> results;
+  for (int64_t dim : dims)
+    results.push_back(b.getAffineDimExpr(dim));
+  return AffineMap::get(loops, 0, results, context);
+}
+
+AffineMap Lowering::dropDims(int64_t rank, ArrayRef<int64_t> axes) {
+  SmallVector<int64_t> dims;
+  for (int64_t i = 0; i < rank; ++i)
+    if (!llvm::is_contained(axes, i))
+      dims.push_back(i);
+  return dimMap(rank, dims);
+}
+
+ResultRange Lowering::generic(ArrayRef<Operand> inputs, ValueRange outs,
+                              ArrayRef<AffineMap> outMaps, ArrayRef<utils::IteratorType> iterators,
+                              ScalarsBody body) {
+  SmallVector<Value> ins;
+  SmallVector<AffineMap> maps;
+  for (const Operand &input : inputs) {
+    if (input.tensor.splat)
+      continue;
+    ins.push_back(input.tensor.value);
+    maps.push_back(input.map);
+  }
+  maps.append(outMaps.begin(), outMaps.end());
+  auto op = linalg::GenericOp::create(
+      b, loc, TypeRange(outs), ins, outs, maps, iterators,
+      [&](OpBuilder &builder, Location at, ValueRange args) {
+        Scalars s{builder, at};
+        SmallVector<Value> values;
+        unsigned next = 0;
+        for (const Operand &input : inputs) {
+          if (input.tensor.splat)
+            values.push_back(arith::ConstantOp::create(builder, at, input.tensor.splat));
+          else
+            values.push_back(args[next++]);
+        }
+        llvm::append_range(values, args.drop_front(next));
+        // `b` stays before the generic: sizes that the body asks for are made outside of it.
+        linalg::YieldOp::create(builder, at, body(s, values));
+      });
+  for (Operation &made : llvm::make_early_inc_range(llvm::reverse(*op.getBody())))
+    if (isOpTriviallyDead(&made))
+      made.erase();
+  return op->getResults();
+}
+
+// ---- Elementwise -------------------------------------------------------------------------------
+
+Sizes Lowering::broadcastSizes(ArrayRef<Sizes> inputs) {
+  size_t rank = 0;
+  for (const Sizes &sizes : inputs)
+    rank = std::max(rank, sizes.size());
+  Sizes result(rank, size(1));
+  for (const Sizes &sizes : inputs) {
+    size_t offset = rank - sizes.size();
+    for (auto [i, dim] : llvm::enumerate(sizes)) {
+      OpFoldResult &known = result[offset + i];
+      std::optional<int64_t> now = getConstantIntValue(dim), before = getConstantIntValue(known);
+      if (known == dim || now == 1)
+        continue;
+      if (before == 1 || (now && !before))
+        known = dim;
+      else if (!before && !now) {
+        // Either may be 1 at run time.
+        Value l = value(known), r = value(dim);
+        Scalars s = scalars();
+        known = s.select(s.cmp(arith::CmpIPredicate::eq, l, value(size(1))), r, l);
+      }
+    }
+  }
+  return result;
+}
+
+namespace {
+/// How an operand's dimensions follow the loops it broadcasts over.
+struct BroadcastPlan {
+  AffineMap map;
+  /// Dimensions of which only the run will tell whether they are 1.
+  SmallVector<int64_t> unknown;
+};
+} // namespace
+
+static BroadcastPlan planBroadcast(Lowering &l, const Tensor &input, ArrayRef<OpFoldResult> sizes) {
+  BroadcastPlan plan;
+  SmallVector<AffineExpr> results;
+  int64_t offset = sizes.size() - input.rank();
+  for (int64_t i = 0; i < input.rank(); ++i) {
+    OpFoldResult dim = input.sizes[i], target = sizes[offset + i];
+    std::optional<int64_t> constant = getConstantIntValue(dim);
+    if (constant == 1 && getConstantIntValue(target) != 1) {
+      results.push_back(l.b.getAffineConstantExpr(0));
+      continue;
+    }
+    results.push_back(l.b.getAffineDimExpr(offset + i));
+    if (dim == target)
+      continue;
+    // A size other than 1 must be the result's.
+    if (constant)
+      l.requireEqual(dim, target, "dimension of size %0 does not broadcast to size %1");
+    else
+      plan.unknown.push_back(i);
+  }
+  plan.map = AffineMap::get(sizes.size(), 0, results, l.context);
+  return plan;
+}
+
+// Reads the operand at the loops' indices, at 0 where its dimension turns out to be 1.
+static Value readBroadcast(Lowering &l, const Scalars &s, const Tensor &input,
+                           const BroadcastPlan &plan, ArrayRef<Value> isOne) {
+  SmallVector<Value> indices;
+  unsigned next = 0;
+  for (auto [i, result] : llvm::enumerate(plan.map.getResults())) {
+    auto dim = dyn_cast<AffineDimExpr>(result);
+    if (!dim) {
+      indices.push_back(s.index(0));
+      continue;
+    }
+    Value index = linalg::IndexOp::create(s.b, s.loc, dim.getPosition());
+    if (llvm::is_contained(plan.unknown, int64_t(i)))
+      index = s.select(isOne[next++], s.index(0), index);
+    indices.push_back(index);
+  }
+  return tensor::ExtractOp::create(s.b, s.loc, input.value, indices);
+}
+
+Tensor Lowering::elementwise(ArrayRef<Operand> inputs, ArrayRef<OpFoldResult> sizes, Type element,
+                             ScalarBody body, bool raw) {
+  int64_t rank = sizes.size();
+  SmallVector<Operand> direct;
+  SmallVector<BroadcastPlan> plans;
+  SmallVector<SmallVector<Value>> isOne(inputs.size());
+  for (auto [i, input] : llvm::enumerate(inputs)) {
+    BroadcastPlan plan;
+    if (input.map || input.tensor.splat)
+      plan.map = input.map;
+    else
+      plan = planBroadcast(*this, input.tensor, sizes);
+    for (int64_t dim : plan.unknown) {
+      Value actual = value(input.tensor.sizes[dim]);
+      Value target = value(sizes[rank - input.tensor.rank() + dim]);
+      Scalars s = scalars();
+      Value one = s.cmp(arith::CmpIPredicate::eq, actual, value(size(1)));
+      s.check(s.orI(one, s.cmp(arith::CmpIPredicate::eq, actual, target)), LATHE_CODE_SHAPE,
+              "dimension of size %0 does not broadcast to size %1", {actual, target});
+      isOne[i].push_back(one);
+    }
+    if (plan.unknown.empty())
+      direct.emplace_back(input.tensor, plan.map);
+    plans.push_back(std::move(plan));
+  }
+  Value out = empty(sizes, getStorageType(element));
+  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+  Value result = generic(direct, out, b.getMultiDimIdentityMap(rank), iterators,
+                         [&](const Scalars &s, ValueRange args) -> SmallVector<Value> {
+                           SmallVector<Value> values;
+                           unsigned next = 0;
+                           for (auto [i, input] : llvm::enumerate(inputs)) {
+                             Value stored =
+                                 plans[i].unknown.empty()
+                                     ? args[next++]
+                                     : readBroadcast(*this, s, input.tensor, plans[i], isOne[i]);
+                             values.push_back(raw ? stored : s.load(stored, input.tensor.element));
+                           }
+                           Value computed = body(s, values);
+                           return {raw ? computed : s.store(computed, element)};
+                         })
+                     .front();
+  return {result, Sizes(sizes), element};
+}
+
+Tensor Lowering::fromIndices(ArrayRef<OpFoldResult> sizes, Type element, ScalarBody body) {
+  int64_t rank = sizes.size();
+  Value out = empty(sizes, getStorageType(element));
+  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+  Value result = generic({}, out, b.getMultiDimIdentityMap(rank), iterators,
+                         [&](const Scalars &s, ValueRange) -> SmallVector<Value> {
+                           SmallVector<Value> indices;
+                           for (int64_t i = 0; i < rank; ++i)
+                             indices.push_back(linalg::IndexOp::create(s.b, s.loc, i));
+                           return {body(s, indices)};
+                         })
+                     .front();
+  return {result, Sizes(sizes), element};
+}
+
+static Value first(const Scalars &, ValueRange values) { return values.front(); }
+
+Tensor Lowering::broadcast(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
+  if (ArrayRef<OpFoldResult>(input.sizes) == sizes)
+    return input;
+  if (input.splat)
+    return {filled(sizes, input.splat), Sizes(sizes), input.element, input.splat};
+  return elementwise({input}, sizes, input.element, first, /*raw=*/true);
+}
+
+Tensor Lowering::convert(const Tensor &input, Type element) {
+  if (input.element == element)
+    return input;
+  return elementwise({input}, input.sizes, element, [&](const Scalars &s, ValueRange x) {
+    return s.convert(x[0], input.element, element);
+  });
+}
+
+Tensor Lowering::reduce(ArrayRef<Tensor> inputs, ArrayRef<int64_t> axes, TypedAttr initial,
+                        ScalarBody combine) {
+  const Tensor &shape = inputs.front();
+  int64_t rank = shape.rank();
+  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+  for (int64_t axis : axes)
+    iterators[axis] = utils::IteratorType::reduction;
+  Sizes sizes;
+  for (int64_t i = 0; i < rank; ++i)
+    if (!llvm::is_contained(axes, i))
+      sizes.push_back(shape.sizes[i]);
+  SmallVector<Operand> operands;
+  for (Tensor input : inputs) {
+    input.splat = {}; // an operand must carry the sizes of the reduced loops
+    operands.emplace_back(input, b.getMultiDimIdentityMap(rank));
+  }
+  Value result = generic(operands, filled(sizes, initial), dropDims(rank, axes), iterators,
+                         [&](const Scalars &s, ValueRange args) -> SmallVector<Value> {
+                           SmallVector<Value> values;
+                           for (auto [input, arg] : llvm::zip(inputs, args))
+                             values.push_back(s.load(arg, input.element));
+                           values.push_back(args.back());
+                           return {combine(s, values)};
+                         })
+                     .front();
+  return {result, sizes, initial.getType()};
+}
+
+Tensor Lowering::transpose(const Tensor &input, ArrayRef<int64_t> permutation) {
+  if (llvm::equal(permutation, llvm::seq<int64_t>(0, input.rank())))
+    return input;
+  // Result dimension i is input dimension permutation[i].
+  Sizes sizes;
+  SmallVector<int64_t> loops(input.rank());
+  for (auto [i, dim] : llvm::enumerate(permutation)) {
+    sizes.push_back(input.sizes[dim]);
+    loops[dim] = i;
+  }
+  Tensor result = elementwise({{input, dimMap(input.rank(), loops)}}, sizes, input.element, first,
+                              /*raw=*/true);
+  result.splat = input.splat;
+  return result;
+}
+
+Tensor Lowering::slice(const Tensor &input, ArrayRef<OpFoldResult> offsets,
+                       ArrayRef<OpFoldResult> sizes, ArrayRef<OpFoldResult> strides) {
+  Sizes steps(strides);
+  if (steps.empty())
+    steps.assign(input.rank(), size(1));
+  bool whole = ArrayRef<OpFoldResult>(input.sizes) == sizes;
+  for (auto [offset, step] : llvm::zip(offsets, steps))
+    whole &= isConstantIntValue(offset, 0) && isConstantIntValue(step, 1);
+  if (whole)
+    return input;
+  Value result = tensor::ExtractSliceOp::create(b, loc, type(sizes, input.element), input.value,
+                                                offsets, sizes, steps);
+  return {result, Sizes(sizes), input.element, input.splat};
+}
+
+Value Lowering::insert(const Tensor &piece, Value into, ArrayRef<OpFoldResult> offsets,
+                       ArrayRef<OpFoldResult> strides) {
+  Sizes steps(strides);
+  if (steps.empty())
+    steps.assign(offsets.size(), size(1));
+  return tensor::InsertSliceOp::create(b, loc, piece.value, into, offsets, piece.sizes, steps);
+}
+
+Tensor Lowering::pad(const Tensor &input, ArrayRef<OpFoldResult> low, ArrayRef<OpFoldResult> high,
+                     TypedAttr value) {
+  Sizes sizes;
+  bool nothing = true;
+  for (int64_t i = 0; i < input.rank(); ++i) {
+    sizes.push_back(add(add(input.sizes[i], low[i]), high[i]));
+    nothing &= isConstantIntValue(low[i], 0) && isConstantIntValue(high[i], 0);
+  }
+  if (nothing)
+    return input;
+  Value constant = arith::ConstantOp::create(b, loc, value);
+  Value result =
+      tensor::PadOp::create(b, loc, type(sizes, input.element), input.value, low, high, constant);
+  return {result, sizes, input.element};
+}

@@ -1,0 +1,361 @@
+// Values of the function that is being lowered, and the walk over it.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/GraphToLinalg/Lowering.h"
+#include "dialects/Graph/Weights.h"
+#include "dialects/Rt/Rt.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::g2l;
+
+/// Larger constants stay in the weights section.
+static constexpr uint64_t maxDenseBytes = 1024;
+
+Lowering::Lowering(func::FuncOp source, graph::SymbolicShapes &shapes)
+    : context(source.getContext()), b(context), loc(source.getLoc()), source(source),
+      shapes(shapes), entry(std::make_unique<Block>()), entryBuilder(context) {
+  entryBuilder.setInsertionPointToEnd(entry.get());
+}
+
+// ---- Errors ------------------------------------------------------------------------------------
+
+static std::string findNodeName(Location loc) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    return name.getName().str();
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    for (Location part : fused.getLocations())
+      if (std::string name = findNodeName(part); !name.empty())
+        return name;
+  if (auto call = dyn_cast<CallSiteLoc>(loc))
+    return findNodeName(call.getCallee());
+  return {};
+}
+
+InFlightDiagnostic Lowering::unsupported(Operation *op) {
+  InFlightDiagnostic diagnostic = emitError(op->getLoc());
+  if (std::string name = findNodeName(op->getLoc()); !name.empty())
+    diagnostic << "node '" << name << "': ";
+  diagnostic << "operator '" << op->getName().getStringRef() << "' is not supported: ";
+  return diagnostic;
+}
+
+// ---- Constants ---------------------------------------------------------------------------------
+
+TypedAttr Lowering::getConstant(Value graphValue) {
+  if (auto constant = graphValue.getDefiningOp<graph::ConstantOp>())
+    return constant.getValue();
+  return shapes.getConstant(graphValue);
+}
+
+// The same constant with element types as they are in memory.
+static TypedAttr toStorage(TypedAttr value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  Type storage = getStorageType(type.getElementType());
+  auto storageType = RankedTensorType::get(type.getShape(), storage);
+  if (auto weight = dyn_cast<graph::WeightAttr>(value))
+    return graph::WeightAttr::get(value.getContext(), weight.getFile(), weight.getOffset(),
+                                  weight.getLength(), weight.getHash(), storageType);
+  auto dense = cast<DenseElementsAttr>(value);
+  if (storage == type.getElementType())
+    return dense;
+  if (type.getElementType().isInteger(1))
+    return dense.mapValues(storage, [](const APInt &bit) { return bit.zext(8); });
+  return dense.bitcast(storage);
+}
+
+static TypedAttr getSplat(TypedAttr storage) {
+  auto dense = dyn_cast<DenseElementsAttr>(storage);
+  if (!dense || dense.empty() || !dense.isSplat())
+    return {};
+  return cast<TypedAttr>(dense.getSplatValue<Attribute>());
+}
+
+Tensor Lowering::makeConstant(TypedAttr value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  TypedAttr storage = toStorage(value);
+  Tensor tensor{{}, {}, type.getElementType(), getSplat(storage)};
+  for (int64_t dim : type.getShape())
+    tensor.sizes.push_back(size(dim));
+  uint64_t bytes = graph::getStorageBytes(type).value_or(0);
+  if (isa<DenseElementsAttr>(storage) && bytes <= maxDenseBytes) {
+    tensor.value = arith::ConstantOp::create(entryBuilder, loc, storage);
+    return tensor;
+  }
+  if (tensor.splat) {
+    tensor.value = filled(tensor.sizes, tensor.splat);
+    return tensor;
+  }
+  if (isa<DenseElementsAttr>(storage)) {
+    SmallVector<char> buffer;
+    auto &weights = context->getLoadedDialect<graph::GraphDialect>()->getWeights();
+    storage =
+        weights.intern(cast<ShapedType>(storage.getType()), graph::getConstantBytes(value, buffer));
+  }
+  tensor.value = rt::WeightOp::create(entryBuilder, loc, storage.getType(), storage);
+  return tensor;
+}
+
+// ---- Values ------------------------------------------------------------------------------------
+
+std::optional<Sizes> Lowering::getSymbolicElements(Value graphValue) {
+  auto type = dyn_cast<RankedTensorType>(graphValue.getType());
+  if (!type || !isa<IntegerType>(type.getElementType()))
+    return std::nullopt;
+  std::optional<ArrayRef<AffineExpr>> exprs = shapes.getElements(graphValue);
+  if (!exprs)
+    return std::nullopt;
+  Sizes elements;
+  for (AffineExpr expr : SmallVector<AffineExpr>(*exprs)) {
+    std::optional<AffineExpr> own = expr ? translate(expr) : std::nullopt;
+    if (!own)
+      return std::nullopt;
+    elements.push_back(size(*own));
+  }
+  return elements;
+}
+
+Tensor Lowering::makeSymbolic(Value graphValue, ArrayRef<OpFoldResult> elements) {
+  auto type = cast<RankedTensorType>(graphValue.getType());
+  Type storage = getStorageType(type.getElementType());
+  OpBuilder top = topLevel();
+  SmallVector<Value> scalars;
+  for (OpFoldResult element : elements)
+    scalars.push_back(arith::IndexCastOp::create(top, loc, storage, value(element)));
+  SmallVector<int64_t> shape;
+  if (type.getRank() == 1)
+    shape.push_back(elements.size());
+  auto storageType = RankedTensorType::get(shape, storage);
+  Value made = elements.empty()
+                   ? Value(tensor::EmptyOp::create(top, loc, shape, storage))
+                   : Value(tensor::FromElementsOp::create(top, loc, storageType, scalars));
+  Tensor tensor{made, {}, type.getElementType()};
+  for (int64_t dim : shape)
+    tensor.sizes.push_back(size(dim));
+  return tensor;
+}
+
+bool Lowering::has(Value graphValue) {
+  return tensors.contains(graphValue) || getConstant(graphValue) || getSymbolicElements(graphValue);
+}
+
+Tensor Lowering::get(Value graphValue) {
+  auto it = tensors.find(graphValue);
+  if (it != tensors.end())
+    return it->second;
+  if (TypedAttr constant = getConstant(graphValue)) {
+    Location user = std::exchange(loc, graphValue.getLoc());
+    OpBuilder::InsertionGuard guard(b);
+    b.restoreInsertionPoint(topLevel().saveInsertionPoint());
+    Tensor tensor = makeConstant(constant);
+    loc = user;
+    return tensors[graphValue] = tensor;
+  }
+  std::optional<Sizes> elements = getSymbolicElements(graphValue);
+  assert(elements && "operands are checked before an operation is lowered");
+  return tensors[graphValue] = makeSymbolic(graphValue, *elements);
+}
+
+void Lowering::set(Value graphValue, Tensor tensor) { tensors[graphValue] = std::move(tensor); }
+
+std::optional<Sizes> Lowering::getElements(Value graphValue) {
+  if (std::optional<Sizes> elements = getSymbolicElements(graphValue))
+    return elements;
+  auto type = cast<RankedTensorType>(graphValue.getType());
+  if (TypedAttr constant = getConstant(graphValue);
+      isa_and_nonnull<DenseIntElementsAttr>(constant)) {
+    Sizes elements;
+    for (APInt element : cast<DenseIntElementsAttr>(constant).getValues<APInt>())
+      elements.push_back(size(type.getElementType().isUnsignedInteger() ? element.getZExtValue()
+                                                                        : element.getSExtValue()));
+    return elements;
+  }
+  Tensor tensor = get(graphValue);
+  if (tensor.rank() > 1)
+    return std::nullopt;
+  int64_t count = 1;
+  if (tensor.rank() == 1) {
+    std::optional<int64_t> known = getConstantIntValue(tensor.sizes[0]);
+    if (!known || *known > 64)
+      return std::nullopt;
+    count = *known;
+  }
+  std::optional<ArrayRef<AffineExpr>> exprs = shapes.getElements(graphValue);
+  Sizes elements;
+  for (int64_t i = 0; i < count; ++i) {
+    AffineExpr known = exprs ? (*exprs)[i] : AffineExpr();
+    if (std::optional<AffineExpr> own = known ? translate(known) : std::nullopt) {
+      elements.push_back(size(*own));
+      continue;
+    }
+    AffineExpr &element = extracted[{graphValue, i}];
+    if (!element) {
+      SmallVector<Value> position;
+      if (tensor.rank() == 1)
+        position.push_back(value(size(i)));
+      OpBuilder top = topLevel();
+      Value read = tensor::ExtractOp::create(top, loc, tensor.value, position);
+      element = newSymbol(Scalars{top, loc}.toIndex(read, tensor.element), /*atEntry=*/false);
+      dataSymbols.insert(element);
+    }
+    elements.push_back(size(element));
+  }
+  return elements;
+}
+
+std::optional<SmallVector<int64_t>> Lowering::getConstantElements(Value graphValue) {
+  if (auto known = shapes.getConstantElements(graphValue))
+    return known;
+  auto dense = dyn_cast_or_null<DenseIntElementsAttr>(getConstant(graphValue));
+  if (!dense)
+    return std::nullopt;
+  SmallVector<int64_t> elements;
+  for (APInt element : dense.getValues<APInt>())
+    elements.push_back(element.getSExtValue());
+  return elements;
+}
+
+// ---- The walk ----------------------------------------------------------------------------------
+
+// The operation's values must be ranked tensors of element types that have a form in memory.
+static std::string findBadType(Operation &op) {
+  for (Type type : llvm::concat<const Type>(op.getOperandTypes(), op.getResultTypes())) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor)
+      return llvm::formatv("a value's rank is not known ({0})", type);
+    Type element = tensor.getElementType();
+    unsigned width = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
+    bool isBool = element.isInteger(1);
+    if (!isBool && width != 8 && width != 16 && width != 32 && width != 64)
+      return llvm::formatv("element type {0}", element);
+    if (isa<FloatType>(element) && width == 8)
+      return llvm::formatv("element type {0}", element);
+  }
+  return {};
+}
+
+LogicalResult Lowering::lowerOp(Operation &op) {
+  loc = op.getLoc();
+  if (isa<graph::ConstantOp>(op))
+    return success();
+  // Shape arithmetic is made where it is used, from the sizes it stands for.
+  if (llvm::all_of(op.getResults(), [&](Value result) {
+        return isa<RankedTensorType>(result.getType()) && getSymbolicElements(result).has_value();
+      }))
+    return success();
+  if (std::string bad = findBadType(op); !bad.empty())
+    return unsupported(&op) << bad;
+  const Handler *handler = LoweringTable::get().find(op.getName().getStringRef());
+  if (!handler)
+    return unsupported(&op) << "it has no lowering yet";
+  // An operand that failed was reported at its own operation.
+  if (!llvm::all_of(op.getOperands(), [&](Value operand) { return has(operand); }))
+    return failure();
+  return (*handler)(&op, *this);
+}
+
+static Type toStorage(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return type;
+  return RankedTensorType::get(tensor.getShape(), getStorageType(tensor.getElementType()));
+}
+
+void Lowering::prepareArguments() {
+  SmallVector<Type> types;
+  for (Type type : source.getArgumentTypes())
+    types.push_back(toStorage(type));
+  target = func::FuncOp::create(source.getLoc(), source.getName(),
+                                FunctionType::get(context, types, {}));
+  body = target.addEntryBlock();
+  b.setInsertionPointToEnd(body);
+  for (auto [from, to] : llvm::zip(source.getArguments(), target.getArguments())) {
+    auto type = dyn_cast<RankedTensorType>(from.getType());
+    if (!type)
+      continue;
+    Tensor tensor{to, {}, type.getElementType()};
+    for (int64_t i = 0; i < type.getRank(); ++i) {
+      if (!type.isDynamicDim(i)) {
+        tensor.sizes.push_back(size(type.getDimSize(i)));
+        continue;
+      }
+      Value dim = tensor::DimOp::create(entryBuilder, source.getLoc(), to, i);
+      AffineExpr symbol = newSymbol(dim, /*atEntry=*/true);
+      tensor.sizes.push_back(size(symbol));
+    }
+    tensors[from] = tensor;
+  }
+  // Dimensions that share a symbol have the size of the first of them.
+  for (BlockArgument from : source.getArguments()) {
+    auto it = tensors.find(from);
+    std::optional<ArrayRef<AffineExpr>> dims = shapes.getDims(from);
+    if (it == tensors.end() || !dims)
+      continue;
+    SmallVector<AffineExpr> exprs(*dims);
+    for (auto [i, expr] : llvm::enumerate(exprs))
+      if (std::optional<AffineExpr> own = translate(expr))
+        it->second.sizes[i] = size(*own);
+  }
+}
+
+// Records the model's element type where the one in memory differs.
+static DictionaryAttr withElementType(DictionaryAttr attrs, Type type) {
+  NamedAttrList list(attrs);
+  Type element = cast<RankedTensorType>(type).getElementType();
+  if (getStorageType(element) != element)
+    list.set("graph.element_type", TypeAttr::get(element));
+  return list.getDictionary(type.getContext());
+}
+
+void Lowering::finish(Operation *terminator) {
+  loc = terminator->getLoc();
+  SmallVector<Value> results;
+  SmallVector<Type> types;
+  for (Value operand : terminator->getOperands()) {
+    results.push_back(get(operand).value);
+    types.push_back(results.back().getType());
+  }
+  func::ReturnOp::create(b, loc, results);
+  target.setType(FunctionType::get(context, target.getArgumentTypes(), types));
+  for (NamedAttribute attr : source->getDiscardableAttrs())
+    target->setDiscardableAttr(attr.getName(), attr.getValue());
+  target.setSymVisibilityAttr(source.getSymVisibilityAttr());
+  for (auto [i, type] : llvm::enumerate(source.getArgumentTypes()))
+    target.setArgAttrs(i, withElementType(source.getArgAttrDict(i), type));
+  for (auto [i, type] : llvm::enumerate(source.getResultTypes()))
+    target.setResultAttrs(i, withElementType(source.getResultAttrDict(i), type));
+  body->getOperations().splice(body->begin(), entry->getOperations());
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*body)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+OwningOpRef<func::FuncOp> Lowering::run() {
+  bool ok = true;
+  for (auto [i, type] : llvm::enumerate(source.getArgumentTypes())) {
+    if (isa<RankedTensorType>(type))
+      continue;
+    emitError(source.getArgument(i).getLoc())
+        << "input " << i << " of '" << source.getName() << "' has no known rank (" << type
+        << "); give its shape";
+    ok = false;
+  }
+  if (!ok)
+    return {};
+  prepareArguments();
+  OwningOpRef<func::FuncOp> result(target);
+  Block &block = source.getBody().front();
+  for (Operation &op : block.without_terminator())
+    ok &= succeeded(lowerOp(op));
+  Operation *terminator = block.getTerminator();
+  for (Value operand : terminator->getOperands())
+    ok &= has(operand);
+  if (!ok) {
+    // The entry block's operations are used by the body's.
+    target.getBody().front().getOperations().splice(body->begin(), entry->getOperations());
+    return {};
+  }
+  finish(terminator);
+  return result;
+}

@@ -1,0 +1,234 @@
+// The state of lowering one function, and what the op families share.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_GRAPHTOLINALG_LOWERING_H
+#define LATHE_LIB_GRAPHTOLINALG_LOWERING_H
+
+#include "dialects/Graph/Graph.h"
+#include "dialects/Graph/SymbolicShapes.h"
+#include "lathe/ArtifactFormat.h"
+#include "lib/GraphToLinalg/Scalars.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/StructuredOpsUtils.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/DenseSet.h"
+#include <optional>
+
+namespace lathe::g2l {
+
+using Sizes = llvm::SmallVector<mlir::OpFoldResult>;
+
+/// A lowered tensor. Sizes known to be equal are the same attribute or the same value.
+struct Tensor {
+  mlir::Value value;
+  Sizes sizes;
+  /// Element type as the graph dialect has it (i1, ui8, ...).
+  mlir::Type element;
+  /// The one element (in storage type) of a constant whose elements are all the same.
+  mlir::TypedAttr splat = {};
+
+  int64_t rank() const { return sizes.size(); }
+};
+
+/// An input of a generic and how the loops address it. Without a map, it broadcasts as in ONNX.
+struct Operand {
+  Tensor tensor;
+  mlir::AffineMap map;
+  Operand(const Tensor &tensor, mlir::AffineMap map = {}) : tensor(tensor), map(map) {}
+};
+
+using ScalarBody = llvm::function_ref<mlir::Value(const Scalars &, mlir::ValueRange)>;
+using ScalarsBody =
+    llvm::function_ref<llvm::SmallVector<mlir::Value>(const Scalars &, mlir::ValueRange)>;
+
+class Lowering {
+public:
+  Lowering(mlir::func::FuncOp source, graph::SymbolicShapes &shapes);
+
+  mlir::MLIRContext *context;
+  /// Builds at the end of the lowered function's body.
+  mlir::OpBuilder b;
+  /// Of the operation that is being lowered.
+  mlir::Location loc;
+
+  Scalars scalars() { return {b, loc}; }
+
+  // ---- Values ------------------------------------------------------------------------------
+
+  /// Whether the value can be had: it was lowered, is a constant, or is known symbolically.
+  bool has(mlir::Value graphValue);
+  Tensor get(mlir::Value graphValue);
+  void set(mlir::Value graphValue, Tensor tensor);
+
+  /// Elements of an integer tensor of known length: attributes, symbolic sizes, or read at run
+  /// time. nullopt when the number of elements is not known when compiling.
+  std::optional<Sizes> getElements(mlir::Value graphValue);
+  /// The elements where all are known when compiling.
+  std::optional<llvm::SmallVector<int64_t>> getConstantElements(mlir::Value graphValue);
+  /// The constant's attribute (dense or weight), if the value is one.
+  mlir::TypedAttr getConstant(mlir::Value graphValue);
+
+  // ---- Sizes -------------------------------------------------------------------------------
+
+  mlir::OpFoldResult size(int64_t value) { return b.getIndexAttr(value); }
+  mlir::OpFoldResult size(mlir::AffineExpr expr);
+  mlir::AffineExpr expr(mlir::OpFoldResult size);
+  mlir::OpFoldResult add(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult sub(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult mul(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult floorDiv(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult ceilDiv(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult max(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult min(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  /// The size as an index value.
+  mlir::Value value(mlir::OpFoldResult size);
+
+  /// Sizes of an operation's result: its static dimensions, what shape analysis says in terms of
+  /// known sizes, else `computed` (by the operation's own rule). A null attribute where nothing
+  /// says.
+  Sizes resultSizes(mlir::Value graphValue, llvm::ArrayRef<mlir::OpFoldResult> computed = {});
+
+  /// Fails the run unless both are equal; nothing when that is known.
+  void requireEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs, llvm::StringRef message,
+                    int32_t code = LATHE_CODE_SHAPE);
+  /// Fails the run when negative; nothing when that cannot be.
+  void requireNonNegative(mlir::OpFoldResult size);
+
+  // ---- Building ----------------------------------------------------------------------------
+
+  mlir::RankedTensorType type(llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type element);
+  mlir::Value empty(llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type storage);
+  mlir::Value filled(llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::TypedAttr value);
+  mlir::Value filled(llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Value scalar);
+
+  /// linalg.generic with a result per value of `outs`; every operand has a map and the body gets
+  /// storage values. Constant operands become constants of the body.
+  mlir::ResultRange generic(llvm::ArrayRef<Operand> inputs, mlir::ValueRange outs,
+                            llvm::ArrayRef<mlir::AffineMap> outMaps,
+                            llvm::ArrayRef<mlir::utils::IteratorType> iterators, ScalarsBody body);
+
+  /// One scalar per element of `sizes`. The body computes (see Scalars::load), or with `raw` moves
+  /// storage values.
+  Tensor elementwise(llvm::ArrayRef<Operand> inputs, llvm::ArrayRef<mlir::OpFoldResult> sizes,
+                     mlir::Type element, ScalarBody body, bool raw = false);
+  /// Each element from its indices; the body returns a storage value.
+  Tensor fromIndices(llvm::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type element, ScalarBody body);
+  /// Sizes of inputs broadcast against each other.
+  Sizes broadcastSizes(llvm::ArrayRef<Sizes> inputs);
+  /// Copy of the tensor broadcast to `sizes`.
+  Tensor broadcast(const Tensor &input, llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  /// Elementwise conversion to another element type; the input itself where they agree.
+  Tensor convert(const Tensor &input, mlir::Type element);
+
+  /// Same elements under another shape; checks at run time what is not known.
+  Tensor reshape(const Tensor &input, llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  Tensor transpose(const Tensor &input, llvm::ArrayRef<int64_t> permutation);
+  Tensor slice(const Tensor &input, llvm::ArrayRef<mlir::OpFoldResult> offsets,
+               llvm::ArrayRef<mlir::OpFoldResult> sizes,
+               llvm::ArrayRef<mlir::OpFoldResult> strides = {});
+  mlir::Value insert(const Tensor &piece, mlir::Value into,
+                     llvm::ArrayRef<mlir::OpFoldResult> offsets,
+                     llvm::ArrayRef<mlir::OpFoldResult> strides = {});
+  /// Surrounds with a constant (storage type). Pads are not negative.
+  Tensor pad(const Tensor &input, llvm::ArrayRef<mlir::OpFoldResult> low,
+             llvm::ArrayRef<mlir::OpFoldResult> high, mlir::TypedAttr value);
+
+  /// Reduces `axes` from `initial` (whose type is the accumulator's) with `combine` on computed
+  /// input values and then the accumulator; the result lacks these dimensions.
+  Tensor reduce(llvm::ArrayRef<Tensor> inputs, llvm::ArrayRef<int64_t> axes,
+                mlir::TypedAttr initial, ScalarBody combine);
+  /// Addressing of `rank` dimensions without `axes`: how a reduced tensor is read beside the input.
+  mlir::AffineMap dropDims(int64_t rank, llvm::ArrayRef<int64_t> axes);
+  /// Loop dimension for each dimension of a tensor.
+  mlir::AffineMap dimMap(int64_t loops, llvm::ArrayRef<int64_t> dims);
+
+  /// A storage-type attribute of a number.
+  mlir::TypedAttr number(mlir::Type storage, double value);
+
+  // ---- Errors ------------------------------------------------------------------------------
+
+  mlir::InFlightDiagnostic unsupported(mlir::Operation *op);
+
+  /// Lowers all operations of the source; the result is a new function, not in the module. Null
+  /// when something was not supported, which has been reported.
+  mlir::OwningOpRef<mlir::func::FuncOp> run();
+
+private:
+  mlir::AffineExpr newSymbol(mlir::Value value, bool atEntry);
+  bool isEntry(mlir::AffineExpr expr);
+  bool isNonNegative(mlir::AffineExpr expr);
+  mlir::Value expand(mlir::AffineExpr expr, const Scalars &s);
+  std::optional<mlir::AffineExpr> translate(mlir::AffineExpr expr);
+  mlir::Value materialiseConstant(mlir::Location loc, mlir::TypedAttr value);
+  Tensor makeConstant(mlir::TypedAttr value);
+  std::optional<Sizes> getSymbolicElements(mlir::Value graphValue);
+  Tensor makeSymbolic(mlir::Value graphValue, llvm::ArrayRef<mlir::OpFoldResult> elements);
+  mlir::OpFoldResult viaArith(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs, char operation);
+  mlir::OpBuilder topLevel();
+  mlir::LogicalResult lowerOp(mlir::Operation &op);
+  void prepareArguments();
+  void finish(mlir::Operation *terminator);
+
+  mlir::func::FuncOp source, target;
+  graph::SymbolicShapes &shapes;
+  mlir::Block *body = nullptr;
+  /// Sizes and constants that depend on arguments alone; becomes the start of the body.
+  std::unique_ptr<mlir::Block> entry;
+  mlir::OpBuilder entryBuilder;
+  llvm::DenseMap<mlir::Value, Tensor> tensors;
+  llvm::DenseMap<mlir::Value, mlir::AffineExpr> exprs;
+  llvm::DenseMap<mlir::AffineExpr, mlir::Value> expanded;
+  llvm::DenseMap<int64_t, mlir::Value> indexConstants;
+  llvm::SmallVector<mlir::Value> symbols;
+  llvm::SmallVector<bool> symbolAtEntry;
+  /// Numbers read from data, which unlike sizes may be negative.
+  llvm::DenseSet<mlir::AffineExpr> dataSymbols;
+  llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> translated;
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::AffineExpr> extracted;
+  llvm::DenseMap<std::pair<char, std::pair<mlir::AffineExpr, mlir::AffineExpr>>, mlir::Value>
+      computed;
+  llvm::DenseSet<mlir::AffineExpr> checkedSizes;
+  llvm::DenseSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> checkedEqual;
+};
+
+/// Lowers one kind of operation.
+using Handler = std::function<mlir::LogicalResult(mlir::Operation *, Lowering &)>;
+
+/// Operation name to handler.
+class LoweringTable {
+public:
+  template <typename Op> void add(mlir::LogicalResult (*handler)(Op, Lowering &)) {
+    handlers[Op::getOperationName()] = [handler](mlir::Operation *op, Lowering &l) {
+      return handler(llvm::cast<Op>(op), l);
+    };
+  }
+  const Handler *find(llvm::StringRef name) const {
+    auto it = handlers.find(name);
+    return it == handlers.end() ? nullptr : &it->second;
+  }
+  static const LoweringTable &get();
+
+private:
+  llvm::StringMap<Handler> handlers;
+};
+
+void addElementwise(LoweringTable &table);
+void addContraction(LoweringTable &table);
+void addConv(LoweringTable &table);
+void addPool(LoweringTable &table);
+void addReduction(LoweringTable &table);
+void addNormalization(LoweringTable &table);
+void addReshape(LoweringTable &table);
+void addSlice(LoweringTable &table);
+void addPad(LoweringTable &table);
+void addGather(LoweringTable &table);
+void addFill(LoweringTable &table);
+void addResize(LoweringTable &table);
+void addScan(LoweringTable &table);
+void addRecurrent(LoweringTable &table);
+void addAttention(LoweringTable &table);
+void addQuantization(LoweringTable &table);
+
+} // namespace lathe::g2l
+
+#endif // LATHE_LIB_GRAPHTOLINALG_LOWERING_H
