@@ -31,7 +31,7 @@ def Graph_UnaryOp : Graph_Op<"unary"> {
   }];
   let arguments = (ins Graph_UnaryKindAttr:$kind, Graph_Tensor:$input);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$kind $input attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $kind $input attr-dict `:` functional-type(operands, results)";
 }
 
 def Graph_BinaryOp : Graph_Op<"binary"> {
@@ -43,7 +43,7 @@ def Graph_BinaryOp : Graph_Op<"binary"> {
   }];
   let arguments = (ins Graph_BinaryKindAttr:$kind, Graph_Tensor:$lhs, Graph_Tensor:$rhs);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$kind $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $kind $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
 }
 
 def Graph_SelectOp : Graph_Op<"select"> {

@@ -4,14 +4,14 @@
 
 include "dialects/Graph/GraphBase.td"
 
-def Graph_ConstantOp : Graph_Op<"constant", [ConstantLike]> {
+def Graph_ConstantOp : Graph_Op<"constant", [ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "a tensor known when compiling";
   let description = [{
     `value` is a dense elements attribute (up to a kilobyte) or a `#graph.weight`.
   }];
   let arguments = (ins TypedAttrInterface:$value);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "attr-dict $value `:` type($result)";
+  let assemblyFormat = "attr-dict $value";
   let hasFolder = 1;
 }
 

@@ -20,7 +20,7 @@ def Graph_PoolOp : Graph_Op<"pool"> {
     DefaultValuedAttr<I64Attr, "2">:$p, DefaultValuedAttr<BoolAttr, "false">:$column_major,
     DefaultValuedAttr<BoolAttr, "false">:$channels_last);
   let results = (outs Graph_Tensor:$result, Optional<Graph_I64Tensor>:$indices);
-  let assemblyFormat = "$kind $input attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $kind $input attr-dict `:` functional-type(operands, results)";
 }
 
 #endif

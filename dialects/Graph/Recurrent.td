@@ -29,7 +29,7 @@ def Graph_RecurrentOp : Graph_Op<"recurrent", [AttrSizedOperandSegments, AttrSiz
   let results = (outs Optional<Graph_Tensor>:$y, Optional<Graph_Tensor>:$y_h,
                       Optional<Graph_Tensor>:$y_c);
   let assemblyFormat = [{
-    $kind $x `,` $w `,` $r (`bias` $bias^)? (`lengths` $lengths^)? (`h` $initial_h^)?
+    `` $kind $x `,` $w `,` $r (`bias` $bias^)? (`lengths` $lengths^)? (`h` $initial_h^)?
     (`c` $initial_c^)? (`peepholes` $peepholes^)? attr-dict `:` functional-type(operands, results)
   }];
 }

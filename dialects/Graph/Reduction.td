@@ -14,7 +14,7 @@ def Graph_ReduceOp : Graph_Op<"reduce"> {
   let arguments = (ins Graph_ReduceKindAttr:$kind, Graph_Tensor:$input,
                        OptionalAttr<DenseI64ArrayAttr>:$axes, BoolAttr:$keep_dims);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$kind $input attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $kind $input attr-dict `:` functional-type(operands, results)";
 }
 
 def Graph_ArgReduceOp : Graph_Op<"arg_reduce"> {
@@ -30,7 +30,7 @@ def Graph_CumulativeOp : Graph_Op<"cumulative"> {
   let arguments = (ins Graph_ReduceKindAttr:$kind, Graph_Tensor:$input, I64Attr:$axis,
                        BoolAttr:$exclusive, BoolAttr:$reverse);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$kind $input attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $kind $input attr-dict `:` functional-type(operands, results)";
 }
 
 #endif

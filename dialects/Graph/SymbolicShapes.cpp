@@ -428,7 +428,7 @@ static void print(llvm::raw_ostream &os, AffineExpr expr, ArrayRef<SymbolicShape
       return {" mod ", 3};
     }
   }();
-  bool parenthesize = op.precedence < parentPrecedence || op.precedence == 3;
+  bool parenthesize = op.precedence < parentPrecedence || (op.precedence == 3 && parentPrecedence > 0);
   if (parenthesize)
     os << "(";
   print(os, binary.getLHS(), symbols, op.precedence);

@@ -23,15 +23,20 @@ static void foldKnownValues(func::FuncOp function, SymbolicShapes &shapes) {
         if (TypedAttr value = shapes.getConstant(result))
           known.emplace_back(result, value);
   });
+  SmallVector<Operation *> candidates;
   for (auto [value, attr] : known) {
     OpBuilder builder(value.getDefiningOp());
     auto constant = ConstantOp::create(builder, value.getLoc(), attr.getType(), attr);
     value.replaceAllUsesWith(constant.getResult());
+    candidates.append({constant, value.getDefiningOp()});
   }
   // Uses come after definitions, so one pass backwards erases whole chains.
-  for (auto [value, attr] : llvm::reverse(known))
-    if (Operation *op = value.getDefiningOp(); isOpTriviallyDead(op))
+  llvm::SmallDenseSet<Operation *> erased;
+  for (Operation *op : llvm::reverse(candidates))
+    if (!erased.contains(op) && isOpTriviallyDead(op)) {
+      erased.insert(op);
       op->erase();
+    }
 }
 
 static void attachDims(func::FuncOp function, SymbolicShapes &shapes) {
