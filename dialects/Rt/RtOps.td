@@ -51,6 +51,87 @@ def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
   }];
 }
 
+// ---- What a host program reads from its call -------------------------------------------------
+
+def Rt_DimOp : Rt_Op<"dim", [Pure]> {
+  let summary = "size of a dimension of an input";
+  let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$input, I64Attr:$dim);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$call `[` $input `,` $dim `]` attr-dict `:` type($call)";
+}
+
+def Rt_InputOp : Rt_Op<"input", [Pure]> {
+  let summary = "address of an input's first element";
+  let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$index);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$call `[` $index `]` attr-dict `:` type($call) `->` type($result)";
+}
+
+def Rt_OutputOp : Rt_Op<"output", [Pure]> {
+  let summary = "address of the memory of an output whose shape is known before the run";
+  let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$index);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$call `[` $index `]` attr-dict `:` type($call) `->` type($result)";
+}
+
+def Rt_WeightAddressOp : Rt_Op<"weight_address", [Pure]> {
+  let summary = "address of a constant in the weights";
+  let arguments = (ins LLVM_AnyPointer:$call, TypedAttrInterface:$value);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$call `,` $value attr-dict `:` type($call) `->` type($result)";
+}
+
+// ---- Memory ------------------------------------------------------------------------------------
+
+def Rt_AllocOp : Rt_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "memory for an intermediate value";
+  let description = [{
+    The memory plan turns it into a place in the arena when `bytes` follows from the inputs' dims,
+    else into `rt.allocate`. The value lives from its first to its last use.
+  }];
+  let arguments = (ins Index:$bytes);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$bytes attr-dict `:` type($result)";
+}
+
+def Rt_ArenaOp : Rt_Op<"arena", [Pure]> {
+  let summary = "address in the arena, `offset` bytes from its start";
+  let arguments = (ins LLVM_AnyPointer:$call, Index:$offset);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$call `,` $offset attr-dict `:` type($call) `->` type($result)";
+}
+
+def Rt_AllocateOp : Rt_Op<"allocate", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "memory from the caller for a size that depends on data; the run fails without it";
+  let arguments = (ins LLVM_AnyPointer:$call, Index:$bytes);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$call `,` $bytes attr-dict `:` type($call) `->` type($result)";
+}
+
+def Rt_AllocateOutputOp : Rt_Op<"allocate_output", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "set the shape of an output that depends on data and get its memory";
+  let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$index, Variadic<Index>:$dims);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$call `[` $index `]` `dims` `(` $dims `)` attr-dict `:` type($call) `->` type($result)";
+}
+
+// ---- The plan function -------------------------------------------------------------------------
+
+def Rt_PlanOutputOp : Rt_Op<"plan_output", [MemoryEffects<[MemWrite]>]> {
+  let summary = "report the dims of an output; `unknown` lists those that depend on data";
+  let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$index, Variadic<Index>:$dims,
+                       DenseI64ArrayAttr:$unknown);
+  let assemblyFormat = "$call `[` $index `]` `dims` `(` $dims `)` attr-dict `:` type($call)";
+}
+
+def Rt_PlanArenaOp : Rt_Op<"plan_arena", [MemoryEffects<[MemWrite]>]> {
+  let summary = "report the size of the arena";
+  let arguments = (ins LLVM_AnyPointer:$plan, Index:$bytes);
+  let assemblyFormat = "$plan `,` $bytes attr-dict `:` type($plan)";
+}
+
+// ---- Inside kernels ----------------------------------------------------------------------------
+
 def Rt_ViewOp : Rt_Op<"view", [Pure, AttrSizedOperandSegments]> {
   let summary = "a pointer seen as a memref with the given dynamic sizes and strides";
   let arguments = (ins LLVM_AnyPointer:$base, Variadic<Index>:$sizes, Variadic<Index>:$strides);

@@ -1,0 +1,41 @@
+// Schedule: linalg on tensors becomes kernels of vector loops and a host program of dispatches.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_SCHEDULE_H
+#define LATHE_SCHEDULE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include <cstdint>
+
+namespace lathe::schedule {
+
+/// What a schedule needs to know of a processor. No field names a chip.
+struct TargetInfo {
+  unsigned vectorBits = 256;
+  unsigned vectorRegisters = 16;
+  uint64_t l1Bytes = 32 << 10;
+  uint64_t l2Bytes = 512 << 10;
+};
+
+struct Options {
+  TargetInfo target;
+  /// 0: no fusion and no register tiles, the plain loops of every operation.
+  unsigned optLevel = 3;
+};
+
+/// Fuses elementwise producers into their consumers, on tensors; knows no target.
+mlir::LogicalResult fuseOnTensors(mlir::ModuleOp module);
+
+/// Replaces `@main` on tensors by `@run(call) -> i32`, `@plan(call, plan) -> i32` and the private
+/// kernels they dispatch; every intermediate is an `rt.alloc`. Pre-condition: the output of
+/// graph-to-linalg. What cannot be scheduled is a located error.
+mlir::LogicalResult formDispatches(mlir::ModuleOp module, const Options &options);
+
+/// Puts every `rt.alloc` into one arena by liveness, and its size into `@plan`.
+mlir::LogicalResult planMemory(mlir::ModuleOp module);
+
+/// All of the above, in order.
+mlir::LogicalResult scheduleModule(mlir::ModuleOp module, const Options &options);
+
+} // namespace lathe::schedule
+
+#endif // LATHE_SCHEDULE_H

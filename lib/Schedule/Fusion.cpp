@@ -1,0 +1,51 @@
+// Fusion of elementwise producers into their consumers, on tensors, by upstream's patterns.
+// Apache-2.0 WITH LLVM-exception
+#include "lathe/Schedule.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace {
+
+bool isElementwise(linalg::GenericOp op) {
+  return op.getNumParallelLoops() == op.getNumLoops();
+}
+
+// Fusing must neither compute anything twice nor take away what register tiles need: plain operands.
+bool shouldFuse(OpOperand *operand) {
+  auto producer = dyn_cast_or_null<linalg::GenericOp>(operand->get().getDefiningOp());
+  auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
+  if (!producer || !consumer || !isElementwise(producer))
+    return false;
+  if (!operand->get().hasOneUse())
+    return false;
+  // A broadcast of something computed would compute it again for every copy.
+  AffineMap map = consumer.getMatchingIndexingMap(operand);
+  bool broadcasts = map.getNumResults() < consumer.getNumLoops();
+  bool computes = producer.getBody()->getOperations().size() > 1;
+  if (!isElementwise(consumer)) {
+    // Into a reduction along rows, not into contractions and windows, whose operands are read many
+    // times.
+    if (consumer.getNumDpsInputs() != 1 || !map.isProjectedPermutation() || broadcasts)
+      return false;
+    return true;
+  }
+  return !(broadcasts && computes);
+}
+
+} // namespace
+
+LogicalResult lathe::schedule::fuseOnTensors(ModuleOp module) {
+  RewritePatternSet patterns(module.getContext());
+  linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
+  linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
+  linalg::GenericOp::getCanonicalizationPatterns(patterns, module.getContext());
+  tensor::EmptyOp::getCanonicalizationPatterns(patterns, module.getContext());
+  GreedyRewriteConfig config;
+  config.setUseTopDownTraversal(true);
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  return applyPatternsGreedily(module, std::move(patterns), config);
+}

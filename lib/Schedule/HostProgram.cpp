@@ -1,0 +1,588 @@
+// The walk over @main: values to views, operations to groups and host code.
+// Apache-2.0 WITH LLVM-exception
+#include "HostProgram.h"
+#include "KernelBuilder.h"
+#include "lathe/ArtifactFormat.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::schedule;
+
+HostProgram::HostProgram(func::FuncOp main, const Options &options)
+    : main(main), module(main->getParentOfType<ModuleOp>()), options(options),
+      builder(main.getContext()) {}
+HostProgram::~HostProgram() = default;
+
+//===----------------------------------------------------------------------===//
+// Sizes and views
+//===----------------------------------------------------------------------===//
+
+Size HostProgram::getSize(OpFoldResult size) {
+  if (std::optional<int64_t> constant = getConstantIntValue(size))
+    return Size(*constant);
+  return sizes.get(scalars.lookup(cast<Value>(size)));
+}
+
+SmallVector<Size> HostProgram::getSizes(Value tensor) {
+  if (auto it = views.find(tensor); it != views.end())
+    return it->second.sizes;
+  auto type = cast<RankedTensorType>(tensor.getType());
+  SmallVector<Size> result;
+  if (type.hasStaticShape()) {
+    for (int64_t size : type.getShape())
+      result.push_back(Size(size));
+    return result;
+  }
+  Operation *def = tensor.getDefiningOp();
+  if (auto empty = dyn_cast_or_null<tensor::EmptyOp>(def)) {
+    for (OpFoldResult size : empty.getMixedSizes())
+      result.push_back(getSize(size));
+    return result;
+  }
+  if (auto pad = dyn_cast_or_null<tensor::PadOp>(def)) {
+    SmallVector<Size> source = getSizes(pad.getSource());
+    for (auto [i, low, high] : llvm::enumerate(pad.getMixedLowPad(), pad.getMixedHighPad())) {
+      std::optional<int64_t> lowSize = getConstantIntValue(low), highSize = getConstantIntValue(high);
+      if (lowSize && highSize && *lowSize == 0 && *highSize == 0) {
+        result.push_back(source[i]);
+        continue;
+      }
+      if (!type.isDynamicDim(i)) {
+        result.push_back(Size(type.getDimSize(i)));
+        continue;
+      }
+      Location loc = pad.getLoc();
+      Value total = sizes.materialize(builder, loc, source[i]);
+      for (OpFoldResult part : {low, high})
+        total = arith::AddIOp::create(builder, loc, total,
+                                      sizes.materialize(builder, loc, getSize(part)));
+      result.push_back(sizes.get(total));
+    }
+    return result;
+  }
+  if (auto slice = dyn_cast_or_null<tensor::ExtractSliceOp>(def)) {
+    llvm::SmallBitVector dropped = slice.getDroppedDims();
+    for (auto [i, size] : llvm::enumerate(slice.getMixedSizes()))
+      if (!dropped.test(i))
+        result.push_back(getSize(size));
+    return result;
+  }
+  if (auto expand = dyn_cast_or_null<tensor::ExpandShapeOp>(def)) {
+    for (OpFoldResult size : expand.getMixedOutputShape())
+      result.push_back(getSize(size));
+    return result;
+  }
+  if (auto collapse = dyn_cast_or_null<tensor::CollapseShapeOp>(def)) {
+    SmallVector<Size> source = getSizes(collapse.getSrc());
+    for (const ReassociationIndices &indices : collapse.getReassociationIndices()) {
+      Size product(1);
+      for (int64_t i : indices)
+        product = product * source[i];
+      result.push_back(product);
+    }
+    return result;
+  }
+  if (auto cast = dyn_cast_or_null<tensor::CastOp>(def))
+    return getSizes(cast.getSource());
+  if (auto dps = dyn_cast_or_null<DestinationStyleOpInterface>(def))
+    return getSizes(dps.getTiedOpOperand(cast<OpResult>(tensor))->get());
+  if (auto insert = dyn_cast_or_null<tensor::InsertSliceOp>(def))
+    return getSizes(insert.getDest());
+  llvm_unreachable("every tensor is made by an operation that walkOp knows");
+}
+
+View HostProgram::getView(Value tensor) {
+  auto it = views.find(tensor);
+  if (it != views.end())
+    return it->second;
+  // A tensor.empty read before anything wrote it: its content is unspecified.
+  return *getOrCreate(tensor);
+}
+
+bool HostProgram::isAvailable(ArrayRef<OpFoldResult> values) const {
+  return llvm::all_of(values, [&](OpFoldResult value) {
+    return isa<Attribute>(value) || scalars.contains(cast<Value>(value));
+  });
+}
+
+View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
+  View view;
+  view.element = element;
+  view.sizes.assign(shape.begin(), shape.end());
+  view.strides = contiguousStrides(shape);
+  Size bytes(std::max<int64_t>(1, element.getIntOrFloatBitWidth() / 8));
+  for (const Size &size : shape)
+    bytes = bytes * size;
+  // With sizes known at entry the memory is planned; it then belongs at the top of the function.
+  OpBuilder::InsertionGuard guard(builder);
+  bool atEntry = llvm::all_of(bytes.factors, [&](unsigned factor) {
+    Value value = sizes.getValue(factor);
+    Operation *def = value.getDefiningOp();
+    return !def || (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
+  });
+  if (atEntry)
+    builder.setInsertionPoint(allocMarker);
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  view.base =
+      rt::AllocOp::create(builder, loc, pointer, sizes.materialize(builder, loc, bytes));
+  return view;
+}
+
+View HostProgram::subview(Location loc, const View &view, ArrayRef<OpFoldResult> offsets,
+                          ArrayRef<OpFoldResult> newSizes, ArrayRef<OpFoldResult> strides,
+                          const llvm::SmallBitVector &dropped) {
+  View result = view;
+  result.sizes.clear();
+  result.strides.clear();
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    Size moved = getSize(offsets[i]) * view.strides[i];
+    if (moved.isStatic()) {
+      result.constantOffset += moved.constant;
+    } else {
+      Value value = sizes.materialize(builder, loc, moved);
+      result.offset = result.offset
+                          ? arith::AddIOp::create(builder, loc, result.offset, value).getResult()
+                          : value;
+    }
+    if (i < dropped.size() && dropped.test(i))
+      continue;
+    result.sizes.push_back(getSize(newSizes[i]));
+    result.strides.push_back(getSize(strides[i]) * view.strides[i]);
+  }
+  return result;
+}
+
+Value HostProgram::addressOf(Location loc, const View &view) {
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Value address = view.base;
+  int64_t bytes = std::max<int64_t>(1, view.element.getIntOrFloatBitWidth() / 8);
+  Type byte = builder.getI8Type();
+  if (view.offset) {
+    Value width = arith::ConstantIndexOp::create(builder, loc, bytes);
+    Value offset = arith::MulIOp::create(builder, loc, view.offset, width);
+    offset = arith::IndexCastOp::create(builder, loc, builder.getI64Type(), offset);
+    address = LLVM::GEPOp::create(builder, loc, pointer, byte, address,
+                                  ArrayRef<LLVM::GEPArg>{offset});
+  }
+  if (view.constantOffset != 0) {
+    Value offset = arith::ConstantIntOp::create(builder, loc, view.constantOffset * bytes, 64);
+    address = LLVM::GEPOp::create(builder, loc, pointer, byte, address,
+                                  ArrayRef<LLVM::GEPArg>{offset});
+  }
+  return address;
+}
+
+//===----------------------------------------------------------------------===//
+// Destinations: a producer writes straight into the output, the padded buffer or the concatenation
+//===----------------------------------------------------------------------===//
+
+// A value whose memory is made by its own operation in this block and by no one else.
+static bool isLocal(Value value) {
+  Operation *def = value.getDefiningOp();
+  return def && isa<linalg::GenericOp, linalg::FillOp, tensor::PadOp, tensor::InsertSliceOp,
+                    tensor::FromElementsOp, tensor::EmptyOp, scf::ForOp, scf::IfOp>(def);
+}
+
+void HostProgram::request(Value value, Destination destination, Block &block) {
+  // Through views of the same elements.
+  while (Operation *def = value.getDefiningOp()) {
+    if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(def))
+      break;
+    if (!def->getResult(0).hasOneUse() && destination.kind == Destination::Inside)
+      return;
+    // The interior of another buffer is not contiguous: no other shape of it is a view.
+    if (destination.kind == Destination::Inside && !isa<tensor::CastOp>(def))
+      return;
+    value = def->getOperand(0);
+  }
+  Operation *def = value.getDefiningOp();
+  if (!def || def->getBlock() != &block || !isLocal(value) || destinations.contains(value))
+    return;
+  if (destination.kind == Destination::Inside && !value.hasOneUse())
+    return;
+  destinations[value] = destination;
+}
+
+void HostProgram::assignDestinations(Block &block) {
+  for (Operation &op : llvm::reverse(block)) {
+    if (auto ret = dyn_cast<func::ReturnOp>(op)) {
+      for (auto [index, value] : llvm::enumerate(ret.getOperands()))
+        request(value, {Destination::Output, unsigned(index), Value(), nullptr}, block);
+    } else if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+      if (insert.getDest().hasOneUse())
+        request(insert.getDest(), {Destination::SameAs, 0, insert.getResult(), nullptr}, block);
+      // Slices of one tensor.empty do not overlap, or its content would depend on their order.
+      Value root = insert.getDest();
+      while (auto previous = root.getDefiningOp<tensor::InsertSliceOp>())
+        root = previous.getDest();
+      if (root.getDefiningOp<tensor::EmptyOp>() && options.optLevel > 0)
+        request(insert.getSource(), {Destination::Inside, 0, insert.getResult(), insert}, block);
+    } else if (auto pad = dyn_cast<tensor::PadOp>(op)) {
+      if (options.optLevel > 0)
+        request(pad.getSource(), {Destination::Inside, 0, pad.getResult(), pad}, block);
+    }
+  }
+}
+
+FailureOr<View> HostProgram::getOrCreate(Value tensor) {
+  if (auto it = views.find(tensor); it != views.end())
+    return it->second;
+  Location loc = tensor.getLoc();
+  auto type = cast<RankedTensorType>(tensor.getType());
+  auto it = destinations.find(tensor);
+  auto remember = [&](View view) {
+    views[tensor] = view;
+    return view;
+  };
+  if (it == destinations.end()) {
+    // The plain init of a destination-style operation may be overwritten by it.
+    SmallVector<Size> shape = getSizes(tensor);
+    return remember(allocate(loc, type.getElementType(), shape));
+  }
+  Destination destination = it->second;
+  if (destination.kind == Destination::Output) {
+    SmallVector<Size> shape = getSizes(tensor);
+    View view;
+    view.element = type.getElementType();
+    view.sizes = shape;
+    view.strides = contiguousStrides(shape);
+    // The output's memory is at hand before the run only when its shape follows from the inputs'.
+    for (const Size &size : shape)
+      for (unsigned factor : size.factors) {
+        Operation *def = sizes.getValue(factor).getDefiningOp();
+        if (def && !(def->getBlock() == allocMarker->getBlock() &&
+                     def->isBeforeInBlock(allocMarker)))
+          return remember(allocate(loc, type.getElementType(), shape));
+      }
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(allocMarker);
+    view.base = rt::OutputOp::create(builder, loc,
+                                     LLVM::LLVMPointerType::get(builder.getContext()), call,
+                                     destination.output);
+    return remember(view);
+  }
+  if (destination.kind == Destination::SameAs) {
+    FailureOr<View> view = getOrCreate(destination.target);
+    if (failed(view))
+      return failure();
+    return remember(*view);
+  }
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(destination.slice)) {
+    if (isAvailable(insert.getMixedOffsets()) && isAvailable(insert.getMixedSizes()) &&
+        isAvailable(insert.getMixedStrides()) && isAvailable([&] {
+          SmallVector<OpFoldResult> dims;
+          Value root = insert.getDest();
+          while (auto previous = root.getDefiningOp<tensor::InsertSliceOp>())
+            root = previous.getDest();
+          return root.getDefiningOp<tensor::EmptyOp>().getMixedSizes();
+        }())) {
+      FailureOr<View> whole = getOrCreate(destination.target);
+      if (failed(whole))
+        return failure();
+      return remember(subview(loc, *whole, insert.getMixedOffsets(), insert.getMixedSizes(),
+                              insert.getMixedStrides(), insert.getDroppedDims()));
+    }
+  } else if (auto pad = dyn_cast<tensor::PadOp>(destination.slice)) {
+    if (isAvailable(pad.getMixedLowPad()) && isAvailable(pad.getMixedHighPad())) {
+      // The padded size is computed from the source's.
+      SmallVector<Size> shape = getSizes(tensor);
+      View probe;
+      probe.sizes = shape;
+      views[tensor] = probe;
+      FailureOr<View> whole = getOrCreate(destination.target);
+      views.erase(tensor);
+      if (failed(whole))
+        return failure();
+      View view = *whole;
+      view.sizes = shape;
+      for (auto [low, stride] : llvm::zip_equal(pad.getMixedLowPad(), whole->strides)) {
+        Size moved = getSize(low) * stride;
+        if (moved.isStatic()) {
+          view.constantOffset += moved.constant;
+        } else {
+          Value value = sizes.materialize(builder, loc, moved);
+          view.offset = view.offset
+                            ? arith::AddIOp::create(builder, loc, view.offset, value).getResult()
+                            : value;
+        }
+      }
+      return remember(view);
+    }
+  }
+  return remember(allocate(loc, type.getElementType(), getSizes(tensor)));
+}
+
+//===----------------------------------------------------------------------===//
+// The walk
+//===----------------------------------------------------------------------===//
+
+void HostProgram::flush() {
+  if (group.stages.empty())
+    return;
+  Group done = std::move(group);
+  group = Group();
+  SmallVector<std::pair<View, Value>> addresses;
+  kernels->dispatch(builder, call, done, [&](Location loc, const View &view) {
+    for (auto &[known, address] : addresses)
+      if (sameMemory(known, view))
+        return address;
+    Value address = addressOf(loc, view);
+    addresses.push_back({view, address});
+    return address;
+  });
+}
+
+void HostProgram::dispatchCopy(Location loc, const View &from, const View &to) {
+  flush();
+  auto body = std::make_unique<Block>();
+  Value element = body->addArgument(from.element, loc);
+  body->addArgument(to.element, loc);
+  OpBuilder inner = OpBuilder::atBlockEnd(body.get());
+  linalg::YieldOp::create(inner, loc, element);
+  Stage stage(loc);
+  stage.body = body.get();
+  bodies.push_back(std::move(body));
+  stage.extents = to.sizes;
+  stage.reduction.assign(to.sizes.size(), false);
+  stage.inputs.push_back({from, from.strides});
+  stage.outputs.push_back({to, to.strides});
+  stage.inits.push_back(nullptr);
+  stage.readsOutput.push_back(false);
+  stage.storesOutput.push_back(true);
+  push(std::move(stage));
+  flush();
+}
+
+void HostProgram::dispatchFill(Location loc, OpFoldResult value, const View &to) {
+  auto body = std::make_unique<Block>();
+  body->addArgument(to.element, loc);
+  OpBuilder inner = OpBuilder::atBlockEnd(body.get());
+  Stage stage(loc);
+  Value element;
+  if (auto attribute = dyn_cast<Attribute>(value)) {
+    element = arith::ConstantOp::create(inner, loc, cast<TypedAttr>(attribute));
+  } else {
+    element = cast<Value>(value); // a scalar of @main; the kernel gets it as an argument
+    stage.scalars.push_back({element, scalars.lookup(element)});
+  }
+  linalg::YieldOp::create(inner, loc, element);
+  stage.body = body.get();
+  bodies.push_back(std::move(body));
+  stage.extents = to.sizes;
+  stage.reduction.assign(to.sizes.size(), false);
+  stage.outputs.push_back({to, to.strides});
+  stage.inits.push_back(nullptr);
+  stage.readsOutput.push_back(false);
+  stage.storesOutput.push_back(true);
+  push(std::move(stage));
+}
+
+LogicalResult HostProgram::cloneScalar(Operation &op) {
+  for (Value operand : op.getOperands())
+    if (!scalars.contains(operand))
+      return op.emitError("operand ") << operand << " is not a scalar of the host program";
+  builder.clone(op, scalars);
+  return success();
+}
+
+// Moves scalar arithmetic that depends on nothing but the inputs' dims to the top of the block.
+void HostProgram::hoistShapeArithmetic(Block &block) {
+  DenseSet<Operation *> hoisted;
+  Operation *last = nullptr;
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    auto fromEntry = [&](Value operand) {
+      return isa<BlockArgument>(operand) || hoisted.contains(operand.getDefiningOp());
+    };
+    bool scalar = llvm::none_of(op.getResultTypes(), llvm::IsaPred<ShapedType>);
+    bool dim = isa<tensor::DimOp>(op) && isa<BlockArgument>(op.getOperand(0));
+    bool pure = isPure(&op) && op.getNumRegions() == 0 && scalar && op.getNumResults() > 0 &&
+                llvm::none_of(op.getOperandTypes(), llvm::IsaPred<ShapedType>);
+    if (!(dim || pure) || !llvm::all_of(op.getOperands(), fromEntry))
+      continue;
+    hoisted.insert(&op);
+    if (last)
+      op.moveAfter(last);
+    else
+      op.moveBefore(&block, block.begin());
+    last = &op;
+  }
+}
+
+LogicalResult HostProgram::walkBlock(Block &block) {
+  assignDestinations(block);
+  for (Operation &op : block)
+    if (failed(walkOp(op)))
+      return failure();
+  flush();
+  return success();
+}
+
+LogicalResult HostProgram::walkOp(Operation &op) {
+  return TypeSwitch<Operation *, LogicalResult>(&op)
+      .Case<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp, tensor::ExtractSliceOp,
+            tensor::InsertSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp,
+            tensor::PadOp, tensor::ExtractOp, tensor::FromElementsOp, tensor::DimOp,
+            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::IfOp, func::ReturnOp>(
+          [&](auto typed) { return visit(typed); })
+      .Case([&](rt::CheckOp) {
+        flush();
+        return cloneScalar(op);
+      })
+      .Case([&](scf::YieldOp) { return success(); })
+      .Default([&](Operation *other) -> LogicalResult {
+        bool scalar = llvm::none_of(other->getOperandTypes(), llvm::IsaPred<ShapedType>) &&
+                      llvm::none_of(other->getResultTypes(), llvm::IsaPred<ShapedType>);
+        if (scalar && other->getNumRegions() == 0)
+          return cloneScalar(*other);
+        return other->emitError("operation '") << other->getName() << "' cannot be scheduled";
+      });
+}
+
+LogicalResult HostProgram::build() {
+  MLIRContext *context = builder.getContext();
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  Location loc = main.getLoc();
+  builder.setInsertionPoint(main);
+  kernels = std::make_unique<KernelBuilder>(module, sizes, options);
+
+  auto run = func::FuncOp::create(
+      builder, loc, "run", builder.getFunctionType({pointer}, {builder.getI32Type()}));
+  Block *entry = run.addEntryBlock();
+  builder.setInsertionPointToStart(entry);
+  call = entry->getArgument(0);
+  allocMarker = LLVM::UndefOp::create(builder, loc, builder.getI64Type());
+
+  Block &body = main.getBody().front();
+  hoistShapeArithmetic(body);
+
+  // Inputs: contiguous, as the runtime guarantees.
+  builder.setInsertionPoint(allocMarker);
+  for (BlockArgument argument : body.getArguments()) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type)
+      return main.emitError("input ") << argument.getArgNumber() << " is not a ranked tensor";
+    View view;
+    view.element = type.getElementType();
+    unsigned index = argument.getArgNumber();
+    for (auto [dim, size] : llvm::enumerate(type.getShape()))
+      view.sizes.push_back(ShapedType::isDynamic(size)
+                               ? sizes.get(rt::DimOp::create(builder, loc, builder.getIndexType(),
+                                                             call, index, dim))
+                               : Size(size));
+    view.strides = contiguousStrides(view.sizes);
+    view.base = rt::InputOp::create(builder, loc, pointer, call, index);
+    views[argument] = view;
+  }
+  // Shape arithmetic stands at the top of @main now; it is cloned above the allocations.
+  assignDestinations(body);
+  bool prologue = true;
+  for (Operation &op : body) {
+    bool scalar = isPure(&op) && op.getNumRegions() == 0 && op.getNumResults() > 0 &&
+                  llvm::none_of(op.getResultTypes(), llvm::IsaPred<ShapedType>) &&
+                  (isa<tensor::DimOp>(op) ||
+                   llvm::none_of(op.getOperandTypes(), llvm::IsaPred<ShapedType>));
+    if (prologue && !scalar) {
+      prologue = false;
+      builder.setInsertionPointToEnd(entry);
+    }
+    if (failed(walkOp(op)))
+      return failure();
+  }
+  allocMarker->erase();
+  if (failed(buildPlan(run)))
+    return failure();
+  main.erase();
+  return success();
+}
+
+LogicalResult HostProgram::visit(func::ReturnOp op) {
+  Location loc = op.getLoc();
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  for (auto [index, value] : llvm::enumerate(op.getOperands())) {
+    View view = getView(value);
+    SmallVector<Value> dims;
+    bool dependsOnData = false;
+    for (const Size &size : view.sizes) {
+      bool atEntry = llvm::all_of(size.factors, [&](unsigned factor) {
+        Operation *def = sizes.getValue(factor).getDefiningOp();
+        return !def || (def->getBlock() == allocMarker->getBlock() &&
+                        def->isBeforeInBlock(allocMarker));
+      });
+      dependsOnData |= !atEntry;
+      OpBuilder::InsertionGuard guard(builder);
+      if (atEntry)
+        builder.setInsertionPoint(allocMarker);
+      Value dim = sizes.materialize(builder, loc, size);
+      dims.push_back(atEntry ? dim : Value());
+    }
+    View output = view;
+    output.offset = nullptr;
+    output.constantOffset = 0;
+    output.strides = contiguousStrides(view.sizes);
+    if (dependsOnData) {
+      flush();
+      SmallVector<Value> all;
+      for (const Size &size : view.sizes)
+        all.push_back(sizes.materialize(builder, loc, size));
+      output.base = rt::AllocateOutputOp::create(builder, loc, pointer, call, index, all);
+      dispatchCopy(loc, view, output);
+    } else {
+      auto existing = view.base.getDefiningOp<rt::OutputOp>();
+      if (!existing || existing.getIndex() != index || view.offset || view.constantOffset) {
+        output.base = rt::OutputOp::create(builder, loc, pointer, call, index);
+        dispatchCopy(loc, view, output);
+      }
+    }
+    outputDims.push_back(dims);
+  }
+  flush();
+  Value ok = arith::ConstantIntOp::create(builder, loc, LATHE_CODE_OK, 32);
+  func::ReturnOp::create(builder, loc, ok);
+  return success();
+}
+
+LogicalResult HostProgram::buildPlan(func::FuncOp run) {
+  MLIRContext *context = builder.getContext();
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  Location loc = run.getLoc();
+  builder.setInsertionPointAfter(run);
+  auto plan = func::FuncOp::create(
+      builder, loc, "plan", builder.getFunctionType({pointer, pointer}, {builder.getI32Type()}));
+  Block *entry = plan.addEntryBlock();
+  builder.setInsertionPointToStart(entry);
+  IRMapping mapping;
+  mapping.map(call, entry->getArgument(0));
+  // What stands before the allocations is shape arithmetic, all of it pure.
+  for (Operation &op : run.getBody().front()) {
+    if (isa<rt::DimOp>(op) || (isPure(&op) && !isa<rt::InputOp, rt::OutputOp>(op) &&
+                               llvm::all_of(op.getOperands(), [&](Value operand) {
+                                 return mapping.contains(operand);
+                               })))
+      builder.clone(op, mapping);
+  }
+  for (auto [index, dims] : llvm::enumerate(outputDims)) {
+    SmallVector<Value> known;
+    SmallVector<int64_t> unknown;
+    for (auto [position, dim] : llvm::enumerate(dims)) {
+      if (!dim)
+        unknown.push_back(position);
+      known.push_back(dim ? mapping.lookup(dim)
+                          : arith::ConstantIndexOp::create(builder, loc, 0).getResult());
+    }
+    rt::PlanOutputOp::create(builder, loc, entry->getArgument(0), index, known, unknown);
+  }
+  Value ok = arith::ConstantIntOp::create(builder, loc, LATHE_CODE_OK, 32);
+  func::ReturnOp::create(builder, loc, ok);
+  return success();
+}
+
+LogicalResult lathe::schedule::formDispatches(ModuleOp module, const Options &options) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main)
+    return module.emitError("the module has no function @main");
+  if (!main.getBody().hasOneBlock())
+    return main.emitError("@main has more than one block");
+  return HostProgram(main, options).build();
+}

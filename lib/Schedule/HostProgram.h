@@ -1,0 +1,105 @@
+// Turns @main on tensors into a host program of dispatches, rt.alloc and views.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_SCHEDULE_HOSTPROGRAM_H
+#define LATHE_LIB_SCHEDULE_HOSTPROGRAM_H
+
+#include "Kernel.h"
+#include "dialects/Rt/Rt.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace lathe::schedule {
+
+class KernelBuilder;
+
+/// Walks the blocks of `@main` in order. Tensor values become views of memory; structured
+/// operations are gathered into groups, each emitted as one dispatch; scalars are cloned.
+class HostProgram {
+public:
+  HostProgram(mlir::func::FuncOp main, const Options &options);
+  ~HostProgram();
+  mlir::LogicalResult build();
+
+private:
+  // Where the producer of a value is asked to put it.
+  struct Destination {
+    enum Kind { Output, SameAs, Inside } kind;
+    unsigned output = 0;
+    Value target;                 // SameAs, Inside: the value whose memory it shares
+    mlir::Operation *slice = nullptr; // Inside: the tensor.insert_slice or tensor.pad
+  };
+
+  // The tensor program.
+  mlir::LogicalResult walkBlock(mlir::Block &block);
+  mlir::LogicalResult walkOp(mlir::Operation &op);
+  void assignDestinations(mlir::Block &block);
+  void request(Value value, Destination destination, mlir::Block &block);
+
+  mlir::LogicalResult visit(mlir::linalg::GenericOp op);
+  mlir::LogicalResult visit(mlir::linalg::FillOp op);
+  mlir::LogicalResult visit(mlir::tensor::EmptyOp op);
+  mlir::LogicalResult visit(mlir::tensor::ExtractSliceOp op);
+  mlir::LogicalResult visit(mlir::tensor::InsertSliceOp op);
+  mlir::LogicalResult visit(mlir::tensor::CollapseShapeOp op);
+  mlir::LogicalResult visit(mlir::tensor::ExpandShapeOp op);
+  mlir::LogicalResult visit(mlir::tensor::CastOp op);
+  mlir::LogicalResult visit(mlir::tensor::PadOp op);
+  mlir::LogicalResult visit(mlir::tensor::ExtractOp op);
+  mlir::LogicalResult visit(mlir::tensor::FromElementsOp op);
+  mlir::LogicalResult visit(mlir::tensor::DimOp op);
+  mlir::LogicalResult visit(mlir::arith::ConstantOp op);
+  mlir::LogicalResult visit(mlir::arith::SelectOp op);
+  mlir::LogicalResult visit(lathe::rt::WeightOp op);
+  mlir::LogicalResult visit(mlir::scf::ForOp op);
+  mlir::LogicalResult visit(mlir::scf::IfOp op);
+  mlir::LogicalResult visit(mlir::func::ReturnOp op);
+  mlir::LogicalResult cloneScalar(mlir::Operation &op);
+  void hoistShapeArithmetic(mlir::Block &block);
+
+  // Sizes and views.
+  Size getSize(mlir::OpFoldResult size);
+  llvm::SmallVector<Size> getSizes(Value tensor);
+  View getView(Value tensor);
+  /// The memory of `tensor`, made now if no one has: at its destination or in an rt.alloc.
+  mlir::FailureOr<View> getOrCreate(Value tensor);
+  bool isAvailable(llvm::ArrayRef<mlir::OpFoldResult> sizes) const;
+  View allocate(mlir::Location loc, mlir::Type element, llvm::ArrayRef<Size> sizes);
+  View subview(mlir::Location loc, const View &view, llvm::ArrayRef<mlir::OpFoldResult> offsets,
+               llvm::ArrayRef<mlir::OpFoldResult> sizes,
+               llvm::ArrayRef<mlir::OpFoldResult> strides, const llvm::SmallBitVector &dropped);
+  Value addressOf(mlir::Location loc, const View &view);
+  bool sameMemory(const View &a, const View &b) const;
+  mlir::FailureOr<View> reassociate(const View &source, mlir::RankedTensorType type,
+                                    llvm::ArrayRef<mlir::ReassociationIndices> groups,
+                                    bool expand, llvm::ArrayRef<Size> newSizes);
+
+  // Stages and groups.
+  mlir::FailureOr<Stage> makeStage(mlir::linalg::GenericOp op);
+  mlir::LogicalResult linearize(mlir::linalg::GenericOp op, mlir::AffineMap map, const View &view,
+                                Access &access);
+  bool joins(const Group &group, const Stage &stage);
+  unsigned commonLoops(const Group &group, const Stage &stage);
+  void push(Stage stage);
+  void flush();
+  void dispatchCopy(mlir::Location loc, const View &from, const View &to);
+  void dispatchFill(mlir::Location loc, mlir::OpFoldResult value, const View &to);
+  mlir::LogicalResult buildPlan(mlir::func::FuncOp run);
+
+  mlir::func::FuncOp main;
+  mlir::ModuleOp module;
+  const Options &options;
+  mlir::OpBuilder builder;
+  mlir::Operation *allocMarker = nullptr; // rt.alloc goes before it
+  Value call;
+  SizeTable sizes;
+  llvm::DenseMap<Value, View> views;
+  llvm::DenseMap<Value, Destination> destinations;
+  mlir::IRMapping scalars;
+  Group group;
+  std::unique_ptr<KernelBuilder> kernels;
+  std::vector<std::unique_ptr<mlir::Block>> bodies; // of stages made here (copies, fills)
+  llvm::SmallVector<llvm::SmallVector<Value>> outputDims; // per output; null: depends on data
+};
+
+} // namespace lathe::schedule
+
+#endif // LATHE_LIB_SCHEDULE_HOSTPROGRAM_H

@@ -1,0 +1,139 @@
+// What a kernel is before it is emitted: loops, linear accesses, bodies.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_SCHEDULE_KERNEL_H
+#define LATHE_LIB_SCHEDULE_KERNEL_H
+
+#include "lathe/Schedule.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include <vector>
+
+namespace lathe::schedule {
+
+using mlir::Value;
+
+/// The product of a constant and of sizes known when running, which are named by number so that
+/// equal products compare equal.
+struct Size {
+  int64_t constant = 1;
+  llvm::SmallVector<unsigned, 2> factors; // sorted
+
+  Size() = default;
+  Size(int64_t constant) : constant(constant) {}
+  bool isStatic() const { return factors.empty() || constant == 0; }
+  bool isZero() const { return constant == 0; }
+  bool is(int64_t value) const { return isStatic() && constant == value; }
+  bool operator==(const Size &other) const {
+    return constant == other.constant && (constant == 0 || factors == other.factors);
+  }
+  bool operator!=(const Size &other) const { return !(*this == other); }
+  Size operator*(const Size &other) const;
+};
+
+/// Numbers the run-time sizes of one host program.
+class SizeTable {
+public:
+  Size get(Value value);
+  Value getValue(unsigned factor) const { return values[factor]; }
+  /// Index value of `size` at the builder's place.
+  Value materialize(mlir::OpBuilder &builder, mlir::Location loc, const Size &size) const;
+
+private:
+  llvm::SmallVector<Value> values;
+  llvm::DenseMap<Value, unsigned> numbers;
+};
+
+/// A strided part of host-visible memory that holds a tensor.
+struct View {
+  Value base;             // !llvm.ptr
+  Value offset;           // index, in elements; null: none
+  int64_t constantOffset = 0;
+  mlir::Type element;
+  llvm::SmallVector<Size> sizes;
+  llvm::SmallVector<Size> strides;
+
+  bool isContiguous() const;
+};
+
+/// Row-major strides of `sizes`.
+llvm::SmallVector<Size> contiguousStrides(llvm::ArrayRef<Size> sizes);
+
+/// How a stage reads or writes one tensor: element address = start of `view` + sum of coefficient *
+/// loop index (the view's own sizes and strides no longer matter).
+struct Access {
+  View view;
+  llvm::SmallVector<Size> coefficients; // one per loop
+  /// For weights packed into panels of that many lanes: lanes lie together, and `panelStride`
+  /// elements separate panels; the tile's vector loop has no coefficient then.
+  int64_t panel = 0;
+  int64_t panelStride = 0;
+};
+
+/// One structured operation over its loops. The arguments of `body` are one element per input, then
+/// per output; its terminator yields the outputs.
+struct Stage {
+  mlir::Block *body = nullptr;
+  mlir::Location loc;
+  mlir::Operation *op = nullptr; // null for copies and fills
+  llvm::SmallVector<Size> extents;
+  llvm::SmallVector<bool> reduction;
+  llvm::SmallVector<Access> inputs;
+  llvm::SmallVector<Access> outputs;
+  /// Initial value of each output where the body reads it: a constant, or null (what memory holds).
+  llvm::SmallVector<mlir::TypedAttr> inits;
+  llvm::SmallVector<bool> readsOutput;
+  /// False: only later stages of the group read the output, from registers.
+  llvm::SmallVector<bool> storesOutput;
+  /// Tensors that the body reads at computed places.
+  llvm::SmallVector<std::pair<Value, View>> captures;
+  /// Scalars of the host program that the body uses.
+  llvm::SmallVector<std::pair<Value, Value>> scalars;
+  /// Uses linalg.index, tensor.extract or rt.check: emitted as scalar loops, never reshaped.
+  bool irregular = false;
+  bool checked = false;
+
+  explicit Stage(mlir::Location loc) : loc(loc) {}
+  unsigned numLoops() const { return extents.size(); }
+  bool hasReduction() const { return llvm::is_contained(reduction, true); }
+};
+
+/// Stages that share one dispatch.
+struct Group {
+  std::vector<Stage> stages;
+  /// The leading loops that all stages run together.
+  unsigned sharedLoops = 0;
+  /// The first stage is register-tiled; the others are its epilogue.
+  bool tiled = false;
+};
+
+/// The register tile of a reduction: `vector` is the loop across lanes, `rows` the loop across
+/// accumulator rows (or none).
+struct TileChoice {
+  unsigned vectorLoop = 0;
+  std::optional<unsigned> rowLoop;
+};
+
+/// Drops loops of size 1 and joins adjacent loops that every access walks as one.
+void collapseLoops(Stage &stage);
+/// The same for a tiled group, alike in the root and its epilogue.
+void collapseTiledGroup(Group &group);
+
+/// Results that only the group itself reads stay in registers.
+void keepInRegisters(Group &group);
+
+/// Stores the constant that the lanes of a tiled root run across in panels of 32 lanes,
+/// `[parallel loops][lanes / 32][reduction loops][32]`, zero-padded, so that the tile streams it.
+/// All x86 levels share this layout.
+void packWeights(mlir::OpBuilder &builder, Value call, Group &group, const TileChoice &choice);
+
+/// Whether and how `stage` can be register-tiled.
+std::optional<TileChoice> chooseTile(const Stage &stage, const TargetInfo &target);
+
+/// Whether `stage` can follow `group`'s tiled root in registers.
+bool fitsEpilogue(const Group &group, const Stage &stage, const TargetInfo &target);
+
+/// True when every operation of the body may be emitted on vectors.
+bool isVectorizable(mlir::Block &body);
+
+} // namespace lathe::schedule
+
+#endif // LATHE_LIB_SCHEDULE_KERNEL_H

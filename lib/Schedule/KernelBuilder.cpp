@@ -1,0 +1,324 @@
+// Kernel functions: arguments, bodies, deduplication, dispatch.
+// Apache-2.0 WITH LLVM-exception
+#include "KernelBuilder.h"
+#include "dialects/Rt/Rt.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Interfaces/VectorInterfaces.h"
+#include "llvm/Support/xxhash.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::schedule;
+
+//===----------------------------------------------------------------------===//
+// Kernel
+//===----------------------------------------------------------------------===//
+
+Kernel::Kernel(func::FuncOp function, const SizeTable &sizes)
+    : function(function), builder(function.getContext()), loc(function.getLoc()), sizes(sizes) {
+  Block &entry = function.getBody().front();
+  builder.setInsertionPointToEnd(&entry);
+  prologueEnd = LLVM::UndefOp::create(builder, loc, builder.getI64Type());
+}
+
+OpBuilder Kernel::prologue() {
+  OpBuilder early(function.getContext());
+  early.setInsertionPoint(prologueEnd);
+  return early;
+}
+
+Value Kernel::buffer(Value hostAddress, Type element) {
+  auto [it, inserted] = buffers.insert({{hostAddress, element}, Value()});
+  if (!inserted)
+    return it->second;
+  Value argument;
+  auto position = llvm::find(hostBuffers, hostAddress);
+  if (position != hostBuffers.end()) {
+    argument = function.getArgument(1 + (position - hostBuffers.begin()));
+  } else {
+    hostBuffers.push_back(hostAddress);
+    argument = function.getBody().front().insertArgument(
+        hostBuffers.size(), LLVM::LLVMPointerType::get(function.getContext()), loc);
+  }
+  OpBuilder early = prologue();
+  auto type = MemRefType::get({int64_t(1) << 40}, element);
+  it->second = rt::ViewOp::create(early, loc, type, argument, ValueRange{}, ValueRange{});
+  return it->second;
+}
+
+Value Kernel::scalar(Value hostScalar) {
+  auto [it, inserted] = arguments.try_emplace(hostScalar);
+  if (!inserted)
+    return it->second;
+  hostSizes.push_back(hostScalar);
+  BlockArgument argument = function.getBody().front().insertArgument(
+      hostBuffers.size() + hostSizes.size(), builder.getIndexType(), loc);
+  it->second = argument;
+  Type type = hostScalar.getType();
+  if (type.isIndex())
+    return argument;
+  // All scalars travel in 64 bits; see packScalar.
+  OpBuilder early = prologue();
+  Value value = arith::IndexCastOp::create(early, loc, early.getI64Type(), argument);
+  unsigned bits = type.getIntOrFloatBitWidth();
+  if (bits < 64)
+    value = arith::TruncIOp::create(early, loc, early.getIntegerType(bits), value);
+  if (isa<FloatType>(type))
+    value = arith::BitcastOp::create(early, loc, type, value);
+  it->second = value;
+  return value;
+}
+
+// The form in which a scalar travels to a kernel.
+static Value packScalar(OpBuilder &builder, Location loc, Value value) {
+  Type type = value.getType();
+  if (type.isIndex())
+    return value;
+  unsigned bits = type.getIntOrFloatBitWidth();
+  if (isa<FloatType>(type))
+    value = arith::BitcastOp::create(builder, loc, builder.getIntegerType(bits), value);
+  if (bits < 64)
+    value = arith::ExtUIOp::create(builder, loc, builder.getI64Type(), value);
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value);
+}
+
+Value Kernel::size(const Size &size) {
+  if (size.isStatic())
+    return constant(size.constant);
+  OpBuilder early = prologue();
+  Value product;
+  for (unsigned factor : size.factors) {
+    Value value = scalar(sizes.getValue(factor));
+    product = product ? arith::MulIOp::create(early, loc, product, value,
+                                              arith::IntegerOverflowFlags::nsw)
+                            .getResult()
+                      : value;
+  }
+  if (size.constant == 1)
+    return product;
+  return arith::MulIOp::create(early, loc, product, constant(size.constant),
+                               arith::IntegerOverflowFlags::nsw);
+}
+
+Value Kernel::constant(int64_t value) {
+  Value &known = constants[value];
+  if (!known) {
+    OpBuilder early(function.getContext());
+    early.setInsertionPointToStart(&function.getBody().front());
+    known = arith::ConstantIndexOp::create(early, loc, value);
+  }
+  return known;
+}
+
+static std::optional<int64_t> asConstant(Value value) {
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return constant.getSExtValue();
+  return std::nullopt;
+}
+
+Value Kernel::add(Value a, Value b) {
+  std::optional<int64_t> x = asConstant(a), y = asConstant(b);
+  if (x && y)
+    return constant(*x + *y);
+  if (x && *x == 0)
+    return b;
+  if (y && *y == 0)
+    return a;
+  return arith::AddIOp::create(builder, loc, a, b, arith::IntegerOverflowFlags::nsw);
+}
+
+Value Kernel::mul(Value a, Value b) {
+  std::optional<int64_t> x = asConstant(a), y = asConstant(b);
+  if (x && y)
+    return constant(*x * *y);
+  if ((x && *x == 0) || (y && *y == 0))
+    return constant(0);
+  if (x && *x == 1)
+    return b;
+  if (y && *y == 1)
+    return a;
+  return arith::MulIOp::create(builder, loc, a, b, arith::IntegerOverflowFlags::nsw);
+}
+
+Value Kernel::linear(ArrayRef<Size> coefficients, ArrayRef<Value> indices) {
+  Value sum = constant(0);
+  for (auto [coefficient, index] : llvm::zip(coefficients, indices))
+    if (!coefficient.isZero() && index)
+      sum = add(sum, mul(index, size(coefficient)));
+  return sum;
+}
+
+//===----------------------------------------------------------------------===//
+// Bodies
+//===----------------------------------------------------------------------===//
+
+bool lathe::schedule::isVectorizable(Block &body) {
+  return llvm::all_of(body.without_terminator(), [](Operation &op) {
+    if (op.getNumRegions() > 0 || op.getNumResults() != 1)
+      return false;
+    if (isa<arith::ConstantOp>(op))
+      return true;
+    return op.hasTrait<OpTrait::Vectorizable>() && op.hasTrait<OpTrait::Elementwise>() &&
+           !op.getResult(0).getType().isIndex() &&
+           llvm::none_of(op.getOperandTypes(), llvm::IsaPred<IndexType>);
+  });
+}
+
+SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
+                                             ArrayRef<Value> operands, ArrayRef<Value> indices,
+                                             int64_t lanes,
+                                             llvm::function_ref<Value(const View &)> addressOf) {
+  IRMapping mapping;
+  OpBuilder &builder = kernel.builder;
+  auto splat = [&](Value value) -> Value {
+    if (lanes == 0 || isa<VectorType>(value.getType()))
+      return value;
+    return vector::BroadcastOp::create(builder, value.getLoc(),
+                                       VectorType::get({lanes}, value.getType()), value);
+  };
+  for (auto [argument, value] : llvm::zip(stage.body->getArguments(), operands))
+    if (value)
+      mapping.map(argument, value);
+  for (const auto &[inside, host] : stage.scalars)
+    mapping.map(inside, splat(kernel.scalar(host)));
+  // Views of captured tensors, for reads at computed places.
+  auto captured = [&](Value tensor) -> const View & {
+    for (const auto &[value, view] : stage.captures)
+      if (value == tensor)
+        return view;
+    llvm_unreachable("makeStage lists every captured tensor");
+  };
+  std::function<void(Block &)> emitBlock = [&](Block &block) {
+    for (Operation &op : block.without_terminator()) {
+      if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+        mapping.map(index.getResult(), indices[index.getDim()]);
+        continue;
+      }
+      auto lookup = [&](Value value) -> Value {
+        if (Value known = mapping.lookupOrNull(value))
+          return known;
+        Attribute constant;
+        bool found = matchPattern(value, m_Constant(&constant));
+        assert(found && "makeStage lists every scalar that is not constant");
+        (void)found;
+        Value made = arith::ConstantOp::create(builder, value.getLoc(), cast<TypedAttr>(constant));
+        return made;
+      };
+      if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
+        const View &view = captured(extract.getTensor());
+        SmallVector<Value> at(llvm::map_range(extract.getIndices(), lookup));
+        Value buffer = kernel.buffer(addressOf(view), view.element);
+        mapping.map(extract.getResult(),
+                    memref::LoadOp::create(builder, op.getLoc(), buffer,
+                                           kernel.linear(view.strides, at))
+                        .getResult());
+        continue;
+      }
+      if (auto dim = dyn_cast<tensor::DimOp>(op)) {
+        const View &view = captured(dim.getSource());
+        mapping.map(dim.getResult(), kernel.size(view.sizes[*dim.getConstantIndex()]));
+        continue;
+      }
+      for (Value operand : op.getOperands())
+        if (!mapping.contains(operand))
+          mapping.map(operand, splat(lookup(operand)));
+      if (op.getNumRegions() > 0) {
+        // Control flow inside a body is scalar; its values from outside are mapped first.
+        op.walk([&](Operation *inner) {
+          for (Value operand : inner->getOperands())
+            if (!mapping.contains(operand) && !op.isAncestor(operand.getParentBlock()->getParentOp()))
+              mapping.map(operand, lookup(operand));
+        });
+        builder.clone(op, mapping);
+        continue;
+      }
+      if (lanes == 0) {
+        builder.clone(op, mapping);
+        continue;
+      }
+      if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+        mapping.map(constant.getResult(), splat(builder.clone(op)->getResult(0)));
+        continue;
+      }
+      OperationState state(op.getLoc(), op.getName());
+      for (Value operand : op.getOperands())
+        state.operands.push_back(mapping.lookup(operand));
+      state.addTypes(VectorType::get({lanes}, op.getResult(0).getType()));
+      state.attributes = op.getAttrs();
+      state.propertiesAttr = op.getPropertiesAsAttribute();
+      mapping.map(op.getResult(0), builder.create(state)->getResult(0));
+    }
+  };
+  emitBlock(*stage.body);
+  SmallVector<Value> results;
+  for (Value value : stage.body->getTerminator()->getOperands()) {
+    if (Value known = mapping.lookupOrNull(value)) {
+      results.push_back(splat(known));
+      continue;
+    }
+    Attribute constant;
+    matchPattern(value, m_Constant(&constant));
+    results.push_back(
+        splat(arith::ConstantOp::create(builder, value.getLoc(), cast<TypedAttr>(constant))));
+  }
+  return results;
+}
+
+//===----------------------------------------------------------------------===//
+// Dispatch
+//===----------------------------------------------------------------------===//
+
+void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
+                             llvm::function_ref<Value(Location, const View &)> addressOf) {
+  Location loc = group.stages.front().loc;
+  MLIRContext *context = module.getContext();
+  if (group.tiled) {
+    keepInRegisters(group);
+    packWeights(builder, call, group, *chooseTile(group.stages.front(), options.target));
+    collapseTiledGroup(group);
+  }
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
+  auto function = func::FuncOp::create(
+      moduleBuilder, UnknownLoc::get(context), "kernel",
+      builder.getFunctionType({pointer, builder.getIndexType(), builder.getIndexType()}, {}));
+  function.addEntryBlock();
+  function.setPrivate();
+  Kernel kernel(function, sizes);
+  auto address = [&](const View &view) { return addressOf(loc, view); };
+  Work work = group.tiled ? emitTiles(kernel, group, options.target, address)
+                          : emitLoops(kernel, group, address);
+  func::ReturnOp::create(kernel.builder, kernel.loc);
+  kernel.finish();
+  function.setFunctionType(
+      builder.getFunctionType(function.getBody().front().getArgumentTypes(), {}));
+
+  // A kernel that was emitted before under another name is the same kernel.
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  function->print(stream, OpPrintingFlags().useLocalScope().assumeVerified());
+  auto [it, inserted] = known.try_emplace(text);
+  if (inserted) {
+    it->second = llvm::formatv("{0}_{1:x-16}", group.tiled ? "tile" : "loop",
+                               llvm::xxh3_64bits(StringRef(text)));
+    function.setSymName(it->second);
+  } else {
+    function.erase();
+  }
+
+  Value count = sizes.materialize(builder, loc, work.count);
+  for (const auto &[size, divisor] : work.ceilings) {
+    Value part = arith::CeilDivUIOp::create(builder, loc, sizes.materialize(builder, loc, size),
+                                            arith::ConstantIndexOp::create(builder, loc, divisor));
+    count = arith::MulIOp::create(builder, loc, count, part);
+  }
+  SmallVector<Value> scalars;
+  for (Value size : kernel.hostSizes)
+    scalars.push_back(packScalar(builder, loc, size));
+  bool checked = llvm::any_of(group.stages, [](const Stage &stage) { return stage.checked; });
+  rt::DispatchOp::create(builder, loc, FlatSymbolRefAttr::get(context, it->second), call,
+                         kernel.hostBuffers, scalars, count, builder.getI64IntegerAttr(work.grain),
+                         work.serial ? builder.getUnitAttr() : UnitAttr(),
+                         checked ? builder.getUnitAttr() : UnitAttr());
+}

@@ -1,0 +1,93 @@
+// Emits groups as kernel functions and the dispatches that run them; equal kernels are one.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_SCHEDULE_KERNELBUILDER_H
+#define LATHE_LIB_SCHEDULE_KERNELBUILDER_H
+
+#include "Kernel.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace lathe::schedule {
+
+/// A kernel function under construction: its arguments grow as the body asks for them.
+class Kernel {
+public:
+  Kernel(mlir::func::FuncOp function, const SizeTable &sizes);
+
+  /// The memory that a host address points to, as a flat memref of `element`.
+  Value buffer(Value hostAddress, mlir::Type element);
+  /// A size inside the kernel.
+  Value size(const Size &size);
+  /// A scalar of the host program inside the kernel.
+  Value scalar(Value hostScalar);
+  Value begin() { return function.getArguments().drop_back().back(); }
+  Value end() { return function.getArguments().back(); }
+  Value call() { return function.getArgument(0); }
+  /// Removes what only marked places while the kernel grew.
+  void finish() { prologueEnd->erase(); }
+
+  /// Constant of index type; one per value.
+  Value constant(int64_t value);
+  Value add(Value a, Value b);
+  Value mul(Value a, Value b);
+  /// sum of coefficient * index; null for zero.
+  Value linear(llvm::ArrayRef<Size> coefficients, llvm::ArrayRef<Value> indices);
+
+  mlir::func::FuncOp function;
+  mlir::OpBuilder builder; // in the body, after the prologue
+  mlir::Location loc;
+  llvm::SmallVector<Value> hostBuffers;
+  llvm::SmallVector<Value> hostSizes;
+
+private:
+  mlir::OpBuilder prologue();
+  const SizeTable &sizes;
+  mlir::Operation *prologueEnd;
+  llvm::MapVector<std::pair<Value, mlir::Type>, Value> buffers;
+  llvm::DenseMap<Value, Value> arguments; // host size or scalar -> kernel argument
+  llvm::DenseMap<int64_t, Value> constants;
+};
+
+/// What a kernel's items of work are: their number is `count` times, for each ceiling, its size
+/// divided by its divisor and rounded up.
+struct Work {
+  Size count;
+  llvm::SmallVector<std::pair<Size, int64_t>> ceilings;
+  /// How many items make a piece that is worth a thread.
+  int64_t grain = 1;
+  /// All of it is less than that.
+  bool serial = false;
+};
+
+/// Emit the group's loops over the items [begin, end).
+Work emitLoops(Kernel &kernel, const Group &group,
+               llvm::function_ref<Value(const View &)> addressOf);
+Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
+               llvm::function_ref<Value(const View &)> addressOf);
+
+/// Emits the body of a stage on scalars or, with `lanes`, on vectors; `operands` are the values of
+/// its block arguments. Returns what it yields.
+llvm::SmallVector<Value> emitBody(Kernel &kernel, const Stage &stage,
+                                  llvm::ArrayRef<Value> operands, llvm::ArrayRef<Value> indices,
+                                  int64_t lanes,
+                                  llvm::function_ref<Value(const View &)> addressOf);
+
+class KernelBuilder {
+public:
+  KernelBuilder(mlir::ModuleOp module, SizeTable &sizes, const Options &options)
+      : module(module), sizes(sizes), options(options) {}
+
+  /// Emits `group` and its dispatch at the builder's place.
+  void dispatch(mlir::OpBuilder &builder, Value call, Group group,
+                llvm::function_ref<Value(mlir::Location, const View &)> addressOf);
+
+private:
+  mlir::ModuleOp module;
+  SizeTable &sizes;
+  const Options &options;
+  llvm::StringMap<std::string> known; // text of a kernel without names -> its name
+};
+
+} // namespace lathe::schedule
+
+#endif // LATHE_LIB_SCHEDULE_KERNELBUILDER_H

@@ -1,0 +1,226 @@
+// Plain loops: elementwise operations, reductions along rows, irregular bodies. The innermost loop
+// is left to LLVM's vectorizer, which handles broadcasts, tails and reductions of this form.
+// Apache-2.0 WITH LLVM-exception
+#include "KernelBuilder.h"
+
+using namespace mlir;
+using namespace lathe::schedule;
+
+static void eraseLoop(Stage &stage, unsigned loop) {
+  stage.extents.erase(stage.extents.begin() + loop);
+  stage.reduction.erase(stage.reduction.begin() + loop);
+  for (auto *accesses : {&stage.inputs, &stage.outputs})
+    for (Access &access : *accesses)
+      if (!access.coefficients.empty())
+        access.coefficients.erase(access.coefficients.begin() + loop);
+}
+
+static bool areJoined(const Stage &stage, unsigned outer, unsigned inner) {
+  if (stage.reduction[outer] != stage.reduction[inner])
+    return false;
+  for (const auto *accesses : {&stage.inputs, &stage.outputs})
+    for (const Access &access : *accesses)
+      if (!access.coefficients.empty() &&
+          access.coefficients[outer] != access.coefficients[inner] * stage.extents[inner])
+        return false;
+  return true;
+}
+
+static void joinLoops(Stage &stage, unsigned outer) {
+  stage.extents[outer + 1] = stage.extents[outer] * stage.extents[outer + 1];
+  eraseLoop(stage, outer);
+}
+
+void lathe::schedule::collapseLoops(Stage &stage) {
+  if (stage.irregular)
+    return;
+  for (unsigned i = stage.numLoops(); i-- > 0;)
+    if (stage.extents[i].is(1))
+      eraseLoop(stage, i);
+  for (unsigned i = stage.numLoops(); i-- > 1;)
+    if (areJoined(stage, i - 1, i))
+      joinLoops(stage, i - 1);
+}
+
+// Rough cost of one iteration, in units of a simple vectorized operation.
+static int64_t bodyCost(const Stage &stage) {
+  int64_t cost = 1;
+  for (Operation &op : stage.body->without_terminator())
+    cost += isa<math::MathDialect>(op.getDialect()) ? 8 : isa<tensor::ExtractOp>(op) ? 4 : 1;
+  return stage.irregular ? cost * 4 : cost;
+}
+
+namespace {
+/// Emits the loops of one stage inside the shared ones.
+struct StageLoops {
+  Kernel &kernel;
+  const Stage &stage;
+  llvm::function_ref<Value(const View &)> addressOf;
+  SmallVector<Value> indices;
+
+  Value load(const Access &access) {
+    Value buffer = kernel.buffer(addressOf(access.view), access.view.element);
+    return memref::LoadOp::create(kernel.builder, stage.loc, buffer,
+                                  kernel.linear(access.coefficients, indices));
+  }
+
+  void store(Value value, const Access &access) {
+    Value buffer = kernel.buffer(addressOf(access.view), access.view.element);
+    memref::StoreOp::create(kernel.builder, stage.loc, value, buffer,
+                            kernel.linear(access.coefficients, indices));
+  }
+
+  SmallVector<Value> element(ArrayRef<Value> accumulators) {
+    SmallVector<Value> operands;
+    for (const Access &input : stage.inputs)
+      operands.push_back(input.view.base ? load(input) : Value());
+    operands.append(accumulators.begin(), accumulators.end());
+    return emitBody(kernel, stage, operands, indices, 0, addressOf);
+  }
+
+  SmallVector<Value> initials() {
+    SmallVector<Value> values;
+    for (auto [output, init, reads] :
+         llvm::zip_equal(stage.outputs, stage.inits, stage.readsOutput)) {
+      if (!reads)
+        values.push_back(Value());
+      else if (init)
+        values.push_back(arith::ConstantOp::create(kernel.builder, stage.loc, init));
+      else
+        values.push_back(load(output));
+    }
+    return values;
+  }
+
+  SmallVector<Value> reduce(ArrayRef<unsigned> loops, ArrayRef<Value> accumulators) {
+    if (loops.empty())
+      return element(accumulators);
+    OpBuilder &builder = kernel.builder;
+    auto loop = scf::ForOp::create(builder, stage.loc, kernel.constant(0),
+                                   kernel.size(stage.extents[loops.front()]), kernel.constant(1),
+                                   accumulators);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    indices[loops.front()] = loop.getInductionVar();
+    SmallVector<Value> carried(loop.getRegionIterArgs());
+    scf::YieldOp::create(builder, stage.loc, reduce(loops.drop_front(), carried));
+    return SmallVector<Value>(loop.getResults());
+  }
+
+  void parallel(ArrayRef<unsigned> loops, ArrayRef<unsigned> reductions) {
+    OpBuilder &builder = kernel.builder;
+    if (!loops.empty()) {
+      auto loop =
+          scf::ForOp::create(builder, stage.loc, kernel.constant(0),
+                             kernel.size(stage.extents[loops.front()]), kernel.constant(1));
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(loop.getBody());
+      indices[loops.front()] = loop.getInductionVar();
+      parallel(loops.drop_front(), reductions);
+      return;
+    }
+    SmallVector<Value> values = initials();
+    if (reductions.empty()) {
+      values = element(values);
+    } else {
+      // Outputs that the body does not read are those of its last iteration.
+      for (auto [value, output] : llvm::zip_equal(values, stage.outputs))
+        if (!value)
+          value = arith::ConstantOp::create(builder, stage.loc,
+                                            builder.getZeroAttr(output.view.element));
+      values = reduce(reductions, values);
+    }
+    for (auto [value, output] : llvm::zip_equal(values, stage.outputs))
+      store(value, output);
+  }
+};
+} // namespace
+
+Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original,
+                                llvm::function_ref<Value(const View &)> addressOf) {
+  Group group = original;
+  if (group.stages.size() == 1) {
+    collapseLoops(group.stages[0]);
+    group.sharedLoops = 0;
+    const Stage &stage = group.stages[0];
+    while (group.sharedLoops < stage.numLoops() && !stage.reduction[group.sharedLoops])
+      ++group.sharedLoops;
+    // The last loop stays inside, where it is vectorized, unless there is no other.
+    if (!stage.hasReduction() && group.sharedLoops > 1)
+      --group.sharedLoops;
+  }
+
+  Work work;
+  int64_t inner = 0;
+  const Stage &first = group.stages.front();
+  for (unsigned i = 0; i < group.sharedLoops; ++i)
+    work.count = work.count * first.extents[i];
+  for (const Stage &stage : group.stages) {
+    int64_t elements = bodyCost(stage);
+    for (unsigned i = group.sharedLoops; i < stage.numLoops(); ++i)
+      elements *= std::min<int64_t>(
+          1 << 20, stage.extents[i].isStatic() ? std::max<int64_t>(1, stage.extents[i].constant)
+                                               : 64 * stage.extents[i].constant);
+    inner += std::min<int64_t>(elements, int64_t(1) << 40);
+  }
+  // A piece of some 10 us pays for its hand-over.
+  constexpr int64_t pieceCost = 100000;
+  work.grain = std::max<int64_t>(1, pieceCost / std::max<int64_t>(1, inner));
+  work.serial = group.sharedLoops == 0 ||
+                (work.count.isStatic() && work.count.constant <= work.grain);
+
+  OpBuilder &builder = kernel.builder;
+  auto loop = scf::ForOp::create(builder, kernel.loc, kernel.begin(), kernel.end(),
+                                 kernel.constant(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> shared(group.sharedLoops);
+  Value rest = loop.getInductionVar();
+  for (unsigned i = group.sharedLoops; i-- > 0;) {
+    if (first.extents[i].is(1) && i > 0) {
+      shared[i] = kernel.constant(0);
+      continue;
+    }
+    if (i == 0) {
+      shared[i] = rest;
+      break;
+    }
+    Value extent = kernel.size(first.extents[i]);
+    shared[i] = arith::RemUIOp::create(builder, kernel.loc, rest, extent);
+    rest = arith::DivUIOp::create(builder, kernel.loc, rest, extent);
+  }
+  for (const Stage &stage : group.stages) {
+    StageLoops loops{kernel, stage, addressOf, SmallVector<Value>(stage.numLoops())};
+    llvm::copy(shared, loops.indices.begin());
+    SmallVector<unsigned> parallel, reductions;
+    for (unsigned i = group.sharedLoops; i < stage.numLoops(); ++i)
+      (stage.reduction[i] ? reductions : parallel).push_back(i);
+    loops.parallel(parallel, reductions);
+  }
+  return work;
+}
+
+void lathe::schedule::collapseTiledGroup(Group &group) {
+  // Loops of the epilogue are the parallel loops of the root, in order.
+  Stage &root = group.stages.front();
+  auto epilogueLoop = [&](unsigned loop) {
+    return llvm::count(ArrayRef(root.reduction).take_front(loop), false);
+  };
+  auto forAll = [&](unsigned loop, auto action) {
+    if (!root.reduction[loop])
+      for (Stage &stage : llvm::drop_begin(group.stages))
+        action(stage, epilogueLoop(loop));
+    action(root, loop);
+  };
+  for (unsigned i = root.numLoops(); i-- > 0;)
+    if (root.extents[i].is(1) && !(root.reduction[i] && llvm::count(root.reduction, true) == 1))
+      forAll(i, eraseLoop);
+  for (unsigned i = root.numLoops(); i-- > 1;) {
+    bool joined = areJoined(root, i - 1, i);
+    if (joined && !root.reduction[i])
+      for (const Stage &stage : llvm::drop_begin(group.stages))
+        joined &= areJoined(stage, epilogueLoop(i - 1), epilogueLoop(i));
+    if (joined)
+      forAll(i - 1, joinLoops);
+  }
+}

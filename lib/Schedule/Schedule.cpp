@@ -1,0 +1,24 @@
+// The stage: its steps in order.
+// Apache-2.0 WITH LLVM-exception
+#include "lathe/Schedule.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+static LogicalResult cleanUp(ModuleOp module) {
+  PassManager passes(module.getContext());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  return passes.run(module);
+}
+
+LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &options) {
+  if (failed(cleanUp(module)))
+    return failure();
+  if (options.optLevel > 0 && (failed(fuseOnTensors(module)) || failed(cleanUp(module))))
+    return failure();
+  if (failed(formDispatches(module, options)) || failed(cleanUp(module)))
+    return failure();
+  return planMemory(module);
+}

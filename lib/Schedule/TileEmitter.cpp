@@ -1,0 +1,606 @@
+// Register tiles: a reduction over any number of loops computes `rows` x `vectors` accumulators at a
+// time, one loop across the lanes, and its elementwise epilogue runs on the accumulators. One emitter
+// serves matrix products, convolutions, depthwise convolutions and pooling.
+// Apache-2.0 WITH LLVM-exception
+#include "KernelBuilder.h"
+
+using namespace mlir;
+using namespace lathe::schedule;
+
+namespace {
+/// The numbers of a register tile; everything the emitter decides by.
+struct TileParameters {
+  int64_t lanes = 0;      // of one vector
+  int64_t vectors = 0;    // per row of the tile
+  int64_t rows = 1;       // most rows of a tile
+  bool vectorOuter = true; // vector tiles are the slowest loop: their weights stay in cache
+};
+} // namespace
+
+static bool isAcross(const Access &access, unsigned loop) {
+  return access.panel > 0 || access.coefficients[loop].is(1);
+}
+
+static bool isAbsent(const Access &access, unsigned loop) {
+  return access.panel == 0 && access.coefficients[loop].isZero();
+}
+
+static bool fitsLanes(Type type) {
+  return type.isF32() || type.isInteger(32) || type.isF64() || type.isInteger(64);
+}
+
+std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
+                                                      const TargetInfo &target) {
+  if (!stage.hasReduction() || stage.irregular || stage.outputs.size() != 1 ||
+      !isVectorizable(*stage.body) || !fitsLanes(stage.outputs[0].view.element))
+    return std::nullopt;
+  const Access &output = stage.outputs[0];
+  int64_t lanes = target.vectorBits / 32;
+  for (unsigned v = stage.numLoops(); v-- > 0;) {
+    const Size &extent = stage.extents[v];
+    if (stage.reduction[v] || !output.coefficients[v].is(1) || extent.is(1) ||
+        (extent.isStatic() && extent.constant * 4 < lanes))
+      continue;
+    if (!llvm::all_of(stage.inputs, [&](const Access &input) {
+          return input.coefficients.empty() || isAcross(input, v) || isAbsent(input, v);
+        }))
+      continue;
+    TileChoice choice;
+    choice.vectorLoop = v;
+    // Rows reuse what is loaded for the lanes: the innermost loop that some such input lacks.
+    for (unsigned r = stage.numLoops(); r-- > 0 && !choice.rowLoop;) {
+      if (r == v || stage.reduction[r] || stage.extents[r].is(1))
+        continue;
+      if (llvm::any_of(stage.inputs, [&](const Access &input) {
+            return !input.coefficients.empty() && isAcross(input, v) && isAbsent(input, r);
+          }))
+        choice.rowLoop = r;
+    }
+    return choice;
+  }
+  return std::nullopt;
+}
+
+bool lathe::schedule::fitsEpilogue(const Group &group, const Stage &stage,
+                                   const TargetInfo &target) {
+  const Stage &root = group.stages.front();
+  std::optional<TileChoice> choice = chooseTile(root, target);
+  if (!choice || stage.irregular || stage.hasReduction() || stage.outputs.size() != 1 ||
+      stage.readsOutput[0] || !isVectorizable(*stage.body))
+    return false;
+  SmallVector<unsigned> parallel;
+  for (unsigned i = 0; i < root.numLoops(); ++i)
+    if (!root.reduction[i])
+      parallel.push_back(i);
+  if (stage.numLoops() != parallel.size())
+    return false;
+  unsigned vector = 0;
+  for (auto [i, loop] : llvm::enumerate(parallel)) {
+    if (stage.extents[i] != root.extents[loop])
+      return false;
+    if (loop == choice->vectorLoop)
+      vector = i;
+  }
+  if (!stage.outputs[0].coefficients[vector].is(1))
+    return false;
+  auto sameCoefficients = [&](const Access &input, const Stage &producer) {
+    for (unsigned i = 0; i < parallel.size(); ++i) {
+      unsigned loop = &producer == &root ? parallel[i] : i;
+      if (input.coefficients[i] != producer.outputs[0].coefficients[loop] &&
+          !stage.extents[i].is(1))
+        return false;
+    }
+    return true;
+  };
+  for (const Access &input : stage.inputs) {
+    if (input.coefficients.empty())
+      continue;
+    bool produced = false;
+    for (const Stage &other : group.stages)
+      if (other.outputs[0].view.base == input.view.base) {
+        if (!sameCoefficients(input, other))
+          return false;
+        produced = true;
+      }
+    if (!produced && !isAcross(input, vector) && !isAbsent(input, vector))
+      return false;
+  }
+  return true;
+}
+
+static TileParameters chooseParameters(const Stage &root, const TileChoice &choice,
+                                       const TargetInfo &target) {
+  TileParameters tile;
+  tile.lanes = target.vectorBits / 32;
+  const Size &extent = root.extents[choice.vectorLoop];
+  int64_t available = extent.isStatic() ? llvm::divideCeil(extent.constant, tile.lanes) : 2;
+  int64_t accumulators = target.vectorRegisters >= 32 ? 28 : 12;
+  int64_t rows = 1;
+  if (choice.rowLoop) {
+    const Size &rowExtent = root.extents[*choice.rowLoop];
+    // 8 rows suit every row stride; 14 use all registers where that is the whole loop.
+    int64_t most = accumulators >= 28 ? 8 : 6;
+    if (rowExtent.isStatic() && accumulators >= 28 && rowExtent.constant <= 14)
+      most = 14;
+    rows = rowExtent.isStatic() ? std::min(rowExtent.constant, most) : most;
+    rows = std::max<int64_t>(rows, 1);
+    if (rowExtent.isStatic())
+      rows = llvm::divideCeil(rowExtent.constant, llvm::divideCeil(rowExtent.constant, rows));
+  }
+  tile.rows = rows;
+  // Eight independent chains hide the latency of the multiply-add.
+  tile.vectors = 2;
+  while (tile.vectors * tile.rows < 8 && tile.vectors * 2 <= available)
+    tile.vectors *= 2;
+  tile.vectors = std::min(tile.vectors, std::max<int64_t>(1, available));
+  tile.vectorOuter = llvm::any_of(root.inputs, [&](const Access &input) {
+    return !input.coefficients.empty() && isAbsent(input, choice.vectorLoop);
+  });
+  return tile;
+}
+
+namespace {
+class TileEmitter {
+public:
+  TileEmitter(Kernel &kernel, const Group &group, const TileChoice &choice,
+              const TileParameters &tile, llvm::function_ref<Value(const View &)> addressOf)
+      : kernel(kernel), builder(kernel.builder), group(group), root(group.stages.front()),
+        choice(choice), tile(tile), addressOf(addressOf), indices(root.numLoops()) {
+    for (unsigned i = 0; i < root.numLoops(); ++i)
+      (root.reduction[i] ? reductions : parallel).push_back(i);
+  }
+
+  Work emit();
+
+private:
+  // One place of the vector loop: full vectors, or with a mask for the last.
+  struct Lanes {
+    Value start;                // first lane
+    SmallVector<Value> masks;   // per vector; null: full
+  };
+  void emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTile);
+  void emitTile(const Lanes &lanes, Value firstRow, int64_t rows);
+  SmallVector<SmallVector<Value>> reduce(ArrayRef<unsigned> loops,
+                                         SmallVector<SmallVector<Value>> accumulators,
+                                         const Lanes &lanes, ArrayRef<Value> rowIndices);
+  SmallVector<SmallVector<Value>> step(SmallVector<SmallVector<Value>> accumulators,
+                                       const Lanes &lanes, ArrayRef<Value> rowIndices);
+  Value load(const Access &access, ArrayRef<Value> at, unsigned vectorLoop, const Lanes &lanes,
+             int64_t vector);
+  Value address(const Access &access, ArrayRef<Value> at, unsigned vectorLoop, const Lanes &lanes,
+                int64_t vector);
+  Type vectorType(Type element) { return VectorType::get({tile.lanes}, element); }
+
+  Kernel &kernel;
+  OpBuilder &builder;
+  const Group &group;
+  const Stage &root;
+  TileChoice choice;
+  TileParameters tile;
+  llvm::function_ref<Value(const View &)> addressOf;
+  SmallVector<unsigned> parallel, reductions;
+  SmallVector<Value> indices; // of the root's loops; null: handled apart
+};
+} // namespace
+
+Value TileEmitter::address(const Access &access, ArrayRef<Value> at, unsigned vectorLoop,
+                           const Lanes &lanes, int64_t vector) {
+  Value position = kernel.linear(access.coefficients, at);
+  if (access.panel > 0) {
+    Value lane = kernel.add(lanes.start, kernel.constant(vector * tile.lanes));
+    int64_t width = tile.lanes * tile.vectors;
+    Value panel, within;
+    if (width % access.panel == 0) {
+      // The tile covers whole panels.
+      panel = kernel.add(arith::DivUIOp::create(builder, root.loc, lanes.start,
+                                                kernel.constant(access.panel)),
+                         kernel.constant(vector * tile.lanes / access.panel));
+      within = kernel.constant(vector * tile.lanes % access.panel);
+    } else {
+      panel =
+          arith::DivUIOp::create(builder, root.loc, lane, kernel.constant(access.panel));
+      within = arith::RemUIOp::create(builder, root.loc, lane, kernel.constant(access.panel));
+    }
+    return kernel.add(position,
+                      kernel.add(kernel.mul(panel, kernel.constant(access.panelStride)), within));
+  }
+  if (isAbsent(access, vectorLoop))
+    return position;
+  return kernel.add(position, kernel.add(lanes.start, kernel.constant(vector * tile.lanes)));
+}
+
+Value TileEmitter::load(const Access &access, ArrayRef<Value> at, unsigned vectorLoop,
+                        const Lanes &lanes, int64_t vector) {
+  Value buffer = kernel.buffer(addressOf(access.view), access.view.element);
+  Value position = address(access, at, vectorLoop, lanes, vector);
+  Type type = vectorType(access.view.element);
+  if (isAbsent(access, vectorLoop)) {
+    Value scalar = memref::LoadOp::create(builder, root.loc, buffer, position);
+    return vector::BroadcastOp::create(builder, root.loc, type, scalar);
+  }
+  if (lanes.masks[vector] && access.panel == 0) {
+    Value zero = arith::ConstantOp::create(builder, root.loc, builder.getZeroAttr(type));
+    return vector::MaskedLoadOp::create(builder, root.loc, type, buffer, position,
+                                        lanes.masks[vector], zero);
+  }
+  return vector::LoadOp::create(builder, root.loc, type, buffer, position);
+}
+
+// acc + a * b in the order the body gives, or null.
+static bool isMultiplyAdd(const Stage &stage) {
+  Block &body = *stage.body;
+  if (stage.inputs.size() != 2 || !stage.outputs[0].view.element.isF32())
+    return false;
+  if (std::distance(body.begin(), body.end()) != 3)
+    return false;
+  auto mul = dyn_cast<arith::MulFOp>(body.front());
+  auto add = dyn_cast<arith::AddFOp>(*std::next(body.begin()));
+  if (!mul || !add || body.getTerminator()->getOperand(0) != add.getResult())
+    return false;
+  Value accumulator = body.getArgument(2);
+  bool adds = (add.getLhs() == accumulator && add.getRhs() == mul.getResult()) ||
+              (add.getRhs() == accumulator && add.getLhs() == mul.getResult());
+  Value a = body.getArgument(0), b = body.getArgument(1);
+  return adds && ((mul.getLhs() == a && mul.getRhs() == b) ||
+                  (mul.getLhs() == b && mul.getRhs() == a));
+}
+
+SmallVector<SmallVector<Value>> TileEmitter::step(SmallVector<SmallVector<Value>> accumulators,
+                                                  const Lanes &lanes,
+                                                  ArrayRef<Value> rowIndices) {
+  bool multiplyAdd = isMultiplyAdd(root);
+  unsigned vectors = lanes.masks.size();
+  // What does not depend on the row is loaded once.
+  SmallVector<SmallVector<Value>> shared(root.inputs.size());
+  for (auto [i, input] : llvm::enumerate(root.inputs)) {
+    bool perRow = choice.rowLoop && !input.coefficients.empty() &&
+                  !input.coefficients[*choice.rowLoop].isZero();
+    if (input.coefficients.empty() || perRow)
+      continue;
+    for (unsigned j = 0; j < vectors; ++j)
+      shared[i].push_back(j > 0 && isAbsent(input, choice.vectorLoop)
+                              ? shared[i][0]
+                              : load(input, indices, choice.vectorLoop, lanes, j));
+  }
+  for (unsigned row = 0; row < rowIndices.size(); ++row) {
+    SmallVector<Value> at = indices;
+    if (choice.rowLoop)
+      at[*choice.rowLoop] = rowIndices[row];
+    SmallVector<Value> scalars(root.inputs.size());
+    for (unsigned j = 0; j < vectors; ++j) {
+      SmallVector<Value> operands;
+      for (auto [i, input] : llvm::enumerate(root.inputs)) {
+        if (input.coefficients.empty()) {
+          operands.push_back(Value());
+        } else if (!shared[i].empty()) {
+          operands.push_back(shared[i][j]);
+        } else if (isAbsent(input, choice.vectorLoop)) {
+          if (!scalars[i])
+            scalars[i] = load(input, at, choice.vectorLoop, lanes, j);
+          operands.push_back(scalars[i]);
+        } else {
+          operands.push_back(load(input, at, choice.vectorLoop, lanes, j));
+        }
+      }
+      Value &accumulator = accumulators[row][j];
+      if (multiplyAdd) {
+        accumulator = vector::FMAOp::create(builder, root.loc, operands[0], operands[1], accumulator);
+        continue;
+      }
+      operands.push_back(accumulator);
+      accumulator = emitBody(kernel, root, operands, {}, tile.lanes, addressOf)[0];
+    }
+  }
+  return accumulators;
+}
+
+SmallVector<SmallVector<Value>>
+TileEmitter::reduce(ArrayRef<unsigned> loops, SmallVector<SmallVector<Value>> accumulators,
+                    const Lanes &lanes, ArrayRef<Value> rowIndices) {
+  if (loops.empty())
+    return step(std::move(accumulators), lanes, rowIndices);
+  unsigned loop = loops.front();
+  // Small windows are unrolled, so that overlapping loads of neighbouring rows become one.
+  int64_t total = 1;
+  for (unsigned inner : loops)
+    total = root.extents[inner].isStatic() && total < 4096 ? total * root.extents[inner].constant
+                                                           : 4096;
+  int64_t width = rowIndices.size() * lanes.masks.size();
+  if (total > 0 && total <= 25 && total * width <= 150) {
+    for (int64_t i = 0; i < root.extents[loop].constant; ++i) {
+      indices[loop] = kernel.constant(i);
+      accumulators = reduce(loops.drop_front(), std::move(accumulators), lanes, rowIndices);
+    }
+    return accumulators;
+  }
+  SmallVector<Value> flat;
+  for (auto &row : accumulators)
+    flat.append(row.begin(), row.end());
+  auto nest = scf::ForOp::create(builder, root.loc, kernel.constant(0),
+                                 kernel.size(root.extents[loop]), kernel.constant(1), flat);
+  auto unflatten = [&](ValueRange values) {
+    SmallVector<SmallVector<Value>> rows(accumulators.size());
+    unsigned next = 0;
+    for (auto [row, old] : llvm::zip_equal(rows, accumulators))
+      for (unsigned j = 0; j < old.size(); ++j)
+        row.push_back(values[next++]);
+    return rows;
+  };
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(nest.getBody());
+    indices[loop] = nest.getInductionVar();
+    SmallVector<SmallVector<Value>> inner =
+        reduce(loops.drop_front(), unflatten(nest.getRegionIterArgs()), lanes, rowIndices);
+    SmallVector<Value> yielded;
+    for (auto &row : inner)
+      yielded.append(row.begin(), row.end());
+    scf::YieldOp::create(builder, root.loc, yielded);
+  }
+  return unflatten(nest.getResults());
+}
+
+void TileEmitter::emitTile(const Lanes &lanes, Value firstRow, int64_t rows) {
+  SmallVector<Value> rowIndices;
+  for (int64_t i = 0; i < rows; ++i)
+    rowIndices.push_back(choice.rowLoop ? kernel.add(firstRow, kernel.constant(i)) : Value());
+  unsigned vectors = lanes.masks.size();
+
+  SmallVector<SmallVector<Value>> values(rows, SmallVector<Value>(vectors));
+  for (int64_t i = 0; i < rows; ++i)
+    for (unsigned j = 0; j < vectors; ++j) {
+      if (root.inits[0]) {
+        Type type = vectorType(root.outputs[0].view.element);
+        values[i][j] = arith::ConstantOp::create(
+            builder, root.loc, DenseElementsAttr::get(cast<ShapedType>(type), root.inits[0]));
+        continue;
+      }
+      SmallVector<Value> at = indices;
+      if (choice.rowLoop)
+        at[*choice.rowLoop] = rowIndices[i];
+      values[i][j] = load(root.outputs[0], at, choice.vectorLoop, lanes, j);
+    }
+  values = reduce(reductions, std::move(values), lanes, rowIndices);
+
+  for (int64_t i = 0; i < rows; ++i)
+    for (unsigned j = 0; j < vectors; ++j) {
+      SmallVector<Value> at = indices;
+      if (choice.rowLoop)
+        at[*choice.rowLoop] = rowIndices[i];
+      SmallVector<Value> epilogueAt;
+      unsigned epilogueVector = 0;
+      for (unsigned loop : parallel) {
+        if (loop == choice.vectorLoop)
+          epilogueVector = epilogueAt.size();
+        epilogueAt.push_back(at[loop]);
+      }
+      SmallVector<Value> results;
+      for (auto [s, stage] : llvm::enumerate(group.stages)) {
+        bool isRoot = s == 0;
+        Value value;
+        if (isRoot) {
+          value = values[i][j];
+        } else {
+          SmallVector<Value> operands;
+          for (const Access &input : stage.inputs) {
+            if (input.coefficients.empty()) {
+              operands.push_back(Value());
+              continue;
+            }
+            Value operand;
+            for (unsigned other = 0; other < s && !operand; ++other)
+              if (group.stages[other].outputs[0].view.base == input.view.base)
+                operand = results[other];
+            operands.push_back(operand ? operand
+                                       : load(input, epilogueAt, epilogueVector, lanes, j));
+          }
+          operands.push_back(Value());
+          value = emitBody(kernel, stage, operands, {}, tile.lanes, addressOf)[0];
+        }
+        results.push_back(value);
+        if (!stage.storesOutput[0])
+          continue;
+        const Access &output = stage.outputs[0];
+        Value buffer = kernel.buffer(addressOf(output.view), output.view.element);
+        Value position = address(output, isRoot ? ArrayRef<Value>(at) : ArrayRef<Value>(epilogueAt),
+                                 isRoot ? choice.vectorLoop : epilogueVector, lanes, j);
+        if (lanes.masks[j])
+          vector::MaskedStoreOp::create(builder, stage.loc, buffer, position, lanes.masks[j],
+                                        value);
+        else
+          vector::StoreOp::create(builder, stage.loc, value, buffer, position);
+      }
+    }
+}
+
+void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTile) {
+  if (!choice.rowLoop) {
+    emitTile(lanes, Value(), 1);
+    return;
+  }
+  const Size &extent = root.extents[*choice.rowLoop];
+  auto forTiles = [&](Value begin, Value end, Value step, llvm::function_ref<void(Value)> inside) {
+    auto loop = scf::ForOp::create(builder, root.loc, begin, end, step);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    inside(loop.getInductionVar());
+    return loop;
+  };
+  Value one = kernel.constant(1);
+  if (extent.isStatic()) {
+    // Tiles of `rows` and of one less, so that none is a small remainder.
+    int64_t tiles = std::max<int64_t>(1, llvm::divideCeil(extent.constant, tile.rows));
+    int64_t high = llvm::divideCeil(extent.constant, tiles), low = extent.constant / tiles;
+    int64_t highTiles = high == low ? tiles : extent.constant - low * tiles;
+    Value border = kernel.constant(highTiles);
+    Value end = arith::MinUIOp::create(builder, root.loc, lastTile, border);
+    forTiles(firstTile, end, one, [&](Value index) {
+      emitTile(lanes, kernel.mul(index, kernel.constant(high)), high);
+    });
+    if (high == low || low == 0)
+      return;
+    Value begin = arith::MaxUIOp::create(builder, root.loc, firstTile, border);
+    forTiles(begin, lastTile, one, [&](Value index) {
+      Value row = kernel.add(kernel.mul(index, kernel.constant(low)), border);
+      emitTile(lanes, row, low);
+    });
+    return;
+  }
+  Value rowEnd = arith::MinUIOp::create(builder, root.loc,
+                                        kernel.mul(lastTile, kernel.constant(tile.rows)),
+                                        kernel.size(extent));
+  Value row = kernel.mul(firstTile, kernel.constant(tile.rows));
+  for (int64_t rows = tile.rows; rows >= 1; rows = rows > 4 ? 4 : rows > 1 ? 1 : 0) {
+    Value step = kernel.constant(rows);
+    Value left = arith::SubIOp::create(builder, root.loc, rowEnd, row);
+    Value whole = arith::DivUIOp::create(builder, root.loc, left, step);
+    Value end = kernel.add(row, kernel.mul(whole, step));
+    forTiles(row, end, step, [&](Value index) { emitTile(lanes, index, rows); });
+    row = end;
+  }
+}
+
+Work TileEmitter::emit() {
+  const Size &vectorExtent = root.extents[choice.vectorLoop];
+  int64_t width = tile.lanes * tile.vectors;
+
+  // Row tiles per work item: enough work to be worth a hand-over, few enough to share.
+  int64_t reduction = 1;
+  for (unsigned loop : reductions)
+    reduction *= root.extents[loop].isStatic()
+                     ? std::clamp<int64_t>(root.extents[loop].constant, 1, 1 << 16)
+                     : 64;
+  int64_t tileCost = std::max<int64_t>(1, tile.rows * tile.vectors * reduction);
+  int64_t blockTiles = std::clamp<int64_t>(16384 / tileCost, 1, 64);
+  std::optional<int64_t> rowTiles;
+  if (!choice.rowLoop)
+    rowTiles = 1;
+  else if (root.extents[*choice.rowLoop].isStatic())
+    rowTiles = llvm::divideCeil(root.extents[*choice.rowLoop].constant, tile.rows);
+  if (rowTiles)
+    blockTiles = std::clamp<int64_t>(blockTiles, 1, std::max<int64_t>(1, *rowTiles));
+
+  OpBuilder &b = builder;
+  Location loc = root.loc;
+  SmallVector<unsigned> outer;
+  Size outerCount(1);
+  for (unsigned loop : parallel)
+    if (loop != choice.vectorLoop && (!choice.rowLoop || loop != *choice.rowLoop)) {
+      outer.push_back(loop);
+      outerCount = outerCount * root.extents[loop];
+    }
+
+  // The work items: vector tiles x outer loops x blocks of row tiles, in that order or with the
+  // vector tiles last.
+  Work work;
+  Value rowBlocks, vectorTiles;
+  if (rowTiles)
+    rowBlocks = kernel.constant(llvm::divideCeil(*rowTiles, blockTiles));
+  else
+    rowBlocks = arith::CeilDivUIOp::create(b, loc, kernel.size(root.extents[*choice.rowLoop]),
+                                           kernel.constant(tile.rows * blockTiles));
+  if (vectorExtent.isStatic())
+    vectorTiles = kernel.constant(llvm::divideCeil(vectorExtent.constant, width));
+  else
+    vectorTiles = arith::CeilDivUIOp::create(b, loc, kernel.size(vectorExtent),
+                                             kernel.constant(width));
+  // What the host computes of the same product.
+  work.count = outerCount;
+  if (rowTiles)
+    work.count = work.count * Size(llvm::divideCeil(*rowTiles, blockTiles));
+  else
+    work.ceilings.push_back({root.extents[*choice.rowLoop], tile.rows * blockTiles});
+  if (vectorExtent.isStatic())
+    work.count = work.count * Size(llvm::divideCeil(vectorExtent.constant, width));
+  else
+    work.ceilings.push_back({vectorExtent, width});
+  int64_t itemCost = tileCost * blockTiles;
+  work.grain = std::max<int64_t>(1, 16384 / itemCost);
+  work.serial = work.ceilings.empty() && work.count.isStatic() &&
+                work.count.constant <= work.grain;
+
+  auto loop = scf::ForOp::create(b, loc, kernel.begin(), kernel.end(), kernel.constant(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value rest = loop.getInductionVar();
+  auto peel = [&](Value extent) -> Value {
+    APInt one;
+    if (matchPattern(extent, m_ConstantInt(&one)) && one == 1)
+      return kernel.constant(0);
+    Value index = arith::RemUIOp::create(b, loc, rest, extent);
+    rest = arith::DivUIOp::create(b, loc, rest, extent);
+    return index;
+  };
+  Value vectorTile, rowBlock;
+  if (!tile.vectorOuter)
+    vectorTile = peel(vectorTiles);
+  rowBlock = peel(rowBlocks);
+  for (unsigned i : llvm::reverse(outer))
+    indices[i] = peel(kernel.size(root.extents[i]));
+  if (tile.vectorOuter)
+    vectorTile = rest;
+
+  Value firstTile = kernel.mul(rowBlock, kernel.constant(blockTiles));
+  Value lastTile = kernel.add(firstTile, kernel.constant(blockTiles));
+  if (rowTiles && *rowTiles % blockTiles != 0)
+    lastTile = arith::MinUIOp::create(b, loc, lastTile, kernel.constant(*rowTiles));
+
+  Lanes lanes;
+  lanes.start = kernel.mul(vectorTile, kernel.constant(width));
+  auto maskType = VectorType::get({tile.lanes}, b.getI1Type());
+  if (!vectorExtent.isStatic()) {
+    Value left = arith::SubIOp::create(b, loc, kernel.size(vectorExtent), lanes.start);
+    auto isFull = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, left,
+                                        kernel.constant(width));
+    auto branch = scf::IfOp::create(b, loc, isFull, /*withElse=*/true);
+    {
+      OpBuilder::InsertionGuard inner(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      lanes.masks.assign(tile.vectors, Value());
+      emitRowTiles(lanes, firstTile, lastTile);
+      b.setInsertionPointToStart(branch.elseBlock());
+      for (int64_t j = 0; j < tile.vectors; ++j) {
+        Value rem = arith::SubIOp::create(b, loc, left, kernel.constant(j * tile.lanes));
+        rem = arith::MaxSIOp::create(b, loc, rem, kernel.constant(0));
+        lanes.masks[j] = vector::CreateMaskOp::create(b, loc, maskType, rem);
+      }
+      emitRowTiles(lanes, firstTile, lastTile);
+    }
+    return work;
+  }
+  int64_t full = vectorExtent.constant / width, tail = vectorExtent.constant % width;
+  auto emitFull = [&] {
+    lanes.masks.assign(tile.vectors, Value());
+    emitRowTiles(lanes, firstTile, lastTile);
+  };
+  auto emitTail = [&] {
+    lanes.masks.assign(llvm::divideCeil(tail, tile.lanes), Value());
+    if (tail % tile.lanes)
+      lanes.masks.back() = vector::CreateMaskOp::create(
+          b, loc, maskType, kernel.constant(tail % tile.lanes));
+    emitRowTiles(lanes, firstTile, lastTile);
+  };
+  if (tail == 0) {
+    emitFull();
+  } else if (full == 0) {
+    emitTail();
+  } else {
+    auto isTail = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, vectorTile,
+                                        kernel.constant(full));
+    auto branch = scf::IfOp::create(b, loc, isTail, /*withElse=*/true);
+    OpBuilder::InsertionGuard inner(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    emitTail();
+    b.setInsertionPointToStart(branch.elseBlock());
+    emitFull();
+  }
+  return work;
+}
+
+Work lathe::schedule::emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
+                                llvm::function_ref<Value(const View &)> addressOf) {
+  const Stage &root = group.stages.front();
+  TileChoice choice = *chooseTile(root, target);
+  return TileEmitter(kernel, group, choice, chooseParameters(root, choice, target), addressOf)
+      .emit();
+}
