@@ -192,6 +192,33 @@ TEST(Artifact, WeightsBeyondFourGigabytes) {
   lathe_module_close(module);
 }
 
+TEST(Artifact, NoByteChangesUnnoticed) {
+  Folder folder;
+  artifact::Contents contents = fullContents();
+  ASSERT_EQ(writeTo(contents, folder / "full.lathe"), "");
+  std::string bytes = readFile(folder / "full.lathe");
+  auto isAccepted = [](const std::string &file) {
+    // Memory that artifacts are opened from is aligned.
+    std::vector<char> room(file.size() + LATHE_ALIGNMENT);
+    char *begin = reinterpret_cast<char *>(
+        llvm::alignTo(reinterpret_cast<uintptr_t>(room.data()), LATHE_ALIGNMENT));
+    memcpy(begin, file.data(), file.size());
+    lathe_module *module = nullptr;
+    lathe_status status;
+    if (lathe_module_open_memory(begin, file.size(), "altered", nullptr, &module, &status))
+      return false;
+    bool isVerified = lathe_module_verify(module, &status) == 0;
+    lathe_module_close(module);
+    return isVerified;
+  };
+  ASSERT_TRUE(isAccepted(bytes));
+  for (size_t at = 0; at < bytes.size(); at += at < 1024 ? 1 : 499) {
+    std::string altered = bytes;
+    altered[at] ^= 0x10;
+    EXPECT_FALSE(isAccepted(altered)) << "byte " << at;
+  }
+}
+
 TEST(Artifact, NoWeightsAndNoManifest) {
   Folder folder;
   artifact::Contents contents =
@@ -248,6 +275,51 @@ TEST(Artifact, ErrorsSayWhatAndLeaveNothing) {
   EXPECT_THAT(writeTo(contents, folder / "none/x.lathe"), testing::HasSubstr("No such file"));
   // And after all these failures the linker still works.
   EXPECT_EQ(writeTo(contents, path), "");
+}
+
+/// An entry with lines, as an importer's locations give them.
+const char *const withLines = R"(
+define i32 @lathe_v0_plan(ptr %call, ptr %plan) { ret i32 0 }
+define i32 @lathe_v0_run(ptr %call) !dbg !4 { ret i32 0, !dbg !5 }
+!llvm.dbg.cu = !{!0}
+!llvm.module.flags = !{!2, !3}
+!0 = distinct !DICompileUnit(language: DW_LANG_C, file: !1, emissionKind: LineTablesOnly)
+!1 = !DIFile(filename: "model.nodes", directory: "")
+!2 = !{i32 2, !"Debug Info Version", i32 3}
+!3 = !{i32 2, !"Dwarf Version", i32 4}
+!4 = distinct !DISubprogram(name: "run", file: !1, line: 1, unit: !0, type: !6,
+                            spFlags: DISPFlagDefinition)
+!5 = !DILocation(line: 12, scope: !4)
+!6 = !DISubroutineType(types: !{})
+)";
+
+TEST(Artifact, KeepsLinesOfNodes) {
+  Folder folder;
+  codegen::HostTarget host = target("x86-64-v3");
+  artifact::Contents contents;
+  contents.triple = host.triple;
+  artifact::Variant variant;
+  variant.name = host.name;
+  variant.features = host.featureBits;
+  variant.object = llvm::cantFail(compile(withLines, host));
+  artifact::Entry entry;
+  entry.planSymbol = "lathe_v0_plan";
+  entry.runSymbol = "lathe_v0_run";
+  variant.entries.push_back(entry);
+  contents.variants.push_back(std::move(variant));
+  ASSERT_EQ(writeTo(contents, folder / "lines.lathe"), "");
+  std::string bytes = readFile(folder / "lines.lathe");
+  bool hasLines = false;
+  File file = llvm::cantFail(File::create(bytes));
+  for (const auto &section : llvm::cantFail(file.sections()))
+    hasLines |= llvm::cantFail(file.getSectionName(section)) == ".debug_line";
+  EXPECT_TRUE(hasLines);
+  lathe_module *module = nullptr;
+  lathe_status status;
+  ASSERT_EQ(lathe_module_open((folder / "lines.lathe").c_str(), nullptr, &module, &status), 0)
+      << status.message;
+  EXPECT_EQ(lathe_module_verify(module, &status), 0) << status.message;
+  lathe_module_close(module);
 }
 
 TEST(Artifact, AArch64ComputesTheSame) {

@@ -293,4 +293,32 @@ TEST_F(Builtins, RoundingIsExact) {
   checkExact<double>();
 }
 
+/// Whether entries of two artifacts give the same bits for random and edge inputs.
+template <typename T>
+void compareEntries(const lathe_entry &one, const lathe_entry &other, bool isBinary) {
+  std::vector<T> x = inputs<T>(-30, 30, 5), y = inputs<T>(-30, 30, 6);
+  std::vector<T> a = call(one, x, isBinary ? y : x), b = call(other, x, isBinary ? y : x);
+  for (size_t i = 0; i < x.size(); ++i)
+    if (!std::isnan(a[i]) || !std::isnan(b[i]))
+      ASSERT_EQ(memcmp(&a[i], &b[i], sizeof(T)), 0) << one.name << "(" << x[i] << ")";
+}
+
+TEST_F(Builtins, EveryLevelComputesTheSame) {
+  auto targets = codegen::resolveTargets("host");
+  ASSERT_TRUE(bool(targets)) << messageOf(targets.takeError());
+  auto contents = elementwiseContents(allCallees(), targets->front());
+  ASSERT_TRUE(bool(contents)) << messageOf(contents.takeError());
+  llvm::Error error = artifact::write(*contents, *folder / "host.lathe");
+  ASSERT_FALSE(bool(error)) << messageOf(std::move(error));
+  Opened host(*folder / "host.lathe");
+  for (const Callee &callee : allCallees()) {
+    const lathe_entry *one = opened->find(callee.name), *other = host.find(callee.name);
+    ASSERT_TRUE(one && other) << callee.name;
+    if (callee.type == "float")
+      compareEntries<float>(*one, *other, callee.arity == 2);
+    else
+      compareEntries<double>(*one, *other, callee.arity == 2);
+  }
+}
+
 } // namespace
