@@ -38,7 +38,16 @@ struct Case {
   double seconds = 0;
 };
 
+std::regex parseRegex(const std::string &text) {
+  try {
+    return std::regex(text);
+  } catch (const std::regex_error &) {
+    throw WrongUsage("--only: '" + text + "' is no regular expression");
+  }
+}
+
 std::vector<Case> findCases(const SuiteOptions &options) {
+  std::regex only = parseRegex(options.only);
   std::error_code error;
   fs::path root = fs::path(options.folder);
   if (!fs::is_directory(root, error))
@@ -58,12 +67,7 @@ std::vector<Case> findCases(const SuiteOptions &options) {
     throw Failure(options.folder + ": cannot list the folder: " + error.message());
   if (cases.empty())
     throw Failure(options.folder + ": no folder below has a model.onnx");
-  try {
-    std::regex only(options.only);
-    std::erase_if(cases, [&](const Case &one) { return !std::regex_search(one.name, only); });
-  } catch (const std::regex_error &) {
-    throw WrongUsage("--only: '" + options.only + "' is no regular expression");
-  }
+  std::erase_if(cases, [&](const Case &one) { return !std::regex_search(one.name, only); });
   if (cases.empty())
     throw Failure("--only: no case has a name that matches '" + options.only + "'");
   std::ranges::sort(cases, {}, &Case::name);
