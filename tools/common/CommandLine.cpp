@@ -35,7 +35,8 @@ static void report(const std::string &prefix, const std::string &message) {
   Style style(STDERR_FILENO);
   std::cout.flush();
   std::fflush(stdout);
-  std::cerr << prefix << ": " << style.bad("error:") << ' ' << message << '\n';
+  std::cerr << prefix << ": " << style.bad("error:") << ' '
+            << printable(message, /*keepLines=*/true) << '\n';
 }
 
 int guard(const std::string &prefix, const Action &action) {

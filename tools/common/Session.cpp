@@ -108,6 +108,7 @@ static Value copyValue(const lathe_value &value, int depth) {
   if (depth > maxDepth)
     throw Failure("an output is nested deeper than " + std::to_string(maxDepth));
   if (value.kind == LATHE_VALUE_TENSOR || value.kind == LATHE_VALUE_STRINGS) {
+    result.kind = value.dtype == LATHE_STRING ? LATHE_VALUE_STRINGS : LATHE_VALUE_TENSOR;
     result.tensor = makeTensor(value.dtype, {value.dims, value.dims + value.rank});
     if (value.dtype == LATHE_STRING) {
       auto *elements = static_cast<const lathe_string *>(value.data);
@@ -165,7 +166,9 @@ std::string describeSpec(const lathe_tensor_spec &spec) {
   for (uint32_t i = 0; i < spec.rank; ++i) {
     const lathe_dim &dim = spec.dims[i];
     text += i ? "," : "";
-    text += dim.size != LATHE_DYNAMIC ? std::to_string(dim.size) : dim.symbol ? dim.symbol : "?";
+    text += dim.size != LATHE_DYNAMIC ? std::to_string(dim.size)
+            : dim.symbol              ? printable(dim.symbol)
+                                      : "?";
   }
   return text + "]";
 }

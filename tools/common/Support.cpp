@@ -134,6 +134,21 @@ std::string formatSeconds(double seconds) {
   return text;
 }
 
+std::string printable(std::string_view text, bool keepLines) {
+  std::string result;
+  for (char c : text) {
+    auto code = static_cast<unsigned char>(c);
+    if ((code >= 0x20 && code != 0x7f) || (c == '\n' && keepLines)) {
+      result += c;
+      continue;
+    }
+    char escaped[5];
+    std::snprintf(escaped, sizeof escaped, "\\x%02x", code);
+    result += escaped;
+  }
+  return result;
+}
+
 std::string formatCount(uint64_t count, std::string_view noun) {
   return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
 }

@@ -56,6 +56,10 @@ std::string formatBytes(uint64_t bytes);
 /// Seconds for people: "850 ns", "12.3 us", "4.56 ms", "1.20 s".
 std::string formatSeconds(double seconds);
 
+/// `text` with control characters written as \xNN, as names in files may hold anything and
+/// terminals obey it. Line ends stay where `keepLines`.
+std::string printable(std::string_view text, bool keepLines = false);
+
 /// "1 run", "3 runs".
 std::string formatCount(uint64_t count, std::string_view noun);
 

@@ -69,7 +69,7 @@ std::string elementText(const Tensor &tensor, int64_t index) {
   const TypeInfo &type = *findType(tensor.dtype);
   switch (type.kind) {
   case String:
-    return '"' + tensor.strings[index] + '"';
+    return '"' + printable(tensor.strings[index]) + '"';
   case Signed:
     return std::to_string(signExtend(elementBits(tensor, index), type.bits));
   case Unsigned:

@@ -38,12 +38,12 @@ void printReport(const CheckReport &report, const std::string &artifactNote) {
     }
     const Comparison &comparison = output.comparison;
     std::cout << "  " << (comparison.passed ? style.good("PASS") : style.bad("FAIL")) << "  "
-              << output.output << "  " << output.type << "  max abs "
+              << printable(output.output) << "  " << output.type << "  max abs "
               << formatNumber(comparison.maxAbsolute, 3) << "  max rel "
               << formatNumber(comparison.maxRelative, 3) << "  max ulp "
               << formatNumber(comparison.maxUlp, 3) << '\n';
     if (!comparison.passed)
-      std::cout << "        " << comparison.reason << '\n';
+      std::cout << "        " << printable(comparison.reason) << '\n';
     wrong += !comparison.passed;
   }
   std::cout << (wrong ? style.bad("failed") : style.good("passed")) << ": "

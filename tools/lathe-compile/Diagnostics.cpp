@@ -20,6 +20,7 @@ void printDiagnostics(const std::string &diagnostics, const std::string &model, 
   for (std::string line; std::getline(lines, line);) {
     if (line.empty())
       continue;
+    line = printable(line);
     if (line.starts_with(warningMark)) {
       std::cerr << style.strong("warning:") << ' ' << line.substr(warningMark.size()) << '\n';
       continue;

@@ -77,8 +77,8 @@ std::vector<Case> findCases(const SuiteOptions &options) {
 std::string asOneLine(std::string text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())))
     text.pop_back();
-  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
-  return text;
+  std::ranges::replace(text, '\n', ' ');
+  return printable(text);
 }
 
 /// What the worker of a case tells its parent: the verdict and, after a space, the reason.

@@ -213,8 +213,8 @@ void printKernels(const Style &style, const Report &report, const KernelProfile 
     std::printf("%8s %5.1f%% %6.0f %9s %6.1f%%  %s  %s\n", formatSeconds(kernel.seconds).c_str(),
                 percentOf(kernel.seconds, profile.total), kernel.calls,
                 gflops > 0 ? formatNumber(gflops, 3).c_str() : "-",
-                percentOf(gflops, report.peak.gflops), kernel.name.c_str(),
-                style.faint(nodes).c_str());
+                percentOf(gflops, report.peak.gflops), printable(kernel.name).c_str(),
+                style.faint(printable(nodes)).c_str());
   }
   double outside = std::max(0.0, profile.total - profile.inKernels);
   std::printf("%8s %5.1f%%  outside parallel kernels\n", formatSeconds(outside).c_str(),

@@ -80,10 +80,10 @@ void printTensors(const Style &style, const char *title,
                   std::span<const lathe_tensor_spec *const> specs) {
   std::cout << style.strong(title) << '\n';
   for (const lathe_tensor_spec *spec : specs) {
-    std::cout << "  " << spec->name << "  " << describeSpec(*spec);
+    std::cout << "  " << printable(spec->name) << "  " << describeSpec(*spec);
     for (const lathe_dim &dim : std::span(spec->dims, spec->rank))
       if (dim.size == LATHE_DYNAMIC && dim.symbol && (dim.min > 0 || dim.max != INT64_MAX)) {
-        std::cout << "  " << dim.min << " <= " << dim.symbol;
+        std::cout << "  " << dim.min << " <= " << printable(dim.symbol);
         if (dim.max != INT64_MAX)
           std::cout << " <= " << dim.max;
       }
@@ -98,9 +98,9 @@ void printTensors(const Style &style, const char *title,
 void printKernels(const Style &style, const TargetInfo &target) {
   constexpr size_t nodesShown = 4;
   for (const KernelInfo &kernel : target.kernels) {
-    std::cout << "    " << kernel.name;
+    std::cout << "    " << printable(kernel.name);
     if (!kernel.kind.empty())
-      std::cout << "  " << kernel.kind;
+      std::cout << "  " << printable(kernel.kind);
     if (kernel.calls > 1)
       std::cout << "  " << kernel.calls << " calls";
     if (kernel.flops > 0)
@@ -112,7 +112,7 @@ void printKernels(const Style &style, const TargetInfo &target) {
     if (kernel.nodes.size() > nodesShown)
       nodes.push_back("and " + std::to_string(kernel.nodes.size() - nodesShown) + " more");
     if (!nodes.empty())
-      std::cout << style.faint("  nodes " + join(nodes, ", "));
+      std::cout << style.faint("  nodes " + printable(join(nodes, ", ")));
     std::cout << '\n';
   }
 }
@@ -129,26 +129,27 @@ int inspect(const InspectOptions &options) {
             << formatBytes(lathe_module_file_bytes(module.get())) << ", "
             << formatBytes(lathe_module_image_bytes(module.get())) << " of them code and tables\n";
   if (std::string source = manifest.text({"source", "file"}); !source.empty()) {
-    std::cout << "  compiled from " << source;
+    std::cout << "  compiled from " << printable(source);
     if (std::string hash = manifest.text({"source", "sha256"}); !hash.empty())
-      std::cout << style.faint("  sha256 " + hash);
+      std::cout << style.faint("  sha256 " + printable(hash));
     std::cout << '\n';
   }
   if (std::string producer = manifest.text({"producer", "name"}); !producer.empty())
-    std::cout << "  by " << producer << ' ' << manifest.text({"producer", "version"}) << ", LLVM "
-              << manifest.text({"producer", "llvm"}) << '\n';
+    std::cout << "  by " << printable(producer) << ' '
+              << printable(manifest.text({"producer", "version"})) << ", LLVM "
+              << printable(manifest.text({"producer", "llvm"})) << '\n';
   if (std::string flags = manifest.text({"options"}); !flags.empty())
-    std::cout << "  with " << flags << '\n';
+    std::cout << "  with " << printable(flags) << '\n';
   printTensors(style, "inputs", module.inputs());
   printTensors(style, "outputs", module.outputs());
   std::cout << style.strong("variants, best first") << '\n';
   for (const lathe_variant_info &variant : module.variants()) {
     const TargetInfo *target = manifest.find(variant.name);
-    std::cout << "  " << variant.name << "  needs " << featureText(variant.features)
+    std::cout << "  " << printable(variant.name) << "  needs " << featureText(variant.features)
               << (variant.runnable ? "" : " (this machine lacks them)") << "  weights "
               << formatBytes(variant.weights_bytes);
     if (target && !target->arena.empty())
-      std::cout << "  arena " << target->arena;
+      std::cout << "  arena " << printable(target->arena);
     if (target && target->flops > 0)
       std::cout << "  " << formatNumber(target->flops * 1e-6) << " MFLOP";
     if (target)

@@ -106,10 +106,10 @@ int run(const RunOptions &options) {
 
   Style style(STDOUT_FILENO);
   for (size_t i = 0; i < inputs.size(); ++i)
-    std::cout << "input   " << style.strong(module.inputs()[i]->name) << "  "
+    std::cout << "input   " << style.strong(printable(module.inputs()[i]->name)) << "  "
               << summarize(inputs[i]) << '\n';
   for (size_t i = 0; i < outputs.size(); ++i) {
-    std::cout << "output  " << style.strong(module.outputs()[i]->name) << "  "
+    std::cout << "output  " << style.strong(printable(module.outputs()[i]->name)) << "  "
               << summarize(outputs[i]) << '\n';
     if (!files[i].empty())
       std::cout << "        written to " << files[i] << '\n';
