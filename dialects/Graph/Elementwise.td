@@ -32,6 +32,7 @@ def Graph_UnaryOp : Graph_Op<"unary"> {
   let arguments = (ins Graph_UnaryKindAttr:$kind, Graph_Tensor:$input);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "`` $kind $input attr-dict `:` functional-type(operands, results)";
+  let hasCanonicalizer = 1;
 }
 
 def Graph_BinaryOp : Graph_Op<"binary"> {
@@ -44,6 +45,8 @@ def Graph_BinaryOp : Graph_Op<"binary"> {
   let arguments = (ins Graph_BinaryKindAttr:$kind, Graph_Tensor:$lhs, Graph_Tensor:$rhs);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "`` $kind $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_SelectOp : Graph_Op<"select"> {
@@ -51,6 +54,7 @@ def Graph_SelectOp : Graph_Op<"select"> {
   let arguments = (ins Graph_BoolTensor:$condition, Graph_Tensor:$lhs, Graph_Tensor:$rhs);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$condition `,` $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
 }
 
 def Graph_CastOp : Graph_Op<"cast"> {
@@ -61,6 +65,8 @@ def Graph_CastOp : Graph_Op<"cast"> {
   let arguments = (ins Graph_Tensor:$input, DefaultValuedAttr<BoolAttr, "true">:$saturate);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 #endif

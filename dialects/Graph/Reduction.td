@@ -15,6 +15,7 @@ def Graph_ReduceOp : Graph_Op<"reduce"> {
                        OptionalAttr<DenseI64ArrayAttr>:$axes, BoolAttr:$keep_dims);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "`` $kind $input attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
 }
 
 def Graph_ArgReduceOp : Graph_Op<"arg_reduce"> {

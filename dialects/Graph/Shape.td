@@ -13,6 +13,8 @@ def Graph_ReshapeOp : Graph_Op<"reshape"> {
                        DefaultValuedAttr<BoolAttr, "false">:$allow_zero);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$data `,` $shape attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_FlattenOp : Graph_Op<"flatten"> {
@@ -20,6 +22,8 @@ def Graph_FlattenOp : Graph_Op<"flatten"> {
   let arguments = (ins Graph_Tensor:$data, I64Attr:$axis);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_SqueezeOp : Graph_Op<"squeeze"> {
@@ -27,6 +31,8 @@ def Graph_SqueezeOp : Graph_Op<"squeeze"> {
   let arguments = (ins Graph_Tensor:$data, OptionalAttr<DenseI64ArrayAttr>:$axes);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_UnsqueezeOp : Graph_Op<"unsqueeze"> {
@@ -34,6 +40,8 @@ def Graph_UnsqueezeOp : Graph_Op<"unsqueeze"> {
   let arguments = (ins Graph_Tensor:$data, DenseI64ArrayAttr:$axes);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_TransposeOp : Graph_Op<"transpose"> {
@@ -41,6 +49,8 @@ def Graph_TransposeOp : Graph_Op<"transpose"> {
   let arguments = (ins Graph_Tensor:$data, DenseI64ArrayAttr:$perm);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_ExpandOp : Graph_Op<"expand"> {
@@ -48,6 +58,7 @@ def Graph_ExpandOp : Graph_Op<"expand"> {
   let arguments = (ins Graph_Tensor:$data, Graph_I64Tensor:$shape);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$data `,` $shape attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
 }
 
 def Graph_ConcatOp : Graph_Op<"concat"> {
@@ -55,6 +66,8 @@ def Graph_ConcatOp : Graph_Op<"concat"> {
   let arguments = (ins Variadic<Graph_Tensor>:$inputs, I64Attr:$axis);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$inputs attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_SplitOp : Graph_Op<"split"> {
@@ -62,6 +75,7 @@ def Graph_SplitOp : Graph_Op<"split"> {
   let arguments = (ins Graph_Tensor:$data, Optional<Graph_I64Tensor>:$sizes, I64Attr:$axis);
   let results = (outs Variadic<Graph_Tensor>:$results);
   let assemblyFormat = "$data (`,` $sizes^)? attr-dict `:` functional-type(operands, results)";
+  let hasCanonicalizer = 1;
 }
 
 def Graph_SliceOp : Graph_Op<"slice", [AttrSizedOperandSegments]> {
@@ -73,6 +87,8 @@ def Graph_SliceOp : Graph_Op<"slice", [AttrSizedOperandSegments]> {
     $data `from` $starts `to` $ends (`axes` $axes^)? (`steps` $steps^)? attr-dict
     `:` functional-type(operands, results)
   }];
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_GatherOp : Graph_Op<"gather"> {
@@ -131,6 +147,7 @@ def Graph_PadOp : Graph_Op<"pad", [AttrSizedOperandSegments]> {
     $data `by` $pads (`value` $value^)? (`axes` $axes^)? attr-dict
     `:` functional-type(operands, results)
   }];
+  let hasFolder = 1;
 }
 
 def Graph_TileOp : Graph_Op<"tile"> {
@@ -138,6 +155,7 @@ def Graph_TileOp : Graph_Op<"tile"> {
   let arguments = (ins Graph_Tensor:$data, Graph_I64Tensor:$repeats);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$data `,` $repeats attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
 }
 
 def Graph_ShapeOp : Graph_Op<"shape"> {
@@ -235,6 +253,7 @@ def Graph_ResizeOp : Graph_Op<"resize", [AttrSizedOperandSegments]> {
     $data (`roi` $roi^)? (`scales` $scales^)? (`sizes` $sizes^)? attr-dict
     `:` functional-type(operands, results)
   }];
+  let hasFolder = 1;
 }
 
 #endif

@@ -1,0 +1,270 @@
+// Canonicalization: one form for what models write in many.
+// Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Constants.h"
+#include "dialects/Graph/SymbolicShapes.h"
+
+using namespace mlir;
+using namespace lathe::graph;
+
+//===----------------------------------------------------------------------===//
+// Reshapes
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// A reshape to a type that names all sizes but one needs no computed shape.
+struct ConstantShape : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    if (!isReshapeTarget(op.getResult().getType()))
+      return rewriter.notifyMatchFailure(op, "sizes are not known");
+    SmallVector<int64_t> shape(cast<RankedTensorType>(op.getResult().getType()).getShape());
+    for (int64_t &size : shape)
+      if (ShapedType::isDynamic(size))
+        size = -1;
+    if (getIntegers(op.getShape()) == shape)
+      return rewriter.notifyMatchFailure(op, "shape is canonical");
+    Value constant = makeIntegers(rewriter, op.getLoc(), shape);
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getShapeMutable().assign(constant);
+      op.setAllowZero(false);
+    });
+    return success();
+  }
+};
+
+bool isReshaping(Operation *op) {
+  return isa_and_nonnull<ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(op);
+}
+
+/// reshape(reshape(x)) is one reshape, whichever operations did it.
+struct MergeReshapes : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    Operation *inner = op.getData().getDefiningOp();
+    if (!isReshaping(inner))
+      return rewriter.notifyMatchFailure(op, "data is not reshaped before");
+    std::optional<SmallVector<int64_t>> shape = getIntegers(op.getShape());
+    if (!shape)
+      return rewriter.notifyMatchFailure(op, "shape is computed");
+    // A size copied from the inner result must be known to be that of the source.
+    if (!op.getAllowZero() && llvm::is_contained(*shape, 0))
+      return rewriter.notifyMatchFailure(op, "copies sizes");
+    rewriter.modifyOpInPlace(op, [&] { op.getDataMutable().assign(inner->getOperand(0)); });
+    return success();
+  }
+};
+
+/// flatten, squeeze and unsqueeze after another reshape become a reshape, which then merges.
+template <typename Op>
+struct ToReshape : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    if (!isReshaping(op.getData().getDefiningOp()) || !isReshapeTarget(op.getResult().getType()))
+      return rewriter.notifyMatchFailure(op, "not after a reshape, or sizes unknown");
+    Value reshaped = makeReshape(rewriter, op.getLoc(), op.getData().getDefiningOp()->getOperand(0),
+                                 cast<RankedTensorType>(op.getResult().getType()));
+    if (reshaped.getType() != op.getResult().getType())
+      return failure();
+    rewriter.replaceOp(op, reshaped);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Transposes
+//===----------------------------------------------------------------------===//
+
+struct MergeTransposes : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getData().getDefiningOp<TransposeOp>();
+    if (!inner)
+      return rewriter.notifyMatchFailure(op, "data is not transposed before");
+    SmallVector<int64_t> perm;
+    for (int64_t dim : op.getPerm())
+      perm.push_back(inner.getPerm()[dim]);
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, op.getResult().getType(), inner.getData(), perm);
+    return success();
+  }
+};
+
+/// A transpose that moves only dimensions of size 1 is a reshape.
+struct TransposeToReshape : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getData().getType());
+    if (!type || !isReshapeTarget(op.getResult().getType()))
+      return rewriter.notifyMatchFailure(op, "sizes are not known");
+    int64_t last = -1;
+    for (int64_t dim : op.getPerm()) {
+      if (type.getDimSize(dim) == 1)
+        continue;
+      if (dim < last)
+        return rewriter.notifyMatchFailure(op, "moves data");
+      last = dim;
+    }
+    auto resultType = cast<RankedTensorType>(op.getResult().getType());
+    if (resultType == type && !type.hasStaticShape() &&
+        !llvm::equal(op.getPerm(), llvm::seq<int64_t>(0, type.getRank())))
+      return rewriter.notifyMatchFailure(op, "types hide what moves");
+    rewriter.replaceOp(op, makeReshape(rewriter, op.getLoc(), op.getData(), resultType));
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Cuts and joins
+//===----------------------------------------------------------------------===//
+
+/// concat(concat(a, b), c) along one axis is concat(a, b, c); empty inputs go.
+struct FlattenConcat : OpRewritePattern<ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &rewriter) const override {
+    SmallVector<Value> inputs;
+    for (Value input : op.getInputs()) {
+      auto type = dyn_cast<RankedTensorType>(input.getType());
+      if (!type)
+        return rewriter.notifyMatchFailure(op, "unknown rank");
+      auto inner = input.getDefiningOp<ConcatOp>();
+      if (inner && inner.getAxis() == op.getAxis() && inner.getResult().hasOneUse())
+        llvm::append_range(inputs, inner.getInputs());
+      else if (type.getDimSize(op.getAxis()) != 0)
+        inputs.push_back(input);
+    }
+    if (inputs.empty() || inputs.size() > 4096 || llvm::equal(inputs, op.getInputs()))
+      return rewriter.notifyMatchFailure(op, "nothing to flatten");
+    rewriter.modifyOpInPlace(op, [&] { op.getInputsMutable().assign(inputs); });
+    return success();
+  }
+};
+
+/// A split into one part is its input.
+struct SingleSplit : OpRewritePattern<SplitOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SplitOp op, PatternRewriter &rewriter) const override {
+    if (op.getNumResults() != 1 || op.getResult(0).getType() != op.getData().getType())
+      return rewriter.notifyMatchFailure(op, "more than one part");
+    rewriter.replaceOp(op, op.getData());
+    return success();
+  }
+};
+
+/// Slices carry their axes and steps, so that later stages need not supply defaults.
+struct ExplicitSlice : OpRewritePattern<SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getStarts().getType());
+    if (op.getAxes() || !type || !type.hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "axes are given, or their number is unknown");
+    Value axes = makeIntegers(rewriter, op.getLoc(),
+                              llvm::to_vector(llvm::seq<int64_t>(0, type.getDimSize(0))));
+    rewriter.modifyOpInPlace(op, [&] { op.getAxesMutable().assign(axes); });
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+/// pow(x, 2) is x * x.
+struct SquareToMul : OpRewritePattern<BinaryOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(BinaryOp op, PatternRewriter &rewriter) const override {
+    if (op.getKind() != BinaryKind::pow || getSplat(op.getRhs()) != 2.0 ||
+        op.getLhs().getType() != op.getResult().getType())
+      return rewriter.notifyMatchFailure(op, "not a square");
+    auto exponent = dyn_cast<RankedTensorType>(op.getRhs().getType());
+    auto base = dyn_cast<RankedTensorType>(op.getLhs().getType());
+    if (!exponent || !base || exponent.getRank() > base.getRank())
+      return rewriter.notifyMatchFailure(op, "the exponent may add dimensions");
+    rewriter.replaceOpWithNewOp<BinaryOp>(op, op.getResult().getType(), BinaryKind::mul,
+                                          op.getLhs(), op.getLhs());
+    return success();
+  }
+};
+
+/// Constants of commutative operations stand on the right.
+struct ConstantRight : OpRewritePattern<BinaryOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(BinaryOp op, PatternRewriter &rewriter) const override {
+    if ((op.getKind() != BinaryKind::add && op.getKind() != BinaryKind::mul) ||
+        !getConstantValue(op.getLhs()) || getConstantValue(op.getRhs()))
+      return rewriter.notifyMatchFailure(op, "no constant to move");
+    rewriter.modifyOpInPlace(op, [&] {
+      Value lhs = op.getLhs();
+      op.getLhsMutable().assign(op.getRhs());
+      op.getRhsMutable().assign(lhs);
+    });
+    return success();
+  }
+};
+
+/// relu(relu(x)) and abs(abs(x)) once; neg(neg(x)) and not(not(x)) not at all.
+struct MergeUnary : OpRewritePattern<UnaryOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(UnaryOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getInput().getDefiningOp<UnaryOp>();
+    if (!inner || inner.getKind() != op.getKind())
+      return rewriter.notifyMatchFailure(op, "not the same function twice");
+    switch (op.getKind()) {
+    case UnaryKind::relu:
+    case UnaryKind::abs:
+    case UnaryKind::floor:
+    case UnaryKind::ceil:
+    case UnaryKind::round:
+      rewriter.replaceOp(op, inner.getResult());
+      return success();
+    case UnaryKind::neg:
+    case UnaryKind::logical_not:
+    case UnaryKind::bitwise_not:
+      rewriter.replaceOp(op, inner.getInput());
+      return success();
+    default:
+      return failure();
+    }
+  }
+};
+
+} // namespace
+
+void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ConstantShape, MergeReshapes>(context);
+}
+
+void FlattenOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ToReshape<FlattenOp>>(context);
+}
+
+void SqueezeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ToReshape<SqueezeOp>>(context);
+}
+
+void UnsqueezeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ToReshape<UnsqueezeOp>>(context);
+}
+
+void TransposeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<MergeTransposes, TransposeToReshape>(context);
+}
+
+void ConcatOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<FlattenConcat>(context);
+}
+
+void SplitOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<SingleSplit>(context);
+}
+
+void SliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ExplicitSlice>(context);
+}
+
+void BinaryOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<SquareToMul, ConstantRight>(context);
+}
+
+void UnaryOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<MergeUnary>(context);
+}

@@ -1,0 +1,238 @@
+// Folders: what an operation is when it does nothing, or only gives a constant another shape.
+//
+// Arithmetic on constants is not here: small shape arithmetic is folded by shape inference, data by
+// lib/Graph/ConstantFold.cpp and the constant evaluator.
+// Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Constants.h"
+#include "dialects/Graph/SymbolicShapes.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace lathe::graph;
+
+static bool isStatic(Type type) {
+  auto ranked = dyn_cast<RankedTensorType>(type);
+  return ranked && ranked.hasStaticShape();
+}
+
+/// The operand when it has the result's static type, so that nothing changes.
+static OpFoldResult foldSameStaticType(Value operand, Value result) {
+  return operand.getType() == result.getType() && isStatic(result.getType()) ? operand
+                                                                             : OpFoldResult();
+}
+
+/// Reshaping operations: identity, or the constant under another type.
+static OpFoldResult foldReshape(Value data, Attribute constant, Value result) {
+  if (OpFoldResult same = foldSameStaticType(data, result))
+    return same;
+  if (auto type = dyn_cast<RankedTensorType>(result.getType()))
+    if (TypedAttr reshaped = reshapeConstant(dyn_cast_if_present<TypedAttr>(constant), type))
+      return reshaped;
+  return {};
+}
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
+  return foldReshape(getData(), adaptor.getData(), getResult());
+}
+
+OpFoldResult FlattenOp::fold(FoldAdaptor adaptor) {
+  if (getData().getType() == getResult().getType() && getAxis() == 1)
+    return getData();
+  return foldReshape(getData(), adaptor.getData(), getResult());
+}
+
+OpFoldResult SqueezeOp::fold(FoldAdaptor adaptor) {
+  if (getAxes() && getAxes()->empty() && getData().getType() == getResult().getType())
+    return getData();
+  return foldReshape(getData(), adaptor.getData(), getResult());
+}
+
+OpFoldResult UnsqueezeOp::fold(FoldAdaptor adaptor) {
+  if (getAxes().empty() && getData().getType() == getResult().getType())
+    return getData();
+  // unsqueeze(squeeze(x)) of the same dimensions
+  if (auto squeeze = getData().getDefiningOp<SqueezeOp>())
+    if (squeeze.getAxes() && *squeeze.getAxes() == getAxes() &&
+        squeeze.getData().getType() == getResult().getType())
+      return squeeze.getData();
+  return foldReshape(getData(), adaptor.getData(), getResult());
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor adaptor) {
+  if (getData().getType() == getResult().getType() &&
+      llvm::equal(getPerm(), llvm::seq<int64_t>(0, getPerm().size())))
+    return getData();
+  return {};
+}
+
+OpFoldResult ExpandOp::fold(FoldAdaptor) { return foldSameStaticType(getData(), getResult()); }
+
+OpFoldResult TileOp::fold(FoldAdaptor) { return foldSameStaticType(getData(), getResult()); }
+
+OpFoldResult ConcatOp::fold(FoldAdaptor) {
+  if (getInputs().size() == 1 && getInputs()[0].getType() == getResult().getType())
+    return getInputs()[0];
+  return {};
+}
+
+OpFoldResult SliceOp::fold(FoldAdaptor) {
+  // Keeping every element is not enough: negative steps reverse.
+  if (getSteps()) {
+    std::optional<SmallVector<int64_t>> steps = getIntegers(getSteps());
+    if (!steps || llvm::any_of(*steps, [](int64_t step) { return step < 1; }))
+      return {};
+  }
+  return foldSameStaticType(getData(), getResult());
+}
+
+OpFoldResult PadOp::fold(FoldAdaptor) {
+  std::optional<SmallVector<int64_t>> pads = getIntegers(getPads());
+  if (pads && llvm::all_of(*pads, [](int64_t pad) { return pad == 0; }) &&
+      getData().getType() == getResult().getType())
+    return getData();
+  return {};
+}
+
+OpFoldResult ResizeOp::fold(FoldAdaptor) {
+  if (getCoordinates() == ResizeCoordinates::tf_crop_and_resize ||
+      getData().getType() != getResult().getType())
+    return {};
+  // A scale near 1 may keep the size and yet move samples.
+  if (getScales())
+    return getSplat(getScales()) == 1.0 ? OpFoldResult(getData()) : OpFoldResult();
+  return foldSameStaticType(getData(), getResult());
+}
+
+OpFoldResult ReduceOp::fold(FoldAdaptor) {
+  bool keepsValue = llvm::is_contained({ReduceKind::sum, ReduceKind::mean, ReduceKind::prod,
+                                        ReduceKind::max, ReduceKind::min},
+                                       getKind());
+  if (keepsValue && getAxes() && getAxes()->empty() &&
+      getInput().getType() == getResult().getType())
+    return getInput();
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+/// Whether x `kind` value is x, bit for bit.
+static bool isRightIdentity(BinaryKind kind, double value, bool isFloat) {
+  switch (kind) {
+  case BinaryKind::mul:
+  case BinaryKind::div:
+  case BinaryKind::pow:
+    return value == 1;
+  case BinaryKind::add: // -0 + 0 is 0, but x + -0 is x
+    return value == 0 && (!isFloat || std::signbit(value));
+  case BinaryKind::sub:
+    return value == 0 && (!isFloat || !std::signbit(value));
+  case BinaryKind::logical_or:
+  case BinaryKind::logical_xor:
+  case BinaryKind::bitwise_or:
+  case BinaryKind::bitwise_xor:
+    return value == 0;
+  case BinaryKind::logical_and:
+    return value == 1;
+  default:
+    return false;
+  }
+}
+
+static bool isCommutative(BinaryKind kind) {
+  return llvm::is_contained({BinaryKind::mul, BinaryKind::add, BinaryKind::logical_or,
+                             BinaryKind::logical_xor, BinaryKind::bitwise_or,
+                             BinaryKind::bitwise_xor, BinaryKind::logical_and},
+                            kind);
+}
+
+/// Whether broadcasting `other` against `value` leaves the value's shape: it has as many dimensions
+/// at most, all of size 1, or the type of the result says so.
+static bool keepsShape(Value value, Value other, Value result) {
+  if (value.getType() != result.getType())
+    return false;
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  auto otherType = dyn_cast<RankedTensorType>(other.getType());
+  if (!type || !otherType || otherType.getRank() > type.getRank())
+    return false;
+  return type.hasStaticShape() ||
+         llvm::all_of(otherType.getShape(), [](int64_t size) { return size == 1; });
+}
+
+OpFoldResult BinaryOp::fold(FoldAdaptor) {
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(getLhs().getType()));
+  if (std::optional<double> rhs = getSplat(getRhs()))
+    if (isRightIdentity(getKind(), *rhs, isFloat) &&
+        keepsShape(getLhs(), getRhs(), getResult()))
+      return getLhs();
+  if (isCommutative(getKind()))
+    if (std::optional<double> lhs = getSplat(getLhs()))
+      if (isRightIdentity(getKind(), *lhs, isFloat) &&
+          keepsShape(getRhs(), getLhs(), getResult()))
+        return getRhs();
+  return {};
+}
+
+OpFoldResult SelectOp::fold(FoldAdaptor) {
+  if (getLhs() == getRhs() && keepsShape(getLhs(), getCondition(), getResult()))
+    return getLhs();
+  std::optional<double> condition = getSplat(getCondition());
+  if (!condition)
+    return {};
+  Value chosen = *condition ? getLhs() : getRhs(), other = *condition ? getRhs() : getLhs();
+  if (keepsShape(chosen, getCondition(), getResult()) && keepsShape(chosen, other, getResult()))
+    return chosen;
+  return {};
+}
+
+/// Whether every value of `from` has its exact image in `to`.
+static bool isExactCast(Type from, Type to) {
+  if (auto a = dyn_cast<FloatType>(from)) {
+    auto b = dyn_cast<FloatType>(to);
+    if (!b)
+      return false;
+    const llvm::fltSemantics &s = a.getFloatSemantics(), &t = b.getFloatSemantics();
+    return a == b || (a.getWidth() >= 16 && b.getWidth() > a.getWidth() &&
+                      APFloat::semanticsPrecision(s) <= APFloat::semanticsPrecision(t) &&
+                      APFloat::semanticsMaxExponent(s) <= APFloat::semanticsMaxExponent(t));
+  }
+  auto a = dyn_cast<IntegerType>(from), b = dyn_cast<IntegerType>(to);
+  if (!a || !b)
+    return false;
+  if (a.getWidth() == 1)
+    return true;
+  if (a.isUnsigned() == b.isUnsigned())
+    return b.getWidth() >= a.getWidth();
+  return a.isUnsigned() && b.getWidth() > a.getWidth();
+}
+
+OpFoldResult CastOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getResult().getType())
+    return getInput();
+  if (auto inner = getInput().getDefiningOp<CastOp>())
+    if (inner.getInput().getType() == getResult().getType() &&
+        isExactCast(getElementTypeOrSelf(inner.getInput().getType()),
+                    getElementTypeOrSelf(inner.getResult().getType())))
+      return inner.getInput();
+  return {};
+}
+
+namespace {
+/// cast(cast(x)) is cast(x) when the inner one loses nothing.
+struct MergeCasts : OpRewritePattern<CastOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(CastOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getInput().getDefiningOp<CastOp>();
+    if (!inner || !isExactCast(getElementTypeOrSelf(inner.getInput().getType()),
+                               getElementTypeOrSelf(inner.getResult().getType())))
+      return rewriter.notifyMatchFailure(op, "not a cast of an exact cast");
+    rewriter.modifyOpInPlace(op, [&] { op.getInputMutable().assign(inner.getInput()); });
+    return success();
+  }
+};
+} // namespace
+
+void CastOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<MergeCasts>(context);
+}
