@@ -44,6 +44,14 @@ constexpr TypeInfo types[] = {
     {LATHE_I2, "i2", Signed, 2, 0, "|i1"},
 };
 
+// Looked up by number for every element.
+static_assert([] {
+  for (uint32_t i = 0; i < std::size(types); ++i)
+    if (types[i].dtype != i + 1)
+      return false;
+  return true;
+}());
+
 /// How a small float codes what is not a number.
 struct SmallFloat {
   uint32_t dtype;
@@ -86,8 +94,7 @@ std::string elementText(const Tensor &tensor, int64_t index) {
 } // namespace
 
 const TypeInfo *findType(uint32_t dtype) {
-  auto found = std::ranges::find(types, dtype, &TypeInfo::dtype);
-  return found == std::end(types) ? nullptr : found;
+  return dtype >= 1 && dtype <= std::size(types) ? &types[dtype - 1] : nullptr;
 }
 
 std::string typeName(uint32_t dtype) {
