@@ -27,16 +27,42 @@ static uint64_t hashBytes(ArrayRef<char> bytes) {
       ArrayRef(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
 }
 
-WeightAttr WeightStore::intern(ShapedType type, ArrayRef<char> bytes) {
-  uint64_t hash = hashBytes(bytes);
-  std::string name = llvm::formatv("{0:x-16}-{1}", hash, bytes.size());
-  {
-    std::lock_guard<std::mutex> lock(mutex);
-    if (!entries.contains(name))
-      entries.try_emplace(
-          name, llvm::MemoryBuffer::getMemBufferCopy(StringRef(bytes.data(), bytes.size()), name));
+std::string WeightStore::addUnique(StringRef name, std::unique_ptr<llvm::MemoryBuffer> buffer) {
+  std::lock_guard<std::mutex> lock(mutex);
+  std::string unique = name.str();
+  for (unsigned i = 2; entries.contains(unique); ++i)
+    unique = (name + "#" + Twine(i)).str();
+  entries.try_emplace(unique, std::move(buffer));
+  return unique;
+}
+
+/// Finds or makes the entry that holds exactly `bytes`. Entries are named by hash; one of another
+/// content under the same name (XXH3 is no cryptographic hash) moves on to the next name.
+WeightAttr WeightStore::keep(
+    ShapedType type, StringRef bytes,
+    llvm::function_ref<std::unique_ptr<llvm::MemoryBuffer>(StringRef name)> make) {
+  uint64_t hash = hashBytes(ArrayRef(bytes.data(), bytes.size()));
+  std::string stem = llvm::formatv("{0:x-16}-{1}", hash, bytes.size()), name = stem;
+  std::lock_guard<std::mutex> lock(mutex);
+  for (unsigned i = 2;; ++i) {
+    auto [it, isNew] = entries.try_emplace(name);
+    if (isNew)
+      it->second = make(name);
+    if (isNew || it->second->getBuffer() == bytes)
+      return WeightAttr::get(type.getContext(), name, 0, bytes.size(), hash, type);
+    name = stem + "#" + std::to_string(i);
   }
-  return WeightAttr::get(type.getContext(), name, 0, bytes.size(), hash, type);
+}
+
+WeightAttr WeightStore::intern(ShapedType type, ArrayRef<char> bytes) {
+  StringRef text(bytes.data(), bytes.size());
+  return keep(type, text,
+              [&](StringRef name) { return llvm::MemoryBuffer::getMemBufferCopy(text, name); });
+}
+
+WeightAttr WeightStore::adopt(ShapedType type, std::unique_ptr<llvm::MemoryBuffer> buffer) {
+  StringRef bytes = buffer->getBuffer();
+  return keep(type, bytes, [&](StringRef) { return std::move(buffer); });
 }
 
 WeightAttr WeightStore::reference(ShapedType type, StringRef name, uint64_t offset,
@@ -45,22 +71,31 @@ WeightAttr WeightStore::reference(ShapedType type, StringRef name, uint64_t offs
   return WeightAttr::get(type.getContext(), name, offset, length, hashBytes(lookup(probe)), type);
 }
 
+/// Bits that an element takes in a weight; 0 for types that have no data.
+static uint64_t getStorageBits(Type element) {
+  if (auto complex = dyn_cast<ComplexType>(element))
+    return 2 * getStorageBits(complex.getElementType());
+  if (!element.isIntOrFloat())
+    return 0;
+  return element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
+}
+
 std::optional<uint64_t> lathe::graph::getStorageBytes(ShapedType type) {
-  if (!type.hasStaticShape() || !type.getElementType().isIntOrFloat())
+  uint64_t total = getStorageBits(type.getElementType());
+  if (!type.hasStaticShape() || total == 0)
     return std::nullopt;
-  uint64_t bits = type.getElementTypeBitWidth() == 1 ? 8 : type.getElementTypeBitWidth();
-  uint64_t total = bits;
+  // Dimensions of size 0 do not excuse the others: nothing that multiplies them may overflow.
   for (int64_t dim : type.getShape())
-    if (llvm::MulOverflow<int64_t>(total, dim, reinterpret_cast<int64_t &>(total)) ||
+    if (__builtin_mul_overflow(total, uint64_t(std::max<int64_t>(dim, 1)), &total) ||
         total > (uint64_t(1) << 62))
       return std::nullopt;
-  return (total + 7) / 8;
+  return llvm::is_contained(type.getShape(), 0) ? 0 : (total + 7) / 8;
 }
 
 TypedAttr lathe::graph::makeConstantAttr(RankedTensorType type, ArrayRef<char> bytes) {
-  unsigned bits = type.getElementTypeBitWidth();
-  if (bytes.size() <= 1024 && (bits == 1 || bits >= 8)) {
-    if (bits != 1)
+  uint64_t bits = getStorageBits(type.getElementType());
+  if (bytes.size() <= 1024 && bits >= 8) {
+    if (!type.getElementType().isInteger(1))
       return DenseElementsAttr::getFromRawBuffer(type, bytes);
     SmallVector<bool> values(llvm::map_range(bytes, [](char byte) { return byte != 0; }));
     return DenseElementsAttr::get(type, values);
@@ -73,7 +108,7 @@ ArrayRef<char> lathe::graph::getConstantBytes(Attribute value, SmallVectorImpl<c
     return value.getContext()->getLoadedDialect<GraphDialect>()->getWeights().lookup(weight);
   auto dense = cast<DenseElementsAttr>(value);
   auto type = cast<ShapedType>(dense.getType());
-  if (type.getElementTypeBitWidth() == 1) {
+  if (type.getElementType().isInteger(1)) {
     storage.clear();
     for (bool b : dense.getValues<bool>())
       storage.push_back(b);

@@ -19,17 +19,27 @@ public:
   /// Adds (or replaces nothing: keeps the first of that name) an entry.
   void add(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuffer> buffer);
 
+  /// Adds an entry named `name`, or, where another buffer has that name, `name` with a number behind
+  /// it. Returns the entry's name.
+  std::string addUnique(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuffer> buffer);
+
   /// The bytes of a weight; an empty range when the store lacks the entry or it is too short.
   llvm::ArrayRef<char> lookup(WeightAttr weight) const;
 
   /// Stores a copy of `bytes` under a name made from their hash and returns the attribute.
   WeightAttr intern(mlir::ShapedType type, llvm::ArrayRef<char> bytes);
 
+  /// As intern, but keeps the buffer itself unless its bytes are there already.
+  WeightAttr adopt(mlir::ShapedType type, std::unique_ptr<llvm::MemoryBuffer> buffer);
+
   /// The attribute for bytes that already live in entry `name` at `offset`.
   WeightAttr reference(mlir::ShapedType type, llvm::StringRef name, uint64_t offset,
                        uint64_t length);
 
 private:
+  WeightAttr keep(mlir::ShapedType type, llvm::StringRef bytes,
+                  llvm::function_ref<std::unique_ptr<llvm::MemoryBuffer>(llvm::StringRef name)> make);
+
   mutable std::mutex mutex;
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> entries;
 };

@@ -1,0 +1,200 @@
+// Convolutions.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Operators.h"
+#include "lib/Import/Windows.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::AutoPad;
+using graph::BinaryKind;
+
+/// Larger than any real one, and small enough that sums of them don't overflow.
+static constexpr int64_t kMaxWindow = int64_t(1) << 31;
+
+std::optional<Ints> lathe::import::readSizes(Node &node, StringRef name, int64_t spatial,
+                                             int64_t otherwise, bool zeroAllowed) {
+  std::optional<Ints> sizes = node.intsAttribute(name);
+  if (!sizes || (sizes->empty() && !node.hasFailed()))
+    return Ints(spatial, otherwise);
+  if (int64_t(sizes->size()) != spatial) {
+    node.error() << "attribute '" << name << "' of " << node.opType() << " has " << sizes->size()
+                 << " values, the input has " << spatial << " spatial dimensions";
+    return std::nullopt;
+  }
+  for (int64_t size : *sizes)
+    if (size < (zeroAllowed ? 0 : 1) || size > kMaxWindow) {
+      node.error() << "attribute '" << name << "' of " << node.opType() << " holds " << size
+                   << ", values from " << (zeroAllowed ? 0 : 1) << " to " << kMaxWindow
+                   << " are allowed";
+      return std::nullopt;
+    }
+  return sizes;
+}
+
+std::optional<Windows> lathe::import::readWindows(Node &node, int64_t spatial) {
+  static constexpr AutoPad kinds[] = {AutoPad::none, AutoPad::same_upper, AutoPad::same_lower,
+                                      AutoPad::valid};
+  Windows windows;
+  windows.autoPad =
+      kinds[node.choice("auto_pad", {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, 0)];
+  auto strides = readSizes(node, "strides", spatial, 1);
+  auto dilations = readSizes(node, "dilations", spatial, 1);
+  std::optional<Ints> pads = readSizes(node, "pads", 2 * spatial, 0, /*zeroAllowed=*/true);
+  if (!strides || !dilations || !pads || node.hasFailed())
+    return std::nullopt;
+  windows.strides = *strides;
+  windows.dilations = *dilations;
+  windows.pads = *pads;
+  // With auto_pad the pads mean nothing, though exporters write them.
+  if (windows.autoPad != AutoPad::none)
+    windows.pads.assign(2 * spatial, 0);
+  return windows;
+}
+
+/// The number of spatial dimensions, from whichever operand tells it.
+static std::optional<int64_t> spatialRank(Node &node, Value input, Value weight) {
+  std::optional<int64_t> rank = Node::rankOf(weight);
+  if (!rank)
+    rank = Node::rankOf(input);
+  if (!rank)
+    rank = node.requireRank(weight, "the weights");
+  if (!rank)
+    return std::nullopt;
+  if (*rank < 3) {
+    node.error() << "the weights of " << node.opType() << " have rank " << *rank
+                 << ", they take 3 or more";
+    return std::nullopt;
+  }
+  return *rank - 2;
+}
+
+/// `kernel_shape` may be given, and must then be that of the weights.
+static bool checkKernelShape(Node &node, Value weight, int64_t spatial) {
+  std::optional<Ints> kernel = node.intsAttribute("kernel_shape");
+  auto type = dyn_cast<RankedTensorType>(weight.getType());
+  if (!kernel || kernel->empty() || !type || node.hasFailed())
+    return !node.hasFailed();
+  ArrayRef<int64_t> actual = type.getShape().take_back(spatial);
+  bool fits = kernel->size() == actual.size() &&
+              llvm::all_of(llvm::zip(*kernel, actual), [](auto pair) {
+                auto [given, dim] = pair;
+                return ShapedType::isDynamic(dim) || given == dim;
+              });
+  if (!fits)
+    node.error() << "attribute 'kernel_shape' of " << node.opType()
+                 << " differs from the shape of the weights, " << type;
+  return fits;
+}
+
+static Value convolve(Node &node, Value input, Value weight, Value bias) {
+  if (!input || !weight)
+    return {};
+  std::optional<int64_t> spatial = spatialRank(node, input, weight);
+  if (!spatial)
+    return {};
+  std::optional<Windows> windows = readWindows(node, *spatial);
+  int64_t group = node.intAttribute("group", 1);
+  if (!windows || !checkKernelShape(node, weight, *spatial) || node.hasFailed())
+    return {};
+  auto op = node.create<graph::ConvOp>(node.likeOf(input), input, weight, bias, windows->strides,
+                                       windows->pads, windows->dilations, group, windows->autoPad,
+                                       false);
+  return op ? Value(op.getResult()) : Value();
+}
+
+static LogicalResult importConv(Node &node) {
+  return node.result(convolve(node, node.input(0), node.input(1), node.input(2)));
+}
+
+static LogicalResult importConvTranspose(Node &node) {
+  Value input = node.input(0), weight = node.input(1);
+  std::optional<int64_t> spatial = spatialRank(node, input, weight);
+  if (!spatial)
+    return failure();
+  std::optional<Windows> windows = readWindows(node, *spatial);
+  int64_t group = node.intAttribute("group", 1);
+  auto padding = readSizes(node, "output_padding", *spatial, 0, /*zeroAllowed=*/true);
+  std::optional<Ints> shape = node.intsAttribute("output_shape");
+  if (shape && shape->empty())
+    shape = std::nullopt;
+  // Some exporters write the batch and channel dimensions there as well.
+  if (shape && int64_t(shape->size()) == *spatial + 2)
+    shape->erase(shape->begin(), shape->begin() + 2);
+  if (!windows || !padding || !checkKernelShape(node, weight, *spatial) || node.hasFailed())
+    return failure();
+  if (shape && int64_t(shape->size()) != *spatial)
+    return node.error() << "attribute 'output_shape' of ConvTranspose has " << shape->size()
+                        << " values, the input has " << *spatial << " spatial dimensions";
+  OpBuilder &builder = node.builder();
+  auto op = node.create<graph::ConvTransposeOp>(
+      node.likeOf(input), input, weight, node.input(2), builder.getDenseI64ArrayAttr(windows->strides),
+      builder.getDenseI64ArrayAttr(windows->pads),
+      builder.getDenseI64ArrayAttr(windows->dilations), builder.getI64IntegerAttr(group),
+      graph::AutoPadAttr::get(node.context(), windows->autoPad),
+      builder.getDenseI64ArrayAttr(*padding),
+      shape ? builder.getDenseI64ArrayAttr(*shape) : DenseI64ArrayAttr());
+  return op ? node.result(op.getResult()) : failure();
+}
+
+/// x - zero point, as i32; a zero point per channel lies along `axis` of `rank` dimensions.
+static Value centred(Node &node, Value x, Value zeroPoint, int64_t axis) {
+  Type i32 = node.builder().getI32Type();
+  Value wide = node.cast(x, i32);
+  if (!zeroPoint)
+    return wide;
+  Value zero = node.cast(zeroPoint, i32);
+  std::optional<int64_t> rank = Node::rankOf(x), zeroRank = Node::rankOf(zero);
+  if (zeroRank == 1 && rank && axis < *rank - 1)
+    zero = node.unsqueeze(zero, llvm::to_vector(llvm::seq<int64_t>(1, *rank - axis)));
+  return node.binary(BinaryKind::sub, wide, zero);
+}
+
+static LogicalResult importConvInteger(Node &node) {
+  Value x = centred(node, node.input(0), node.input(2), 0);
+  Value w = centred(node, node.input(1), node.input(3), 0);
+  return node.result(convolve(node, x, w, Value()));
+}
+
+/// A scale per output channel lined up with [N, M, spatial...].
+static Value alongChannels(Node &node, Value scale, std::optional<int64_t> rank) {
+  if (Node::rankOf(scale) != 1 || !rank || *rank <= 2)
+    return scale;
+  auto type = cast<RankedTensorType>(scale.getType());
+  if (type.getDimSize(0) == 1)
+    return scale;
+  return node.unsqueeze(scale, llvm::to_vector(llvm::seq<int64_t>(1, *rank - 1)));
+}
+
+/// Inputs: x, its scale and zero point, w, its scale and zero point, y's scale and zero point, bias.
+static LogicalResult importQLinearConv(Node &node) {
+  for (unsigned i = 0; i < 8; ++i)
+    if (!node.require(i))
+      return failure();
+  Value x = centred(node, node.input(0), node.input(2), 0);
+  Value w = centred(node, node.input(3), node.input(5), 0);
+  Value sums = convolve(node, x, w, node.input(8));
+  if (!sums)
+    return failure();
+  Value scale = node.binary(BinaryKind::mul, node.input(1),
+                            alongChannels(node, node.input(4), Node::rankOf(node.input(3))));
+  scale = node.binary(BinaryKind::div, scale, node.input(6));
+  // Scaled sums, then a quantization by one: it rounds, adds the zero point and saturates.
+  Type f32 = node.builder().getF32Type();
+  Value scaled = node.binary(BinaryKind::mul, node.cast(sums, f32), scale);
+  if (!scaled)
+    return failure();
+  auto op = node.create<graph::QuantizeOp>(node.likeOf(node.input(7)), scaled,
+                                           node.scalar(1, f32), node.input(7), 1);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+ArrayRef<Operator> lathe::import::convOperators() {
+  static const Operator operators[] = {
+      {"Conv", {1, 11, 22}, 2, 3, importConv, kFloats},
+      {"ConvTranspose", {1, 11, 22}, 2, 3, importConvTranspose, kFloats},
+      {"ConvInteger", {10}, 2, 4, importConvInteger, kSigned | kUnsigned},
+      {"QLinearConv", {10}, 8, 9, importQLinearConv, kSigned | kUnsigned},
+  };
+  return operators;
+}

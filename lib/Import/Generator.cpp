@@ -1,0 +1,145 @@
+// Operators that make tensors out of little: constants, ranges, masks, windows.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Operators.h"
+#include "dialects/Graph/Weights.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::BinaryKind;
+using graph::UnaryKind;
+
+/// Constant has one attribute of several, each with its type.
+static LogicalResult importConstant(Node &node) {
+  OpBuilder &builder = node.builder();
+  if (TypedAttr value = node.tensorAttribute("value"))
+    return node.result(node.constant(value));
+  if (TypedAttr value = node.sparseAttribute("sparse_value"))
+    return node.result(node.constant(value));
+  if (node.hasFailed())
+    return failure();
+  if (node.hasAttribute("value_float"))
+    return node.result(node.scalar(node.floatAttribute("value_float", 0), builder.getF32Type()));
+  if (node.hasAttribute("value_int"))
+    return node.result(node.scalarInt(node.intAttribute("value_int", 0), builder.getI64Type()));
+  if (std::optional<Ints> ints = node.intsAttribute("value_ints"))
+    return node.result(node.constant(*ints));
+  if (auto floats = node.floatsAttribute("value_floats")) {
+    SmallVector<float> values(floats->begin(), floats->end());
+    auto type = RankedTensorType::get({int64_t(values.size())}, builder.getF32Type());
+    ArrayRef<char> bytes(reinterpret_cast<const char *>(values.data()), values.size() * 4);
+    return node.result(node.constant(graph::makeConstantAttr(type, bytes)));
+  }
+  for (StringRef name : {"value_string", "value_strings"})
+    if (node.hasAttribute(name))
+      return node.error() << "attribute '" << name << "' of Constant: strings are not supported";
+  return node.hasFailed() ? failure()
+                          : LogicalResult(node.error() << "Constant has no attribute 'value'");
+}
+
+static LogicalResult importConstantOfShape(Node &node) {
+  OpBuilder &builder = node.builder();
+  TypedAttr value = node.tensorAttribute("value");
+  if (node.hasFailed())
+    return failure();
+  if (!value) {
+    value = builder.getZeroAttr(RankedTensorType::get({}, builder.getF32Type()));
+  } else {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getNumElements() != 1)
+      return node.error() << "attribute 'value' of ConstantOfShape has " << type.getNumElements()
+                          << " elements, it takes one";
+    // One element of any rank means a scalar.
+    SmallVector<char> storage;
+    value = graph::makeConstantAttr(RankedTensorType::get({}, type.getElementType()),
+                                    graph::getConstantBytes(value, storage));
+  }
+  Type element = cast<ShapedType>(value.getType()).getElementType();
+  auto op = node.create<graph::FullOp>(node.tensorOf(element), node.input(0), value);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+/// A tensor of one element as a scalar: several exporters write [1] where a scalar is asked for.
+static Value asScalar(Node &node, Value value) {
+  std::optional<int64_t> rank = Node::rankOf(value);
+  if (!rank || *rank == 0)
+    return value;
+  return node.squeeze(value, llvm::to_vector(llvm::seq<int64_t>(0, *rank)));
+}
+
+static LogicalResult importRange(Node &node) {
+  node.ignore({"stash_type"});
+  for (unsigned i = 1; i < 3; ++i)
+    if (Node::elementOf(node.input(i)) != Node::elementOf(node.input(0)))
+      return node.error() << "operands of Range have element types "
+                          << Node::elementOf(node.input(0)) << " and "
+                          << Node::elementOf(node.input(i)) << ", they must agree";
+  return node.result(node.range(asScalar(node, node.input(0)), asScalar(node, node.input(1)),
+                                asScalar(node, node.input(2))));
+}
+
+/// EyeLike: 1 where column - row = k.
+static LogicalResult importEyeLike(Node &node) {
+  Value x = node.input(0);
+  Type element = node.typeAttribute("dtype", Node::elementOf(x));
+  int64_t k = node.intAttribute("k", 0);
+  Type i64 = node.builder().getI64Type();
+  Value rows = node.unsqueeze(node.iota(x, 0), {1}), columns = node.iota(x, 1);
+  Value diagonal = node.binary(BinaryKind::add, rows, node.scalarInt(k, i64));
+  return node.result(node.cast(node.binary(BinaryKind::equal, columns, diagonal), element));
+}
+
+static LogicalResult importTrilu(Node &node) {
+  bool upper = node.flag("upper", true);
+  Value x = node.input(0);
+  auto op = node.create<graph::TriluOp>(node.likeOf(x), x, node.input(1),
+                                        node.builder().getBoolAttr(upper));
+  return op ? node.result(op.getResult()) : failure();
+}
+
+/// The windows of signal processing: a0 - a1 cos(2 pi n / N) + a2 cos(4 pi n / N).
+static LogicalResult importWindow(Node &node, double a0, double a1, double a2) {
+  OpBuilder &builder = node.builder();
+  Type element = node.typeAttribute("output_datatype", builder.getF32Type());
+  if (!isa<FloatType>(element))
+    return node.error() << node.opType() << " of element type " << element
+                        << " is not supported";
+  bool periodic = node.flag("periodic", true);
+  Type f32 = builder.getF32Type(), i64 = builder.getI64Type();
+  Value size = asScalar(node, node.cast(node.input(0), i64));
+  Value n = node.cast(node.range(node.scalarInt(0, i64), size, node.scalarInt(1, i64)), f32);
+  Value period = node.cast(size, f32);
+  if (!periodic) // a window of one sample has no period: any will do
+    period = node.binary(BinaryKind::max, node.binary(BinaryKind::sub, period, 1), 1);
+  Value angle = node.binary(BinaryKind::div,
+                            node.binary(BinaryKind::mul, n, 2 * llvm::numbers::pi), period);
+  Value window = node.binary(BinaryKind::mul, node.unary(UnaryKind::cos, angle), -a1);
+  window = node.binary(BinaryKind::add, window, a0);
+  if (a2 != 0) {
+    Value twice = node.unary(UnaryKind::cos, node.binary(BinaryKind::mul, angle, 2));
+    window = node.binary(BinaryKind::add, window, node.binary(BinaryKind::mul, twice, a2));
+  }
+  return node.result(node.cast(window, element));
+}
+
+static LogicalResult importHann(Node &node) { return importWindow(node, 0.5, 0.5, 0); }
+static LogicalResult importHamming(Node &node) {
+  return importWindow(node, 25.0 / 46, 1 - 25.0 / 46, 0);
+}
+static LogicalResult importBlackman(Node &node) { return importWindow(node, 0.42, 0.5, 0.08); }
+
+ArrayRef<Operator> lathe::import::generatorOperators() {
+  static const Operator operators[] = {
+      {"Constant", {1, 9, 11, 12, 13, 19, 21, 23, 24, 25}, 0, 0, importConstant, kAny,
+       "no strings"},
+      {"ConstantOfShape", {9, 20, 21, 23, 24, 25}, 1, 1, importConstantOfShape, kSigned},
+      {"Range", {11, 27}, 3, 3, importRange, kNumbers},
+      {"EyeLike", {9, 22}, 1, 1, importEyeLike, kNumbers | kBool},
+      {"Trilu", {14}, 1, 2, importTrilu, kNumbers | kBool | kComplex},
+      {"HannWindow", {17}, 1, 1, importHann, kSigned, "float results only"},
+      {"HammingWindow", {17}, 1, 1, importHamming, kSigned, "float results only"},
+      {"BlackmanWindow", {17}, 1, 1, importBlackman, kSigned, "float results only"},
+  };
+  return operators;
+}

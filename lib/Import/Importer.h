@@ -1,0 +1,115 @@
+// One model on its way into the graph dialect: scopes, functions, order of nodes.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_IMPORT_IMPORTER_H
+#define LATHE_LIB_IMPORT_IMPORTER_H
+
+#include "dialects/Graph/SymbolicShapes.h"
+#include "lathe/Import.h"
+#include "lib/Import/Operators.h"
+#include "lib/Import/Tensors.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace lathe::import {
+
+using OpsetMap = llvm::StringMap<int64_t>;
+using AttributeMap = llvm::StringMap<onnx::AttributeProto *>;
+using NodeList = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
+
+/// The names that nodes of one graph or function body see.
+struct Scope {
+  explicit Scope(const OpsetMap &opsets) : opsets(opsets) {}
+
+  const OpsetMap &opsets;
+  /// The graph around a subgraph; null for the main graph and for functions.
+  Scope *outer = nullptr;
+  /// What `ref_attr_name` refers to inside a function.
+  const AttributeMap *bindings = nullptr;
+  /// The node that called the function.
+  std::optional<mlir::Location> caller;
+  /// Whether the nodes are imported once only, so that their tensors may be taken over.
+  bool once = true;
+  llvm::StringMap<mlir::Value> values;
+  llvm::StringMap<onnx::TensorProto *> initializers;
+  llvm::StringMap<onnx::SparseTensorProto *> sparseInitializers;
+};
+
+class GraphImporter {
+public:
+  GraphImporter(mlir::MLIRContext *context, onnx::ModelProto &model, llvm::StringRef fileName,
+                std::string dataFolder, const ImportOptions &options);
+
+  /// Imports the whole model; null after errors were reported.
+  mlir::OwningOpRef<mlir::ModuleOp> run(llvm::StringRef sha256);
+
+  mlir::OpBuilder builder;
+  TensorReader tensors;
+  /// The sizes of all values so far.
+  graph::SymbolicShapes shapes;
+
+  /// Infers the result shapes of an operation just created.
+  llvm::LogicalResult inferShapes(mlir::Operation *op);
+  /// The elements of an integer tensor that is known when compiling.
+  std::optional<Ints> evaluateInts(mlir::Value value);
+  /// The elements of any tensor of numbers that is known when compiling.
+  std::optional<llvm::SmallVector<double>> evaluateNumbers(mlir::Value value);
+  /// Whether tensors of the nodes at hand may be taken over.
+  bool mayConsume() const { return scope->once; }
+  /// Imports the nodes of a subgraph in place; its outputs' values.
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>> inlineGraph(onnx::GraphProto &graph);
+
+private:
+  struct Function {
+    onnx::FunctionProto *proto = nullptr;
+    OpsetMap opsets;
+    /// Nodes after expansion, saturated; 0: not counted yet.
+    uint64_t expandedNodes = 0;
+    bool visiting = false;
+  };
+
+  mlir::InFlightDiagnostic error() { return mlir::emitError(fileLoc); }
+  llvm::LogicalResult checkModel();
+  llvm::LogicalResult readOpsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto> &,
+                                 OpsetMap &opsets);
+  llvm::LogicalResult readFunctions();
+  llvm::LogicalResult countExpanded(Function &function, unsigned depth);
+  Function *findFunction(const onnx::NodeProto &node);
+  llvm::LogicalResult checkOperators();
+
+  llvm::LogicalResult declareInitializers(onnx::GraphProto &graph, Scope &scope);
+  mlir::Type typeOf(const onnx::ValueInfoProto &info, bool isInput);
+  mlir::ArrayAttr dimsOf(const onnx::ValueInfoProto &info);
+  llvm::LogicalResult importMain(mlir::ModuleOp module);
+  llvm::LogicalResult importNodes(NodeList &nodes);
+  llvm::LogicalResult importNode(onnx::NodeProto &node, mlir::Location location);
+  llvm::LogicalResult callFunction(Function &function, onnx::NodeProto &node,
+                                   mlir::Location location, llvm::ArrayRef<mlir::Value> inputs);
+  llvm::FailureOr<AttributeMap> bindAttributes(onnx::NodeProto &node, mlir::Location location);
+  llvm::FailureOr<std::vector<int>> orderNodes(const NodeList &nodes);
+  llvm::LogicalResult define(llvm::StringRef name, mlir::Value value, mlir::Location location);
+  bool isDefined(llvm::StringRef name) const;
+  /// The value of that name, null when nothing defines it or its initializer is bad (reported).
+  mlir::Value lookup(llvm::StringRef name);
+  mlir::Location locationOf(const onnx::NodeProto &node, int index);
+  mlir::Attribute evaluate(mlir::Value value, unsigned depth = 0);
+
+  onnx::ModelProto &model;
+  const ImportOptions &options;
+  mlir::Location fileLoc;
+  std::string fileName;
+  OpsetMap opsets;
+  llvm::StringMap<Function> functions;
+  Scope *scope = nullptr;
+  llvm::StringSet<> symbols;
+  llvm::DenseMap<mlir::Value, mlir::Attribute> evaluated;
+};
+
+/// "node 'Conv_12'", or "node #17 (Conv)" for one without a name.
+std::string nodeLabel(const onnx::NodeProto &node, int index);
+
+/// The names that a graph uses but does not define, those of its subgraphs included.
+void collectFreeNames(const onnx::GraphProto &graph, llvm::SetVector<llvm::StringRef> &names);
+
+} // namespace lathe::import
+
+#endif // LATHE_LIB_IMPORT_IMPORTER_H

@@ -1,0 +1,158 @@
+// Operators that read or write at indices found in the data.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Operators.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::BinaryKind;
+
+static LogicalResult importGather(Node &node) {
+  Value data = node.input(0);
+  int64_t axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(data));
+  return node.hasFailed() ? failure() : node.result(node.gather(data, node.input(1), axis));
+}
+
+static LogicalResult importGatherElements(Node &node) {
+  Value data = node.input(0);
+  int64_t axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(data));
+  if (node.hasFailed())
+    return failure();
+  auto op = node.create<graph::GatherElementsOp>(node.likeOf(data), data, node.input(1), axis);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+static LogicalResult importGatherND(Node &node) {
+  Value data = node.input(0);
+  int64_t batchDims = node.intAttribute("batch_dims", 0);
+  auto op = node.create<graph::GatherNDOp>(node.likeOf(data), data, node.input(1), batchDims);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+static graph::ScatterReduction reductionOf(Node &node) {
+  static constexpr graph::ScatterReduction kinds[] = {
+      graph::ScatterReduction::none, graph::ScatterReduction::add, graph::ScatterReduction::mul,
+      graph::ScatterReduction::max, graph::ScatterReduction::min};
+  return kinds[node.choice("reduction", {"none", "add", "mul", "max", "min"}, 0)];
+}
+
+static bool checkUpdates(Node &node) {
+  if (Node::elementOf(node.input(0)) == Node::elementOf(node.input(2)))
+    return true;
+  node.error() << "data and updates of " << node.opType() << " have element types "
+               << Node::elementOf(node.input(0)) << " and " << Node::elementOf(node.input(2))
+               << ", they must agree";
+  return false;
+}
+
+static LogicalResult importScatterElements(Node &node) {
+  Value data = node.input(0);
+  int64_t axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(data));
+  graph::ScatterReduction reduction = reductionOf(node);
+  if (!checkUpdates(node) || node.hasFailed())
+    return failure();
+  auto op = node.create<graph::ScatterElementsOp>(node.likeOf(data), data, node.input(1),
+                                                  node.input(2), axis, reduction);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+static LogicalResult importScatterND(Node &node) {
+  Value data = node.input(0);
+  graph::ScatterReduction reduction = reductionOf(node);
+  if (!checkUpdates(node) || node.hasFailed())
+    return failure();
+  auto op = node.create<graph::ScatterNDOp>(node.likeOf(data), data, node.input(1), node.input(2),
+                                            reduction);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+static LogicalResult importNonZero(Node &node) {
+  auto op = node.create<graph::NonZeroOp>(node.tensorOf(node.builder().getI64Type()),
+                                          node.input(0));
+  return op ? node.result(op.getResult()) : failure();
+}
+
+/// Compress: the slices along an axis whose condition holds; without an axis of the flat data.
+static LogicalResult importCompress(Node &node) {
+  Value data = node.input(0), condition = node.input(1);
+  int64_t axis = 0;
+  if (node.hasAttribute("axis"))
+    axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(data));
+  else
+    data = node.reshape(data, {-1});
+  if (node.hasFailed() || !condition)
+    return failure();
+  auto nonZero =
+      node.create<graph::NonZeroOp>(node.tensorOf(node.builder().getI64Type()), condition);
+  if (!nonZero)
+    return failure();
+  return node.result(node.gather(data, node.squeeze(nonZero.getResult(), {0}), axis));
+}
+
+static LogicalResult importOneHot(Node &node) {
+  Value indices = node.input(0), depth = node.input(1), values = node.input(2);
+  Type i64 = node.builder().getI64Type();
+  std::optional<int64_t> rank = Node::rankOf(indices);
+  int64_t axis = node.intAttribute("axis", -1);
+  if (rank)
+    axis = node.axis(axis, *rank + 1);
+  if (node.hasFailed())
+    return failure();
+  // Floats may hold the indices and the depth.
+  if (!isa<IntegerType>(Node::elementOf(indices)))
+    indices = node.cast(indices, i64);
+  depth = node.cast(depth, i64);
+  if (!indices || !depth)
+    return failure();
+  if (Node::rankOf(depth) == 1)
+    depth = node.squeeze(depth, {0});
+  auto op = node.create<graph::OneHotOp>(node.likeOf(values), indices, depth, values, axis);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+/// ReverseSequence: gather along time at index i < length ? length - 1 - i : i, for each batch.
+static LogicalResult importReverseSequence(Node &node) {
+  Value data = node.input(0), lengths = node.cast(node.input(1), node.builder().getI64Type());
+  int64_t batchAxis = node.intAttribute("batch_axis", 1), timeAxis = node.intAttribute("time_axis", 0);
+  std::optional<int64_t> rank = node.requireRank(data, "input 0");
+  if (!rank)
+    return failure();
+  batchAxis = node.axis(batchAxis, rank);
+  timeAxis = node.axis(timeAxis, rank);
+  if (node.hasFailed())
+    return failure();
+  if (batchAxis + timeAxis != 1)
+    return node.error() << "ReverseSequence has batch_axis " << batchAxis << " and time_axis "
+                        << timeAxis << ", they must be 0 and 1";
+  // Both are lined up with the first two dimensions of the data, further ones broadcast.
+  Value time = node.iota(data, timeAxis);
+  time = node.unsqueeze(time, {batchAxis == 0 ? 0 : 1});
+  lengths = node.unsqueeze(lengths, {timeAxis == 0 ? 0 : 1});
+  Value last = node.binary(BinaryKind::sub, lengths, 1);
+  Value mirrored = node.binary(BinaryKind::sub, last, time);
+  Value isReversed = node.binary(BinaryKind::less, time, lengths);
+  Value index = node.select(isReversed, mirrored, time);
+  if (*rank > 2)
+    index = node.unsqueeze(index, llvm::to_vector(llvm::seq<int64_t>(2, *rank)));
+  index = node.expand(index, node.shapeOf(data));
+  if (!index)
+    return failure();
+  auto op = node.create<graph::GatherElementsOp>(node.likeOf(data), data, index, timeAxis);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+ArrayRef<Operator> lathe::import::indexingOperators() {
+  static const Operator operators[] = {
+      {"Gather", {1, 11, 13}, 2, 2, importGather, kAny},
+      {"GatherElements", {11, 13}, 2, 2, importGatherElements, kAny},
+      {"GatherND", {11, 12, 13}, 2, 2, importGatherND, kAny},
+      {"Scatter", {9, 11}, 3, 3, importScatterElements, kAny},
+      {"ScatterElements", {11, 13, 16, 18}, 3, 3, importScatterElements, kAny},
+      {"ScatterND", {11, 13, 16, 18}, 3, 3, importScatterND, kAny},
+      {"NonZero", {9, 13}, 1, 1, importNonZero, kNumbers | kBool},
+      {"Compress", {9, 11, 28}, 2, 2, importCompress, kAny},
+      {"OneHot", {9, 11, 28}, 3, 3, importOneHot, kNumbers},
+      {"ReverseSequence", {10, 28}, 2, 2, importReverseSequence, kAny},
+  };
+  return operators;
+}

@@ -1,0 +1,256 @@
+// Nodes: operands, attributes, results.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Node.h"
+#include "lib/Import/Importer.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using onnx::AttributeProto;
+
+Node::Node(GraphImporter &importer, onnx::NodeProto &proto, int64_t version, Location location,
+           ArrayRef<Value> inputs, llvm::StringMap<AttributeProto *> attributes)
+    : importer(importer), proto(proto), sinceVersion(version), loc(location), inputs(inputs),
+      outputs(proto.output_size()), attributes(std::move(attributes)) {}
+
+OpBuilder &Node::builder() { return importer.builder; }
+
+InFlightDiagnostic Node::error() {
+  failed = true;
+  return emitError(loc);
+}
+
+Value Node::require(unsigned i) {
+  if (!hasInput(i) && !failed)
+    error() << "input " << i << " of " << opType() << " is missing";
+  return input(i);
+}
+
+std::optional<Ints> Node::constantInts(unsigned i) {
+  Value value = require(i);
+  if (!value)
+    return std::nullopt;
+  if (!elementOf(value).isSignlessInteger()) {
+    error() << "input " << i << " of " << opType() << " has element type " << elementOf(value)
+            << ", it takes int64";
+    return std::nullopt;
+  }
+  std::optional<Ints> ints = importer.evaluateInts(value);
+  if (!ints)
+    error() << "input " << i << " of " << opType()
+            << " must be a constant: make it an initializer, or fold the nodes before it";
+  return ints;
+}
+
+std::optional<double> Node::constantScalar(unsigned i) {
+  Value value = require(i);
+  if (!value)
+    return std::nullopt;
+  std::optional<SmallVector<double>> values = importer.evaluateNumbers(value);
+  if (!values)
+    error() << "input " << i << " of " << opType()
+            << " must be a constant: make it an initializer, or fold the nodes before it";
+  else if (values->size() != 1)
+    error() << "input " << i << " of " << opType() << " has " << values->size()
+            << " elements, it takes one";
+  else
+    return values->front();
+  return std::nullopt;
+}
+
+// ---- Attributes
+
+AttributeProto *Node::findAttribute(StringRef name, int type, StringRef typeName) {
+  auto it = attributes.find(name);
+  if (it == attributes.end())
+    return nullptr;
+  used.insert(name);
+  AttributeProto *attribute = it->second;
+  // Files of IR version 1 need not say the type: the field that is there tells.
+  int actual = attribute->type();
+  if (actual == AttributeProto::UNDEFINED)
+    actual = attribute->has_f()             ? AttributeProto::FLOAT
+             : attribute->has_i()           ? AttributeProto::INT
+             : attribute->has_s()           ? AttributeProto::STRING
+             : attribute->has_t()           ? AttributeProto::TENSOR
+             : attribute->has_g()           ? AttributeProto::GRAPH
+             : attribute->floats_size()     ? AttributeProto::FLOATS
+             : attribute->ints_size()       ? AttributeProto::INTS
+             : attribute->strings_size()    ? AttributeProto::STRINGS
+             : attribute->has_sparse_tensor() ? AttributeProto::SPARSE_TENSOR
+                                            : type;
+  if (actual == type)
+    return attribute;
+  error() << "attribute '" << name << "' of " << opType() << " must be " << typeName << ", it is "
+          << llvm::StringRef(AttributeProto::AttributeType_Name(
+                 static_cast<AttributeProto::AttributeType>(actual)));
+  return nullptr;
+}
+
+int64_t Node::intAttribute(StringRef name, int64_t otherwise) {
+  auto *attribute = findAttribute(name, AttributeProto::INT, "INT");
+  return attribute ? attribute->i() : otherwise;
+}
+
+bool Node::flag(StringRef name, bool otherwise) { return intAttribute(name, otherwise) != 0; }
+
+double Node::floatAttribute(StringRef name, double otherwise) {
+  auto *attribute = findAttribute(name, AttributeProto::FLOAT, "FLOAT");
+  return attribute ? attribute->f() : otherwise;
+}
+
+std::string Node::stringAttribute(StringRef name, StringRef otherwise) {
+  auto *attribute = findAttribute(name, AttributeProto::STRING, "STRING");
+  return attribute ? attribute->s() : otherwise.str();
+}
+
+std::optional<Ints> Node::intsAttribute(StringRef name) {
+  auto *attribute = findAttribute(name, AttributeProto::INTS, "INTS");
+  if (!attribute)
+    return std::nullopt;
+  return Ints(attribute->ints().begin(), attribute->ints().end());
+}
+
+std::optional<SmallVector<double>> Node::floatsAttribute(StringRef name) {
+  auto *attribute = findAttribute(name, AttributeProto::FLOATS, "FLOATS");
+  if (!attribute)
+    return std::nullopt;
+  return SmallVector<double>(attribute->floats().begin(), attribute->floats().end());
+}
+
+std::optional<std::vector<std::string>> Node::stringsAttribute(StringRef name) {
+  auto *attribute = findAttribute(name, AttributeProto::STRINGS, "STRINGS");
+  if (!attribute)
+    return std::nullopt;
+  return std::vector<std::string>(attribute->strings().begin(), attribute->strings().end());
+}
+
+TypedAttr Node::tensorAttribute(StringRef name) {
+  auto *attribute = findAttribute(name, AttributeProto::TENSOR, "TENSOR");
+  if (!attribute)
+    return {};
+  auto value = importer.tensors.read(*attribute->mutable_t(), importer.mayConsume());
+  if (value)
+    return *value;
+  error() << "attribute '" << name << "' of " << opType() << ": "
+          << llvm::toString(value.takeError());
+  return {};
+}
+
+TypedAttr Node::sparseAttribute(StringRef name) {
+  auto *attribute = findAttribute(name, AttributeProto::SPARSE_TENSOR, "SPARSE_TENSOR");
+  if (!attribute)
+    return {};
+  auto value = importer.tensors.read(attribute->sparse_tensor());
+  if (value)
+    return *value;
+  error() << "attribute '" << name << "' of " << opType() << ": "
+          << llvm::toString(value.takeError());
+  return {};
+}
+
+/// Names of opset 1 to 5, where Cast had its type as a string.
+static Type typeByName(MLIRContext *context, StringRef name) {
+  for (int32_t number = 0; number <= onnx::TensorProto::DataType_MAX; ++number)
+    if (name.equals_insensitive(onnxTypeName(number)))
+      return elementTypeOf(context, number);
+  return {};
+}
+
+Type Node::typeAttribute(StringRef name, Type otherwise) {
+  auto it = attributes.find(name);
+  if (it == attributes.end())
+    return otherwise;
+  Type type;
+  std::string given;
+  if (it->second->type() == AttributeProto::STRING) {
+    given = stringAttribute(name, "");
+    type = typeByName(context(), given);
+  } else {
+    int64_t number = intAttribute(name, 0);
+    number = std::clamp<int64_t>(number, -1, INT32_MAX);
+    given = onnxTypeName(number);
+    type = elementTypeOf(context(), number);
+  }
+  if (!type && !failed)
+    error() << "attribute '" << name << "' of " << opType() << " is " << given
+            << ", which is not supported";
+  return type ? type : otherwise;
+}
+
+unsigned Node::choice(StringRef name, ArrayRef<StringRef> names, unsigned otherwise) {
+  if (!hasAttribute(name))
+    return otherwise;
+  std::string given = stringAttribute(name, names[otherwise]);
+  for (auto [i, candidate] : llvm::enumerate(names))
+    if (candidate == given)
+      return i;
+  error() << "attribute '" << name << "' of " << opType() << " is '" << given
+          << "', it must be one of " << llvm::join(names, ", ");
+  return otherwise;
+}
+
+void Node::ignore(std::initializer_list<StringRef> names) {
+  for (StringRef name : names)
+    used.insert(name);
+}
+
+void Node::checkAttributesUsed() {
+  SmallVector<StringRef> unknown;
+  for (auto &entry : attributes)
+    if (!used.contains(entry.getKey()))
+      unknown.push_back(entry.getKey());
+  llvm::sort(unknown);
+  if (!unknown.empty() && !failed)
+    error() << opType() << "-" << sinceVersion << " has no attribute '" << unknown.front() << "'";
+}
+
+// ---- Results and types
+
+void Node::setResult(unsigned i, Value value) {
+  if (i < outputs.size())
+    outputs[i] = value;
+}
+
+LogicalResult Node::result(Value value) {
+  setResult(0, value);
+  return success(value && !failed);
+}
+
+std::optional<int64_t> Node::requireRank(Value value, StringRef what) {
+  if (!value)
+    return std::nullopt;
+  std::optional<int64_t> rank = rankOf(value);
+  if (!rank)
+    error() << "the rank of " << what << " of " << opType()
+            << " is not known when compiling; declare a shape for the graph's inputs";
+  return rank;
+}
+
+int64_t Node::axis(int64_t axis, std::optional<int64_t> rank) {
+  if (!rank)
+    return axis;
+  if (axis < -*rank || axis >= *rank) {
+    error() << "axis " << axis << " of " << opType() << " is out of range [" << -*rank << ", "
+            << *rank << ")";
+    return 0;
+  }
+  return axis < 0 ? axis + *rank : axis;
+}
+
+Ints Node::axes(Ints axes, std::optional<int64_t> rank) {
+  for (int64_t &each : axes)
+    each = axis(each, rank);
+  if (rank || llvm::all_of(axes, [](int64_t each) { return each >= 0; }))
+    llvm::sort(axes);
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end() && !failed)
+    error() << "the axes of " << opType() << " name one dimension twice";
+  return axes;
+}
+
+bool Node::infer(Operation *op) {
+  if (succeeded(importer.inferShapes(op)))
+    return true;
+  failed = true;
+  return false;
+}

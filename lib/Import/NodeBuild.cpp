@@ -1,0 +1,231 @@
+// Nodes: the small steps that handlers build operations with.
+// Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Weights.h"
+#include "lib/Import/Node.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::BinaryKind;
+
+static bool givesBool(graph::UnaryKind kind) {
+  return kind == graph::UnaryKind::logical_not || kind == graph::UnaryKind::is_nan;
+}
+
+static bool givesBool(BinaryKind kind) { return kind >= BinaryKind::equal; }
+
+/// The one result of an operation that may be null.
+static Value resultOf(Operation *op) { return op ? op->getResult(0) : Value(); }
+
+Value Node::constant(TypedAttr value) {
+  if (!value)
+    return {};
+  return resultOf(create<graph::ConstantOp>(value.getType(), value));
+}
+
+Value Node::constant(ArrayRef<int64_t> values) {
+  auto type = RankedTensorType::get({int64_t(values.size())}, builder().getI64Type());
+  ArrayRef<char> bytes(reinterpret_cast<const char *>(values.data()), values.size() * 8);
+  return constant(graph::makeConstantAttr(type, bytes));
+}
+
+Value Node::scalar(double value, Type element) {
+  auto type = RankedTensorType::get({}, element);
+  if (auto floating = dyn_cast<FloatType>(element)) {
+    APFloat exact(value);
+    bool inexact;
+    exact.convert(floating.getFloatSemantics(), APFloat::rmNearestTiesToEven, &inexact);
+    return constant(DenseElementsAttr::get(type, exact));
+  }
+  if (auto complex = dyn_cast<ComplexType>(element)) {
+    bool inexact;
+    APFloat real(value), zero(0.0);
+    auto &semantics = cast<FloatType>(complex.getElementType()).getFloatSemantics();
+    real.convert(semantics, APFloat::rmNearestTiesToEven, &inexact);
+    zero.convert(semantics, APFloat::rmNearestTiesToEven, &inexact);
+    return constant(DenseElementsAttr::get(type, std::complex<APFloat>(real, zero)));
+  }
+  return scalarInt(static_cast<int64_t>(value), element);
+}
+
+Value Node::scalarInt(int64_t value, Type element) {
+  if (!isa<IntegerType>(element))
+    return scalar(static_cast<double>(value), element);
+  unsigned width = element.getIntOrFloatBitWidth();
+  APInt bits(64, static_cast<uint64_t>(value));
+  auto type = RankedTensorType::get({}, element);
+  if (width >= 8 || width == 1)
+    return constant(DenseElementsAttr::get(type, bits.trunc(width)));
+  char byte = static_cast<char>(bits.trunc(width).getZExtValue());
+  return constant(graph::makeConstantAttr(type, byte));
+}
+
+Value Node::unary(graph::UnaryKind kind, Value x) {
+  if (!x)
+    return {};
+  Type element = givesBool(kind) ? builder().getI1Type() : elementOf(x);
+  return resultOf(create<graph::UnaryOp>(tensorOf(element), kind, x));
+}
+
+Value Node::binary(BinaryKind kind, Value a, Value b) {
+  if (!a || !b)
+    return {};
+  if (elementOf(a) != elementOf(b) && kind != BinaryKind::pow) {
+    error() << "operands of " << opType() << " have element types " << elementOf(a) << " and "
+            << elementOf(b) << ", they must agree";
+    return {};
+  }
+  Type element = givesBool(kind) ? builder().getI1Type() : elementOf(a);
+  return resultOf(create<graph::BinaryOp>(tensorOf(element), kind, a, b));
+}
+
+Value Node::binary(BinaryKind kind, Value a, double b) {
+  return a ? binary(kind, a, scalar(b, elementOf(a))) : Value();
+}
+
+Value Node::select(Value condition, Value a, Value b) {
+  if (!condition || !a || !b)
+    return {};
+  if (elementOf(a) != elementOf(b)) {
+    error() << "operands of " << opType() << " have element types " << elementOf(a) << " and "
+            << elementOf(b) << ", they must agree";
+    return {};
+  }
+  if (!elementOf(condition).isInteger(1)) {
+    error() << "the condition of " << opType() << " has element type " << elementOf(condition)
+            << ", it takes bool";
+    return {};
+  }
+  return resultOf(create<graph::SelectOp>(likeOf(a), condition, a, b));
+}
+
+Value Node::cast(Value x, Type element, bool saturate) {
+  if (!x || elementOf(x) == element)
+    return x;
+  return resultOf(create<graph::CastOp>(tensorOf(element), x, saturate));
+}
+
+Value Node::matmul(Value a, Value b) {
+  if (!a || !b)
+    return {};
+  if (elementOf(a) != elementOf(b)) {
+    error() << "operands of " << opType() << " have element types " << elementOf(a) << " and "
+            << elementOf(b) << ", they must agree";
+    return {};
+  }
+  return resultOf(create<graph::MatMulOp>(likeOf(a), a, b));
+}
+
+Value Node::transpose(Value x, ArrayRef<int64_t> perm) {
+  return x ? resultOf(create<graph::TransposeOp>(likeOf(x), x, perm)) : Value();
+}
+
+Value Node::swapLastTwo(Value x) {
+  std::optional<int64_t> rank = requireRank(x, "an operand");
+  if (!rank)
+    return {};
+  if (*rank < 2) {
+    error() << "an operand of " << opType() << " has rank " << *rank << ", it takes 2 or more";
+    return {};
+  }
+  Ints perm = llvm::to_vector(llvm::seq<int64_t>(0, *rank));
+  std::swap(perm[*rank - 2], perm[*rank - 1]);
+  return transpose(x, perm);
+}
+
+Value Node::reshape(Value x, Value shape) {
+  if (!x || !shape)
+    return {};
+  return resultOf(create<graph::ReshapeOp>(likeOf(x), x, shape, false));
+}
+
+Value Node::reshape(Value x, ArrayRef<int64_t> shape) { return reshape(x, constant(shape)); }
+
+Value Node::squeeze(Value x, ArrayRef<int64_t> axes) {
+  if (!x)
+    return {};
+  return resultOf(
+      create<graph::SqueezeOp>(likeOf(x), x, builder().getDenseI64ArrayAttr(axes)));
+}
+
+Value Node::unsqueeze(Value x, ArrayRef<int64_t> axes) {
+  if (!x || axes.empty())
+    return x;
+  return resultOf(create<graph::UnsqueezeOp>(likeOf(x), x, axes));
+}
+
+Value Node::reduce(graph::ReduceKind kind, Value x, std::optional<Ints> axes, bool keepDims) {
+  if (!x)
+    return {};
+  auto attr = axes ? builder().getDenseI64ArrayAttr(*axes) : DenseI64ArrayAttr();
+  return resultOf(create<graph::ReduceOp>(likeOf(x), kind, x, attr, keepDims));
+}
+
+Value Node::concat(ArrayRef<Value> values, int64_t axis) {
+  if (values.empty() || !llvm::all_of(values, [](Value value) { return bool(value); }))
+    return {};
+  for (Value value : values)
+    if (elementOf(value) != elementOf(values.front())) {
+      error() << "operands of " << opType() << " have element types " << elementOf(values.front())
+              << " and " << elementOf(value) << ", they must agree";
+      return {};
+    }
+  return resultOf(create<graph::ConcatOp>(likeOf(values.front()), values, axis));
+}
+
+Value Node::gather(Value data, Value indices, int64_t axis) {
+  if (!data || !indices)
+    return {};
+  return resultOf(create<graph::GatherOp>(likeOf(data), data, indices, axis));
+}
+
+Value Node::slice(Value x, int64_t axis, int64_t start, int64_t end) {
+  if (!x)
+    return {};
+  return resultOf(create<graph::SliceOp>(likeOf(x), x, constant({start}), constant({end}),
+                                         constant({axis}), Value()));
+}
+
+Value Node::shapeOf(Value x, int64_t start, std::optional<int64_t> end) {
+  if (!x)
+    return {};
+  auto endAttr = end ? builder().getI64IntegerAttr(*end) : IntegerAttr();
+  return resultOf(create<graph::ShapeOp>(tensorOf(builder().getI64Type()), x,
+                                         builder().getI64IntegerAttr(start), endAttr));
+}
+
+Value Node::expand(Value x, Value shape) {
+  if (!x || !shape)
+    return {};
+  return resultOf(create<graph::ExpandOp>(likeOf(x), x, shape));
+}
+
+Value Node::full(Value shape, double value, Type element) {
+  Value fill = scalar(value, element);
+  if (!shape || !fill)
+    return {};
+  TypedAttr attr = fill.getDefiningOp<graph::ConstantOp>().getValue();
+  fill.getDefiningOp()->erase();
+  return resultOf(create<graph::FullOp>(tensorOf(element), shape, attr));
+}
+
+Value Node::range(Value start, Value limit, Value delta) {
+  if (!start || !limit || !delta)
+    return {};
+  return resultOf(create<graph::RangeOp>(likeOf(start), start, limit, delta));
+}
+
+Value Node::iota(Value x, int64_t axis) {
+  Type i64 = builder().getI64Type();
+  std::optional<int64_t> end;
+  if (axis != -1)
+    end = axis + 1;
+  Value size = squeeze(shapeOf(x, axis, end), {0});
+  return range(scalarInt(0, i64), size, scalarInt(1, i64));
+}
+
+Value Node::softmax(Value x, int64_t axis, bool log) {
+  if (!x)
+    return {};
+  return resultOf(create<graph::SoftmaxOp>(likeOf(x), x, axis, axis + 1, log));
+}

@@ -1,0 +1,142 @@
+// Recurrent layers.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Operators.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::RecurrentKind;
+
+namespace {
+
+/// What a cell's functions are by default, and their parameters.
+struct ActivationDefault {
+  StringRef name;
+  double alpha, beta;
+};
+
+constexpr ActivationDefault activationDefaults[] = {
+    {"Relu", 0, 0},        {"Tanh", 0, 0},       {"Sigmoid", 0, 0},
+    {"Affine", 1, 0},      {"LeakyRelu", 0.01f, 0}, {"ThresholdedRelu", 1, 0},
+    {"ScaledTanh", 1, 1},  {"HardSigmoid", 0.2f, 0.5}, {"Elu", 1, 0},
+    {"Softsign", 0, 0},    {"Softplus", 0, 0}};
+
+struct Activations {
+  SmallVector<Attribute> names, alphas, betas;
+};
+
+} // namespace
+
+/// Names in ONNX's spelling, with both parameters for each, in the order of the functions.
+static bool readActivations(Node &node, ArrayRef<StringRef> defaults, unsigned directions,
+                            Activations &result) {
+  std::vector<std::string> names;
+  if (auto given = node.stringsAttribute("activations"); given && !given->empty())
+    names = *given;
+  else
+    for (unsigned d = 0; d < directions; ++d)
+      names.insert(names.end(), defaults.begin(), defaults.end());
+  if (names.size() != defaults.size() * directions) {
+    node.error() << "attribute 'activations' of " << node.opType() << " has " << names.size()
+                 << " names, it takes " << defaults.size() * directions;
+    return false;
+  }
+  auto alphas = node.floatsAttribute("activation_alpha");
+  auto betas = node.floatsAttribute("activation_beta");
+  // The lists hold values for those functions only that have such a parameter, or for all.
+  size_t nextAlpha = 0, nextBeta = 0;
+  for (const std::string &name : names) {
+    auto known = llvm::find_if(activationDefaults, [&](const ActivationDefault &each) {
+      return each.name.equals_insensitive(name);
+    });
+    if (known == std::end(activationDefaults)) {
+      node.error() << "attribute 'activations' of " << node.opType() << " names '" << name
+                   << "', which is not supported";
+      return false;
+    }
+    bool hasAlpha = known->alpha != 0 || (alphas && alphas->size() == names.size());
+    bool hasBeta = known->name == "ScaledTanh" || known->name == "HardSigmoid" ||
+                   known->name == "Affine" || (betas && betas->size() == names.size());
+    double alpha = known->alpha, beta = known->beta;
+    if (hasAlpha && alphas && nextAlpha < alphas->size())
+      alpha = (*alphas)[nextAlpha++];
+    if (hasBeta && betas && nextBeta < betas->size())
+      beta = (*betas)[nextBeta++];
+    OpBuilder &builder = node.builder();
+    result.names.push_back(builder.getStringAttr(known->name));
+    result.alphas.push_back(builder.getF32FloatAttr(alpha));
+    result.betas.push_back(builder.getF32FloatAttr(beta));
+  }
+  return true;
+}
+
+/// The size of the hidden state, which the attribute or else the recurrence weights tell.
+static std::optional<int64_t> hiddenSize(Node &node, Value recurrence) {
+  auto type = dyn_cast<RankedTensorType>(recurrence.getType());
+  bool known = type && type.getRank() == 3 && !type.isDynamicDim(2);
+  int64_t size = node.intAttribute("hidden_size", known ? type.getDimSize(2) : 0);
+  if (size >= 1 && size <= (int64_t(1) << 24))
+    return size;
+  node.error() << "attribute 'hidden_size' of " << node.opType() << " is " << size
+               << ", it must be positive";
+  return std::nullopt;
+}
+
+template <RecurrentKind kind> static LogicalResult importRecurrent(Node &node) {
+  static constexpr graph::Direction directions[] = {
+      graph::Direction::forward, graph::Direction::reverse, graph::Direction::bidirectional};
+  // "foward" is the specification's own default in opset 1.
+  unsigned direction =
+      node.choice("direction", {"forward", "reverse", "bidirectional", "foward"}, 0) % 3;
+  SmallVector<StringRef> defaults = {"Tanh"};
+  if (kind == RecurrentKind::gru)
+    defaults = {"Sigmoid", "Tanh"};
+  if (kind == RecurrentKind::lstm)
+    defaults = {"Sigmoid", "Tanh", "Tanh"};
+  Activations activations;
+  if (!readActivations(node, defaults, direction == 2 ? 2 : 1, activations))
+    return failure();
+  node.ignore({"output_sequence"});
+  std::optional<int64_t> hidden = hiddenSize(node, node.input(2));
+  double clip = node.floatAttribute("clip", 0);
+  bool batchFirst = node.version() >= 14 && node.flag("layout");
+  bool linearBeforeReset = false, inputForget = false;
+  if (kind == RecurrentKind::gru)
+    linearBeforeReset = node.flag("linear_before_reset");
+  if (kind == RecurrentKind::lstm)
+    inputForget = node.flag("input_forget");
+  if (!hidden || node.hasFailed())
+    return failure();
+
+  OpBuilder &builder = node.builder();
+  Value x = node.input(0);
+  Type type = node.likeOf(x);
+  bool isLstm = kind == RecurrentKind::lstm;
+  auto op = node.create<graph::RecurrentOp>(
+      node.wantsOutput(0) ? type : Type(), node.wantsOutput(1) ? type : Type(),
+      isLstm && node.wantsOutput(2) ? type : Type(),
+      graph::RecurrentKindAttr::get(node.context(), kind), x, node.input(1), node.input(2),
+      node.input(3), node.input(4), node.input(5), isLstm ? node.input(6) : Value(),
+      isLstm ? node.input(7) : Value(), builder.getI64IntegerAttr(*hidden),
+      graph::DirectionAttr::get(node.context(), directions[direction]),
+      builder.getArrayAttr(activations.names), builder.getArrayAttr(activations.alphas),
+      builder.getArrayAttr(activations.betas), builder.getF32FloatAttr(clip),
+      builder.getBoolAttr(linearBeforeReset), builder.getBoolAttr(inputForget),
+      builder.getBoolAttr(batchFirst));
+  if (!op)
+    return failure();
+  node.setResult(0, op.getY());
+  node.setResult(1, op.getYH());
+  if (isLstm)
+    node.setResult(2, op.getYC());
+  return success();
+}
+
+ArrayRef<Operator> lathe::import::recurrentOperators() {
+  static const Operator operators[] = {
+      {"RNN", {1, 7, 14, 22}, 3, 6, importRecurrent<RecurrentKind::rnn>, kFloats},
+      {"GRU", {1, 3, 7, 14, 22}, 3, 6, importRecurrent<RecurrentKind::gru>, kFloats},
+      {"LSTM", {1, 7, 14, 22}, 3, 8, importRecurrent<RecurrentKind::lstm>, kFloats},
+  };
+  return operators;
+}

@@ -1,0 +1,122 @@
+// Reductions, searches for extremes, running sums.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Operators.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::ReduceKind;
+
+template <ReduceKind kind, int axesInputSince> static LogicalResult importReduce(Node &node) {
+  Value x = node.input(0);
+  bool keepDims = node.flag("keepdims", true);
+  bool noopWithoutAxes = node.flag("noop_with_empty_axes");
+  std::optional<Ints> axes;
+  if (node.version() < axesInputSince)
+    axes = node.intsAttribute("axes");
+  else if (node.hasInput(1))
+    axes = node.constantInts(1);
+  if (node.hasFailed())
+    return failure();
+  if (!axes || axes->empty()) {
+    axes = std::nullopt;
+    // Without axes the data still passes through the function of one element.
+    if (noopWithoutAxes)
+      axes = Ints();
+  } else {
+    axes = node.axes(*axes, Node::rankOf(x));
+  }
+  if (node.hasFailed())
+    return failure();
+  if (Node::elementOf(x).isInteger(1)) {
+    // max and min of bools are those of the numbers 0 and 1.
+    Type i8 = node.builder().getI8Type();
+    Value reduced = node.reduce(kind, node.cast(x, i8), axes, keepDims);
+    return node.result(node.cast(reduced, node.builder().getI1Type()));
+  }
+  return node.result(node.reduce(kind, x, axes, keepDims));
+}
+
+/// Pooling over all spatial dimensions.
+template <ReduceKind kind> static LogicalResult importGlobalPool(Node &node) {
+  Value x = node.input(0);
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  if (!rank)
+    return failure();
+  if (*rank < 2)
+    return node.error() << "input 0 of " << node.opType() << " has rank " << *rank
+                        << ", it takes 2 or more";
+  Ints axes = llvm::to_vector(llvm::seq<int64_t>(2, *rank));
+  return node.result(axes.empty() ? x : node.reduce(kind, x, axes, true));
+}
+
+static LogicalResult importGlobalLpPool(Node &node) {
+  double p = node.version() == 1 ? node.floatAttribute("p", 2) : node.intAttribute("p", 2);
+  if (p == 1)
+    return importGlobalPool<ReduceKind::l1>(node);
+  if (p == 2)
+    return importGlobalPool<ReduceKind::l2>(node);
+  return node.error() << "GlobalLpPool is supported for p = 1 and p = 2, not " << p;
+}
+
+template <bool smallest> static LogicalResult importArg(Node &node) {
+  Value x = node.input(0);
+  int64_t axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(x));
+  bool keepDims = node.flag("keepdims", true), last = node.flag("select_last_index");
+  if (node.hasFailed())
+    return failure();
+  auto op = node.create<graph::ArgReduceOp>(node.tensorOf(node.builder().getI64Type()), x,
+                                            smallest, axis, keepDims, last);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+template <ReduceKind kind> static LogicalResult importCumulative(Node &node) {
+  Value x = node.input(0);
+  bool exclusive = node.flag("exclusive"), reverse = node.flag("reverse");
+  std::optional<Ints> axes = node.constantInts(1);
+  if (!axes)
+    return failure();
+  if (axes->size() != 1)
+    return node.error() << "input 1 of " << node.opType() << " has " << axes->size()
+                        << " elements, it takes one axis";
+  int64_t axis = node.axis(axes->front(), Node::rankOf(x));
+  if (node.hasFailed())
+    return failure();
+  auto op = node.create<graph::CumulativeOp>(node.likeOf(x), kind, x, axis, exclusive, reverse);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+ArrayRef<Operator> lathe::import::reductionOperators() {
+  static constexpr const char *constantAxes = "axes must be constant";
+  static const Operator operators[] = {
+      {"ReduceSum", {1, 11, 13}, 1, 2, importReduce<ReduceKind::sum, 13>, kNumbers, constantAxes},
+      {"ReduceMean", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::mean, 18>, kNumbers,
+       constantAxes},
+      {"ReduceProd", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::prod, 18>, kNumbers,
+       constantAxes},
+      {"ReduceMax", {1, 11, 12, 13, 18, 20}, 1, 2, importReduce<ReduceKind::max, 18>,
+       kNumbers | kBool, constantAxes},
+      {"ReduceMin", {1, 11, 12, 13, 18, 20}, 1, 2, importReduce<ReduceKind::min, 18>,
+       kNumbers | kBool, constantAxes},
+      {"ReduceL1", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l1, 18>, kNumbers,
+       constantAxes},
+      {"ReduceL2", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l2, 18>, kNumbers,
+       constantAxes},
+      {"ReduceLogSum", {1, 11, 13, 18, 28}, 1, 2, importReduce<ReduceKind::log_sum, 18>, kNumbers,
+       constantAxes},
+      {"ReduceLogSumExp", {1, 11, 13, 18, 28}, 1, 2, importReduce<ReduceKind::log_sum_exp, 18>,
+       kNumbers, constantAxes},
+      {"ReduceSumSquare", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::sum_square, 18>,
+       kNumbers, constantAxes},
+      {"GlobalAveragePool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::mean>, kFloats},
+      {"GlobalMaxPool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::max>, kFloats},
+      {"GlobalLpPool", {1, 2, 22}, 1, 1, importGlobalLpPool, kFloats, "p 1 and 2"},
+      {"ArgMax", {1, 11, 12, 13}, 1, 1, importArg<false>, kNumbers},
+      {"ArgMin", {1, 11, 12, 13}, 1, 1, importArg<true>, kNumbers},
+      {"CumSum", {11, 14}, 2, 2, importCumulative<ReduceKind::sum>, kNumbers,
+       "axis must be constant"},
+      {"CumProd", {26}, 2, 2, importCumulative<ReduceKind::prod>, kNumbers,
+       "axis must be constant"},
+  };
+  return operators;
+}

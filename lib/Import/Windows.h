@@ -1,0 +1,24 @@
+// The attributes that convolutions and pools share: strides, pads, dilations.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_IMPORT_WINDOWS_H
+#define LATHE_LIB_IMPORT_WINDOWS_H
+
+#include "lib/Import/Node.h"
+
+namespace lathe::import {
+
+struct Windows {
+  Ints strides, pads, dilations;
+  graph::AutoPad autoPad = graph::AutoPad::none;
+};
+
+/// Reads and checks them for `spatial` dimensions; nullopt after an error.
+std::optional<Windows> readWindows(Node &node, int64_t spatial);
+
+/// An attribute of one positive number (or, with `zeroAllowed`, 0) per spatial dimension.
+std::optional<Ints> readSizes(Node &node, llvm::StringRef name, int64_t spatial, int64_t otherwise,
+                              bool zeroAllowed = false);
+
+} // namespace lathe::import
+
+#endif // LATHE_LIB_IMPORT_WINDOWS_H
