@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 using namespace lathe::runtime;
 
@@ -25,7 +24,7 @@ int32_t readOptions(const lathe_context_options *given, lathe_context_options &o
   if (stateOf(options.allocator) == AllocatorState::Partial)
     return fail(status, LATHE_STATUS_ARGUMENT, "the allocator lacks allocate or release");
   if (stateOf(options.allocator) == AllocatorState::None)
-    options.allocator = defaultAllocator();
+    options.allocator = defaultAllocator;
   if (options.executor.parallel && (options.executor.width == 0 || options.pool))
     return fail(status, LATHE_STATUS_ARGUMENT, "%s",
                 options.pool ? "both a pool and an executor are given"
@@ -129,18 +128,18 @@ int32_t lathe_context_create(lathe_module *module, const lathe_context_options *
   lathe_context_options options;
   if (int32_t code = readOptions(given, options, status))
     return code;
-  auto *result = new (std::nothrow) lathe_context;
+  auto *result = createObject<lathe_context>();
   if (!result)
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
   if (int32_t code = result->create(*module, options, status)) {
-    delete result;
+    destroyObject(result);
     return code;
   }
   *context = result;
   return succeed(status);
 }
 
-void lathe_context_destroy(lathe_context *context) { delete context; }
+void lathe_context_destroy(lathe_context *context) { destroyObject(context); }
 
 void lathe_context_cancel(lathe_context *context) {
   if (context)

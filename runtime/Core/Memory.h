@@ -6,6 +6,7 @@
 #include "lathe-c/Runtime.h"
 
 #include <cstdlib>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -43,8 +44,24 @@ private:
   size_t length = 0;
 };
 
+/// A new object, or null when out of memory. Not `new`: the runtime needs the C library alone, so
+/// that C programs link it without a C++ one.
+template <typename T> T *createObject() {
+  void *memory = nullptr;
+  if (posix_memalign(&memory, alignof(T) < sizeof(void *) ? sizeof(void *) : alignof(T), sizeof(T)))
+    return nullptr;
+  return ::new (memory) T;
+}
+
+template <typename T> void destroyObject(T *object) {
+  if (!object)
+    return;
+  object->~T();
+  free(object);
+}
+
 /// malloc, as an allocator.
-const lathe_allocator &defaultAllocator();
+extern const lathe_allocator defaultAllocator;
 
 /// Whether the caller set both functions (`given`), none of them, or, wrongly, only one.
 enum class AllocatorState { None, Given, Partial };

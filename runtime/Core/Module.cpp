@@ -5,7 +5,6 @@
 #include "runtime/Cpu/Features.h"
 
 #include <cstring>
-#include <new>
 
 using namespace lathe::runtime;
 
@@ -47,7 +46,7 @@ int32_t openModule(const lathe_module_options *given, lathe_module **result, lat
   lathe_module_options options;
   if (int32_t code = readOptions(given, options, status))
     return code;
-  auto *module = new (std::nothrow) lathe_module;
+  auto *module = createObject<lathe_module>();
   if (!module)
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
   int32_t code = open(module->file);
@@ -209,7 +208,7 @@ int32_t lathe_module::layOut(lathe_status *status) {
 
 void lathe_module::release() {
   if (references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-    delete this;
+    lathe::runtime::destroyObject(this);
 }
 
 int32_t lathe_module_open(const char *path, const lathe_module_options *options,

@@ -33,6 +33,13 @@ struct alignas(LATHE_ALIGNMENT) OwnedHeader {
 };
 static_assert(sizeof(OwnedHeader) == LATHE_ALIGNMENT);
 
+void *allocateAligned(void *, uint64_t bytes, uint64_t alignment) {
+  void *memory = nullptr;
+  return posix_memalign(&memory, alignment, bytes) == 0 ? memory : nullptr;
+}
+
+void freeAligned(void *, void *memory, uint64_t) { free(memory); }
+
 bool isTensor(const lathe_value *value) {
   return value && (value->kind == LATHE_VALUE_TENSOR || value->kind == LATHE_VALUE_STRINGS) &&
          value->rank <= LATHE_MAX_RANK && value->dtype < dtypeCount && dtypes[value->dtype].bits;
@@ -61,6 +68,8 @@ int32_t fillTensor(lathe_value &value, uint32_t dtype, uint32_t rank, const int6
 }
 
 } // namespace
+
+const lathe_allocator lathe::runtime::defaultAllocator = {nullptr, allocateAligned, freeAligned};
 
 int64_t lathe::runtime::countElements(uint32_t dtype, uint32_t rank, const int64_t *dims) {
   int64_t elements = 1, extent = 1; // extent: zeros count as ones
@@ -124,17 +133,6 @@ DimsText::DimsText(uint32_t rank, const int64_t *dims) {
   builder.add("]");
 }
 
-const lathe_allocator &lathe::runtime::defaultAllocator() {
-  static const lathe_allocator allocator = {
-      nullptr,
-      [](void *, uint64_t bytes, uint64_t alignment) -> void * {
-        void *memory = nullptr;
-        return posix_memalign(&memory, alignment, bytes) == 0 ? memory : nullptr;
-      },
-      [](void *, void *memory, uint64_t) { free(memory); }};
-  return allocator;
-}
-
 void *lathe::runtime::allocateOwned(const lathe_allocator &allocator, uint64_t bytes) {
   if (bytes > uint64_t(maxBytes))
     return nullptr;
@@ -186,7 +184,7 @@ int32_t lathe_value_create(lathe_value *value, uint32_t dtype, uint32_t rank, co
   if (code != LATHE_STATUS_OK)
     return code;
   uint64_t bytes = lathe_value_bytes(&result);
-  result.data = allocateOwned(allocator ? *allocator : defaultAllocator(), bytes);
+  result.data = allocateOwned(allocator ? *allocator : defaultAllocator, bytes);
   if (!result.data)
     return fail(status, LATHE_STATUS_MEMORY, "%llu bytes for a value could not be allocated",
                 static_cast<unsigned long long>(bytes));

@@ -3,6 +3,7 @@
 #include "runtime/Cpu/Features.h"
 #include "runtime/Core/Status.h"
 
+#include <atomic>
 #include <elf.h>
 #include <sched.h>
 #include <unistd.h>
@@ -90,8 +91,16 @@ uint64_t detect() { return 0; }
 } // namespace
 
 uint64_t lathe::runtime::hostFeatures() {
-  static const uint64_t features = detect();
-  return features;
+  // cpuid is slow on virtual machines (it leaves to the host), so ask once. Threads that come here
+  // at the same time find the same.
+  constexpr uint64_t known = uint64_t(1) << 63;
+  static std::atomic<uint64_t> cached{0};
+  uint64_t features = cached.load(std::memory_order_relaxed);
+  if (!features) {
+    features = detect() | known;
+    cached.store(features, std::memory_order_relaxed);
+  }
+  return features & ~known;
 }
 
 uint16_t lathe::runtime::hostMachine() {

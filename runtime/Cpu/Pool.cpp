@@ -7,7 +7,6 @@
 #include <climits>
 #include <csignal>
 #include <linux/futex.h>
-#include <new>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -184,17 +183,17 @@ void *lathe_pool::threadMain(void *pool) {
 int32_t lathe_pool_create(uint32_t threads, lathe_pool **pool, lathe_status *status) {
   if (!pool)
     return fail(status, LATHE_STATUS_ARGUMENT, "pool is NULL");
-  auto *result = new (std::nothrow) lathe_pool;
+  auto *result = createObject<lathe_pool>();
   if (!result)
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
   if (int32_t code = result->start(threads, status)) {
-    delete result;
+    destroyObject(result);
     return code;
   }
   *pool = result;
   return succeed(status);
 }
 
-void lathe_pool_destroy(lathe_pool *pool) { delete pool; }
+void lathe_pool_destroy(lathe_pool *pool) { destroyObject(pool); }
 
 uint32_t lathe_pool_threads(const lathe_pool *pool) { return pool ? pool->threads() : 0; }
