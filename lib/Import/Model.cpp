@@ -43,10 +43,8 @@ LogicalResult GraphImporter::readOpsets(
   for (const onnx::OperatorSetIdProto &import : imports) {
     StringRef domain = canonicalDomain(import.domain());
     StringRef shown = domain.empty() ? "ai.onnx" : domain;
-    auto [it, isNew] = opsets.try_emplace(domain, import.version());
-    if (!isNew && it->second != import.version())
-      return error() << "opsets " << it->second << " and " << import.version() << " of domain "
-                     << shown << " are both imported";
+    // Some exporters import a domain twice; the last one holds, as in other implementations.
+    opsets[domain] = import.version();
     std::optional<int64_t> newest = newestOpset(domain);
     if (import.version() < 1 || (newest && import.version() > *newest))
       return error() << "opset " << import.version() << " of domain " << shown
