@@ -111,6 +111,20 @@ void setProcessor(Module &module, const HostTarget &target, const HostOptions &o
   }
 }
 
+/// Instruction selection calls builtins by name, and would call the module's own instead.
+Error checkNames(const Module &module, const Triple &triple) {
+  Expected<const StringSet<> &> names = builtinNames(triple);
+  if (!names)
+    return names.takeError();
+  for (const GlobalValue &value : module.global_values())
+    if (!value.isDeclaration() && names->contains(value.getName()))
+      return createStringError(
+          formatv("the module defines '{0}', which is the name of a builtin; rename it",
+                  value.getName())
+              .str());
+  return Error::success();
+}
+
 /// What leaves an object leaves it for the linker alone: no symbol goes through a table.
 void hideDefinitions(Module &module) {
   for (GlobalValue &value : module.global_values()) {
@@ -264,6 +278,8 @@ compileHost(std::unique_ptr<Module> module, const HostTarget &target, const Host
     return createStringError(
         formatv("the module for '{0}' is not valid LLVM IR: {1}", target.name, broken).str());
 
+  if (Error error = checkNames(*module, triple))
+    return std::move(error);
   hideDefinitions(*module);
   setProcessor(*module, target, options);
   if (Error error = optimize(*module, **machine, options.optLevel))

@@ -86,9 +86,9 @@ double expLite(double x) {
   return scale(polynomial(terms, rest), int(k));
 }
 
-} // namespace lathe::builtins
+namespace {
 
-LATHE_BUILTIN double exp(double x) {
+double expWhole(double x) {
   if (isNaN(x))
     return x;
   if (x > 710)
@@ -99,7 +99,7 @@ LATHE_BUILTIN double exp(double x) {
   return scale(result.value.high, result.exponent);
 }
 
-LATHE_BUILTIN double exp2(double x) {
+double exp2Whole(double x) {
   if (isNaN(x))
     return x;
   if (x >= 1024)
@@ -110,7 +110,7 @@ LATHE_BUILTIN double exp2(double x) {
   return power(multiply({x - k, 0}, ln2), k);
 }
 
-LATHE_BUILTIN double exp10(double x) {
+double exp10Whole(double x) {
   if (isNaN(x))
     return x;
   if (x > 309)
@@ -123,16 +123,23 @@ LATHE_BUILTIN double exp10(double x) {
   return power(multiply(fastSum(rest.high, rest.low + low.low), ln10), k);
 }
 
-LATHE_BUILTIN double expm1(double x) {
+double expm1Whole(double x) {
   if (isNaN(x) || absolute(x) < 0x1p-54)
     return x;
-  if (x > 39) // the one is below the last place... of a result that is still rounded right
-    return exp(x) - 1;
+  if (x > 39) // the one is far below the last place
+    return expWhole(x) - 1;
   if (x < -39)
     return -1;
   return expm1Of({x, 0}).high;
 }
 
+} // namespace
+} // namespace lathe::builtins
+
+LATHE_BUILTIN double exp(double x) { return expWhole(x); }
+LATHE_BUILTIN double exp2(double x) { return exp2Whole(x); }
+LATHE_BUILTIN double exp10(double x) { return exp10Whole(x); }
+LATHE_BUILTIN double expm1(double x) { return expm1Whole(x); }
 LATHE_BUILTIN float expf(float x) { return float(expLite(x)); }
 LATHE_BUILTIN float exp2f(float x) {
   // The product with ln 2 would lose bits of a large x.
@@ -141,5 +148,5 @@ LATHE_BUILTIN float exp2f(float x) {
     return x < 0 ? 0 : x * float(infinity);
   return float(scale(expLite((x - k) * ln2.high), int(k)));
 }
-LATHE_BUILTIN float exp10f(float x) { return float(exp10(x)); }
-LATHE_BUILTIN float expm1f(float x) { return float(expm1(x)); }
+LATHE_BUILTIN float exp10f(float x) { return float(exp10Whole(x)); }
+LATHE_BUILTIN float expm1f(float x) { return float(expm1Whole(x)); }

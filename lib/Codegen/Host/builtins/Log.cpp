@@ -81,14 +81,14 @@ double logLite(double x) {
   return fma(parts.exponent, ln2.high, s * polynomial(terms, s * s));
 }
 
-} // namespace lathe::builtins
+namespace {
 
-LATHE_BUILTIN double log(double x) {
+double logWhole(double x) {
   double result;
   return isSpecial(x, result) ? result : logOf({x, 0}).high;
 }
 
-LATHE_BUILTIN double log2(double x) {
+double log2Whole(double x) {
   double result;
   if (isSpecial(x, result))
     return result;
@@ -96,7 +96,7 @@ LATHE_BUILTIN double log2(double x) {
   return add({double(parts.exponent), 0}, multiply(parts.mantissaLog, log2E)).high;
 }
 
-LATHE_BUILTIN double log10(double x) {
+double log10Whole(double x) {
   double result;
   if (isSpecial(x, result))
     return result;
@@ -104,17 +104,24 @@ LATHE_BUILTIN double log10(double x) {
   return add(multipleOf(log10Of2Split, parts.exponent), multiply(parts.mantissaLog, log10E)).high;
 }
 
-LATHE_BUILTIN double log1p(double x) {
+double log1pWhole(double x) {
   if (absolute(x) < 0x1p-54)
     return x;
   double result;
   return isSpecial(1 + x, result) ? result : log1pOf({x, 0}).high;
 }
 
+} // namespace
+} // namespace lathe::builtins
+
+LATHE_BUILTIN double log(double x) { return logWhole(x); }
+LATHE_BUILTIN double log2(double x) { return log2Whole(x); }
+LATHE_BUILTIN double log10(double x) { return log10Whole(x); }
+LATHE_BUILTIN double log1p(double x) { return log1pWhole(x); }
 LATHE_BUILTIN float logf(float x) {
   double result;
   return float(isSpecial(x, result) ? result : logLite(x));
 }
-LATHE_BUILTIN float log2f(float x) { return float(log2(x)); }
-LATHE_BUILTIN float log10f(float x) { return float(log10(x)); }
-LATHE_BUILTIN float log1pf(float x) { return float(log1p(x)); }
+LATHE_BUILTIN float log2f(float x) { return float(log2Whole(x)); }
+LATHE_BUILTIN float log10f(float x) { return float(log10Whole(x)); }
+LATHE_BUILTIN float log1pf(float x) { return float(log1pWhole(x)); }

@@ -118,14 +118,15 @@ LATHE_BUILTIN float fmaf(float a, float b, float c) { return __builtin_fmaf(a, b
 
 // A NaN gives way to a number; of two zeros the positive one is larger.
 #define LATHE_EXTREMUM(name, better)                                                               \
-  LATHE_BUILTIN double name(double x, double y) {                                                  \
-    return isNaN(x)     ? y                                                                        \
-           : isNaN(y)   ? x                                                                        \
-           : x == y     ? (withSign(1, x) better 0 ? x : y)                                        \
-           : x better y ? x                                                                        \
-                        : y;                                                                       \
+  template <typename T> T name##Of(T x, T y) {                                                     \
+    if (x != x || y != y)                                                                          \
+      return x != x ? y : x;                                                                       \
+    if (x == y)                                                                                    \
+      return __builtin_copysign(1.0, double(x)) better 0 ? x : y;                                  \
+    return x better y ? x : y;                                                                     \
   }                                                                                                \
-  LATHE_BUILTIN float name##f(float x, float y) { return float(name(double(x), double(y))); }
+  LATHE_BUILTIN double name(double x, double y) { return name##Of(x, y); }                         \
+  LATHE_BUILTIN float name##f(float x, float y) { return name##Of(x, y); }
 LATHE_EXTREMUM(fmin, <)
 LATHE_EXTREMUM(fmax, >)
 
