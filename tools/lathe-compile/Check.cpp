@@ -171,7 +171,7 @@ void addCheckCommand(CLI::App &root, Action &action) {
   command.add_option("--only", suite.only, "Suite: only cases whose names match")
       ->type_name("REGEX");
   command.add_option("--jobs,-j", suite.jobs, "Suite: cases at a time (default: processors)");
-  command.add_option("--timeout", suite.timeout, "Suite: seconds per case (default 60)");
+  command.add_option("--timeout", suite.timeout, "Suite: seconds per case (default 120)");
   command.add_option("--memory", flags->memoryGigabytes, "Suite: GiB per case (default 8)");
   command.add_option("--json", flags->json, "Write a JSON report to this file; - prints it")
       ->type_name("FILE");

@@ -12,7 +12,7 @@ struct SuiteOptions {
   std::string only;                         ///< regular expression on case names; empty: all
   std::string jsonFile;                     ///< empty: none
   uint32_t jobs = 0;                        ///< cases at a time; 0: one per processor
-  double timeout = 60;                      ///< seconds per case
+  double timeout = 120;                     ///< seconds per case
   uint64_t memoryBytes = uint64_t(8) << 30; ///< address space per case
   CheckOptions check;
 };
