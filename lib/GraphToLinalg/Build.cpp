@@ -240,9 +240,9 @@ Tensor Lowering::convert(const Tensor &input, Type element) {
   });
 }
 
-Tensor Lowering::reduce(ArrayRef<Tensor> inputs, ArrayRef<int64_t> axes, TypedAttr initial,
+Tensor Lowering::reduce(ArrayRef<Operand> inputs, ArrayRef<int64_t> axes, TypedAttr initial,
                         ScalarBody combine) {
-  const Tensor &shape = inputs.front();
+  const Tensor &shape = inputs.front().tensor;
   int64_t rank = shape.rank();
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
   for (int64_t axis : axes)
@@ -251,16 +251,17 @@ Tensor Lowering::reduce(ArrayRef<Tensor> inputs, ArrayRef<int64_t> axes, TypedAt
   for (int64_t i = 0; i < rank; ++i)
     if (!llvm::is_contained(axes, i))
       sizes.push_back(shape.sizes[i]);
-  SmallVector<Operand> operands;
-  for (Tensor input : inputs) {
-    input.splat = {}; // an operand must carry the sizes of the reduced loops
-    operands.emplace_back(input, b.getMultiDimIdentityMap(rank));
-  }
+  SmallVector<Operand> operands(inputs);
+  for (Operand &operand : operands)
+    if (!operand.map) {
+      operand.tensor.splat = {}; // an operand must carry the sizes of the reduced loops
+      operand.map = b.getMultiDimIdentityMap(rank);
+    }
   Value result = generic(operands, filled(sizes, initial), dropDims(rank, axes), iterators,
                          [&](const Scalars &s, ValueRange args) -> SmallVector<Value> {
                            SmallVector<Value> values;
                            for (auto [input, arg] : llvm::zip(inputs, args))
-                             values.push_back(s.load(arg, input.element));
+                             values.push_back(s.load(arg, input.tensor.element));
                            values.push_back(args.back());
                            return {combine(s, values)};
                          })
@@ -268,16 +269,38 @@ Tensor Lowering::reduce(ArrayRef<Tensor> inputs, ArrayRef<int64_t> axes, TypedAt
   return {result, sizes, initial.getType()};
 }
 
+static SmallVector<int64_t> getStrides(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> strides(shape.size(), 1);
+  for (int64_t i = int64_t(shape.size()) - 2; i >= 0; --i)
+    strides[i] = strides[i + 1] * shape[i + 1];
+  return strides;
+}
+
 Tensor Lowering::transpose(const Tensor &input, ArrayRef<int64_t> permutation) {
   if (llvm::equal(permutation, llvm::seq<int64_t>(0, input.rank())))
     return input;
-  // Result dimension i is input dimension permutation[i].
+  if (input.constant) {
+    ArrayRef<int64_t> shape = cast<ShapedType>(input.constant.getType()).getShape();
+    SmallVector<int64_t> strides = getStrides(shape), newShape, newStrides;
+    for (int64_t dim : permutation) {
+      newShape.push_back(shape[dim]);
+      newStrides.push_back(strides[dim]);
+    }
+    if (std::optional<Tensor> folded = readConstant(input, newShape, newStrides))
+      return *folded;
+  }
+  // Result dimension i is input dimension permutation[i]. Only the order of dimensions other than 1
+  // moves data.
   Sizes sizes;
-  SmallVector<int64_t> loops(input.rank());
+  SmallVector<int64_t> loops(input.rank()), moved;
   for (auto [i, dim] : llvm::enumerate(permutation)) {
     sizes.push_back(input.sizes[dim]);
     loops[dim] = i;
+    if (!isConstantIntValue(input.sizes[dim], 1))
+      moved.push_back(dim);
   }
+  if (llvm::is_sorted(moved))
+    return reshape(input, sizes);
   Tensor result = elementwise({{input, dimMap(input.rank(), loops)}}, sizes, input.element, first,
                               /*raw=*/true);
   result.splat = input.splat;

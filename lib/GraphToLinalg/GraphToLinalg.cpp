@@ -24,6 +24,13 @@ const LoweringTable &LoweringTable::get() {
     addContraction(families);
     addReshape(families);
     addReduction(families);
+    addConv(families);
+    addPool(families);
+    addNormalization(families);
+    addSlice(families);
+    addPad(families);
+    addGather(families);
+    addFill(families);
     return families;
   }();
   return table;

@@ -72,10 +72,9 @@ static TypedAttr getSplat(TypedAttr storage) {
   return cast<TypedAttr>(dense.getSplatValue<Attribute>());
 }
 
-Tensor Lowering::makeConstant(TypedAttr value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  TypedAttr storage = toStorage(value);
-  Tensor tensor{{}, {}, type.getElementType(), getSplat(storage)};
+Tensor Lowering::makeConstant(TypedAttr storage, Type element) {
+  auto type = cast<RankedTensorType>(storage.getType());
+  Tensor tensor{{}, {}, element, getSplat(storage), storage};
   for (int64_t dim : type.getShape())
     tensor.sizes.push_back(size(dim));
   uint64_t bytes = graph::getStorageBytes(type).value_or(0);
@@ -90,11 +89,42 @@ Tensor Lowering::makeConstant(TypedAttr value) {
   if (isa<DenseElementsAttr>(storage)) {
     SmallVector<char> buffer;
     auto &weights = context->getLoadedDialect<graph::GraphDialect>()->getWeights();
-    storage =
-        weights.intern(cast<ShapedType>(storage.getType()), graph::getConstantBytes(value, buffer));
+    tensor.constant = storage = weights.intern(type, graph::getConstantBytes(storage, buffer));
   }
-  tensor.value = rt::WeightOp::create(entryBuilder, loc, storage.getType(), storage);
+  tensor.value = rt::WeightOp::create(entryBuilder, loc, type, storage);
   return tensor;
+}
+
+Tensor Lowering::constantTensor(DenseElementsAttr value) {
+  return makeConstant(toStorage(value), value.getElementType());
+}
+
+std::optional<Tensor> Lowering::readConstant(const Tensor &input, ArrayRef<int64_t> shape,
+                                             ArrayRef<int64_t> strides, int64_t offset) {
+  if (!input.constant)
+    return std::nullopt;
+  SmallVector<char> buffer;
+  ArrayRef<char> bytes = graph::getConstantBytes(input.constant, buffer);
+  auto type = RankedTensorType::get(shape, getStorageType(input.element));
+  std::optional<uint64_t> total = graph::getStorageBytes(type);
+  int64_t width = type.getElementTypeBitWidth() / 8;
+  if (bytes.empty() || !total || *total == 0)
+    return std::nullopt;
+  std::vector<char> result(*total);
+  SmallVector<int64_t> index(shape.size());
+  int64_t from = offset;
+  // An odometer over the result; `from` follows in the input.
+  for (uint64_t to = 0; to < *total; to += width) {
+    std::memcpy(result.data() + to, bytes.data() + from * width, width);
+    for (int64_t dim = shape.size() - 1; dim >= 0; --dim) {
+      from += strides[dim];
+      if (++index[dim] < shape[dim])
+        break;
+      from -= strides[dim] * shape[dim];
+      index[dim] = 0;
+    }
+  }
+  return makeConstant(graph::makeConstantAttr(type, result), input.element);
 }
 
 // ---- Values ------------------------------------------------------------------------------------
@@ -148,7 +178,8 @@ Tensor Lowering::get(Value graphValue) {
     Location user = std::exchange(loc, graphValue.getLoc());
     OpBuilder::InsertionGuard guard(b);
     b.restoreInsertionPoint(topLevel().saveInsertionPoint());
-    Tensor tensor = makeConstant(constant);
+    Tensor tensor =
+        makeConstant(toStorage(constant), cast<ShapedType>(constant.getType()).getElementType());
     loc = user;
     return tensors[graphValue] = tensor;
   }

@@ -25,6 +25,8 @@ struct Tensor {
   mlir::Type element;
   /// The one element (in storage type) of a constant whose elements are all the same.
   mlir::TypedAttr splat = {};
+  /// The data (dense or weight, storage type) of a constant.
+  mlir::TypedAttr constant = {};
 
   int64_t rank() const { return sizes.size(); }
 };
@@ -88,6 +90,8 @@ public:
   /// says.
   Sizes resultSizes(mlir::Value graphValue, llvm::ArrayRef<mlir::OpFoldResult> computed = {});
 
+  bool isKnownNonNegative(mlir::OpFoldResult size) { return isNonNegative(expr(size)); }
+
   /// Fails the run unless both are equal; nothing when that is known.
   void requireEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs, llvm::StringRef message,
                     int32_t code = LATHE_CODE_SHAPE);
@@ -134,13 +138,21 @@ public:
              llvm::ArrayRef<mlir::OpFoldResult> high, mlir::TypedAttr value);
 
   /// Reduces `axes` from `initial` (whose type is the accumulator's) with `combine` on computed
-  /// input values and then the accumulator; the result lacks these dimensions.
-  Tensor reduce(llvm::ArrayRef<Tensor> inputs, llvm::ArrayRef<int64_t> axes,
+  /// input values and then the accumulator; the result lacks these dimensions. The first input has
+  /// the shape of the loops.
+  Tensor reduce(llvm::ArrayRef<Operand> inputs, llvm::ArrayRef<int64_t> axes,
                 mlir::TypedAttr initial, ScalarBody combine);
   /// Addressing of `rank` dimensions without `axes`: how a reduced tensor is read beside the input.
   mlir::AffineMap dropDims(int64_t rank, llvm::ArrayRef<int64_t> axes);
   /// Loop dimension for each dimension of a tensor.
   mlir::AffineMap dimMap(int64_t loops, llvm::ArrayRef<int64_t> dims);
+
+  /// A constant read with other strides (in elements): transposed, flipped, cut. nullopt when the
+  /// input's data is not known.
+  std::optional<Tensor> readConstant(const Tensor &input, llvm::ArrayRef<int64_t> shape,
+                                     llvm::ArrayRef<int64_t> strides, int64_t offset = 0);
+  /// A tensor of numbers known when compiling.
+  Tensor constantTensor(mlir::DenseElementsAttr value);
 
   /// A storage-type attribute of a number.
   mlir::TypedAttr number(mlir::Type storage, double value);
@@ -160,7 +172,8 @@ private:
   mlir::Value expand(mlir::AffineExpr expr, const Scalars &s);
   std::optional<mlir::AffineExpr> translate(mlir::AffineExpr expr);
   mlir::Value materialiseConstant(mlir::Location loc, mlir::TypedAttr value);
-  Tensor makeConstant(mlir::TypedAttr value);
+  Tensor makeConstant(mlir::TypedAttr storage, mlir::Type element);
+  Tensor reshapeConstant(const Tensor &input, llvm::ArrayRef<int64_t> shape);
   std::optional<Sizes> getSymbolicElements(mlir::Value graphValue);
   Tensor makeSymbolic(mlir::Value graphValue, llvm::ArrayRef<mlir::OpFoldResult> elements);
   mlir::OpFoldResult viaArith(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs, char operation);

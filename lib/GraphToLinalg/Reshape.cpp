@@ -91,6 +91,17 @@ static Tensor throughScalar(Lowering &l, const Tensor &input, ArrayRef<OpFoldRes
   return {made, ones, input.element};
 }
 
+// The same bytes under another type.
+Tensor Lowering::reshapeConstant(const Tensor &input, ArrayRef<int64_t> shape) {
+  auto type = RankedTensorType::get(shape, getStorageType(input.element));
+  if (auto dense = dyn_cast<DenseElementsAttr>(input.constant))
+    return makeConstant(dense.reshape(type), input.element);
+  auto weight = cast<graph::WeightAttr>(input.constant);
+  return makeConstant(graph::WeightAttr::get(context, weight.getFile(), weight.getOffset(),
+                                             weight.getLength(), weight.getHash(), type),
+                      input.element);
+}
+
 Tensor Lowering::reshape(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
   if (ArrayRef<OpFoldResult>(input.sizes) == sizes)
     return input;
@@ -108,6 +119,9 @@ Tensor Lowering::reshape(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
                                            ArrayRef<ReassociationIndices>(), sizes);
     return {made, Sizes(sizes), input.element, input.splat};
   }
+  if (input.constant)
+    if (std::optional<SmallVector<int64_t>> shape = getConstantIntValues(sizes))
+      return reshapeConstant(input, *shape);
   SmallVector<Group> groups = findGroups(*this, input.sizes, sizes);
   SmallVector<int64_t> collapsed, expandedCounts;
   Sizes middle;

@@ -1,0 +1,145 @@
+// Lowering of padding.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/GraphToLinalg/Lowering.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::g2l;
+using graph::PadMode;
+
+static bool isNonNegativeConstant(OpFoldResult size) {
+  return getConstantIntValue(size).value_or(-1) >= 0;
+}
+
+// Which input index the result's position `at` (counted from the first input element) shows.
+static Value sourceIndex(const Scalars &s, PadMode mode, Value at, Value size) {
+  Value zero = s.index(0), one = s.index(1);
+  switch (mode) {
+  case PadMode::edge:
+  case PadMode::constant:
+    break; // clamped below
+  case PadMode::wrap:
+    at = s.sub(at, s.mul(s.floorDiv(at, s.max(size, one)), size));
+    break;
+  case PadMode::reflect: {
+    // Goes back and forth with period 2 * (size - 1).
+    Value period = s.max(s.mul(s.sub(size, one), s.index(2)), one);
+    Value rest = s.sub(at, s.mul(s.floorDiv(at, period), period));
+    at = s.min(rest, s.sub(period, rest));
+    break;
+  }
+  }
+  return s.min(s.max(at, zero), s.max(s.sub(size, one), zero));
+}
+
+static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
+  Tensor input = l.get(op.getData());
+  int64_t rank = input.rank();
+  std::optional<Sizes> pads = l.getElements(op.getPads());
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  if (op.getAxes()) {
+    std::optional<SmallVector<int64_t>> given = l.getConstantElements(op.getAxes());
+    if (!given)
+      return l.unsupported(op) << "its axes are not known when compiling";
+    axes = *given;
+  }
+  if (!pads || pads->size() != 2 * axes.size())
+    return l.unsupported(op) << "the number of pads is not known when compiling";
+  Sizes low(rank, l.size(0)), high = low, computed;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
+    if (axis < 0 || axis >= rank)
+      return l.unsupported(op) << "axis " << axis << " for a tensor of rank " << rank;
+    low[axis] = (*pads)[i];
+    high[axis] = (*pads)[i + axes.size()];
+  }
+  for (int64_t i = 0; i < rank; ++i)
+    computed.push_back(l.add(l.add(input.sizes[i], low[i]), high[i]));
+  for (OpFoldResult size : computed)
+    l.requireNonNegative(size);
+
+  // Constant padding: crop what negative pads take, then surround.
+  bool known = getConstantIntValues(low) && getConstantIntValues(high);
+  std::optional<Tensor> value;
+  if (op.getValue())
+    value = l.get(op.getValue());
+  bool constantValue = !value || value->splat;
+  if (op.getMode() == PadMode::constant && known && constantValue) {
+    TypedAttr fill = value ? value->splat : l.number(getStorageType(input.element), 0);
+    Sizes offsets, sizes, before, after;
+    for (int64_t i = 0; i < rank; ++i) {
+      bool cutsLow = !isNonNegativeConstant(low[i]), cutsHigh = !isNonNegativeConstant(high[i]);
+      offsets.push_back(cutsLow ? l.sub(l.size(0), low[i]) : l.size(0));
+      OpFoldResult size = input.sizes[i];
+      if (cutsLow)
+        size = l.add(size, low[i]);
+      if (cutsHigh)
+        size = l.add(size, high[i]);
+      // A crop may take more than there is; the other side's pad makes up for it.
+      if (std::optional<int64_t> number = getConstantIntValue(size); number && *number < 0)
+        return l.unsupported(op) << "it crops more than the whole dimension " << i;
+      l.requireNonNegative(size);
+      sizes.push_back(size);
+      before.push_back(cutsLow ? l.size(0) : low[i]);
+      after.push_back(cutsHigh ? l.size(0) : high[i]);
+    }
+    Tensor cropped = l.slice(input, offsets, sizes);
+    l.set(op.getResult(), l.pad(cropped, before, after, fill));
+    return success();
+  }
+
+  SmallVector<Value> lows, sizes;
+  for (int64_t i = 0; i < rank; ++i) {
+    lows.push_back(l.value(low[i]));
+    sizes.push_back(l.value(input.sizes[i]));
+  }
+  std::optional<Value> fill;
+  if (op.getMode() == PadMode::constant)
+    fill = value ? l.scalars().extract(value->value,
+                                       SmallVector<Value>(value->rank(), l.value(l.size(0))))
+                 : l.scalars().constant(getStorageType(input.element), 0);
+  // Nothing can be read from an empty input.
+  bool mayBeEmpty = false;
+  for (int64_t i = 0; i < rank; ++i) {
+    bool padded = !isConstantIntValue(low[i], 0) || !isConstantIntValue(high[i], 0);
+    mayBeEmpty |= !getConstantIntValue(input.sizes[i]).value_or(0);
+    if (padded && !fill && !getConstantIntValue(input.sizes[i])) {
+      Scalars s = l.scalars();
+      s.check(s.cmp(arith::CmpIPredicate::sgt, sizes[i], l.value(l.size(0))), LATHE_CODE_SHAPE,
+              "a dimension of size %0 has no element to pad with", {sizes[i]});
+    }
+    if (padded && !fill && isConstantIntValue(input.sizes[i], 0))
+      return l.unsupported(op) << "an empty dimension has no element to pad with";
+  }
+  l.set(op.getResult(),
+        l.fromIndices(computed, input.element, [&](const Scalars &s, ValueRange indices) -> Value {
+          SmallVector<Value> position;
+          Value inside = s.boolean(true);
+          for (int64_t i = 0; i < rank; ++i) {
+            if (isConstantIntValue(low[i], 0) && isConstantIntValue(high[i], 0)) {
+              position.push_back(indices[i]);
+              continue;
+            }
+            Value at = s.sub(indices[i], lows[i]);
+            if (fill) {
+              inside = s.andI(inside, s.cmp(arith::CmpIPredicate::sge, at, s.index(0)));
+              inside = s.andI(inside, s.cmp(arith::CmpIPredicate::slt, at, sizes[i]));
+            }
+            position.push_back(sourceIndex(s, op.getMode(), at, sizes[i]));
+          }
+          if (!fill)
+            return s.extract(input.value, position);
+          if (!mayBeEmpty)
+            return s.select(inside, s.extract(input.value, position), *fill);
+          auto choice = scf::IfOp::create(
+              s.b, s.loc, inside,
+              [&](OpBuilder &b, Location loc) {
+                scf::YieldOp::create(b, loc, Scalars{b, loc}.extract(input.value, position));
+              },
+              [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, *fill); });
+          return choice.getResult(0);
+        }));
+  return success();
+}
+
+void lathe::g2l::addPad(LoweringTable &table) { table.add(lowerPad); }
