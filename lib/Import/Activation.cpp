@@ -56,8 +56,10 @@ static LogicalResult importElu(Node &node) {
 static LogicalResult importSelu(Node &node) {
   node.ignore({"consumed_inputs"});
   Value x = node.input(0);
-  double alpha = node.floatAttribute("alpha", node.version() == 1 ? 1.6732f : 1.67326319217681884766f);
-  double gamma = node.floatAttribute("gamma", node.version() == 1 ? 1.0507f : 1.05070102214813232422f);
+  double alpha =
+      node.floatAttribute("alpha", node.version() == 1 ? 1.6732f : 1.67326319217681884766f);
+  double gamma =
+      node.floatAttribute("gamma", node.version() == 1 ? 1.0507f : 1.05070102214813232422f);
   Value elu = forNegative(node, x, node.binary(BinaryKind::mul, expMinusOne(node, x), alpha));
   return node.result(node.binary(BinaryKind::mul, elu, gamma));
 }
@@ -110,9 +112,9 @@ static LogicalResult importShrink(Node &node) {
   if (!isa<FloatType>(Node::elementOf(x)))
     return node.error() << "Shrink of element type " << Node::elementOf(x) << " is not supported";
   double bias = node.floatAttribute("bias", 0), lambda = node.floatAttribute("lambd", 0.5);
-  Value inner = node.select(node.binary(BinaryKind::greater, x, lambda),
-                            node.binary(BinaryKind::sub, x, bias),
-                            node.scalar(0, Node::elementOf(x)));
+  Value inner =
+      node.select(node.binary(BinaryKind::greater, x, lambda),
+                  node.binary(BinaryKind::sub, x, bias), node.scalar(0, Node::elementOf(x)));
   return node.result(node.select(node.binary(BinaryKind::less, x, -lambda),
                                  node.binary(BinaryKind::add, x, bias), inner));
 }
@@ -138,8 +140,7 @@ static LogicalResult importQuickGelu(Node &node) {
 
 static LogicalResult importGelu(Node &node) {
   unsigned tanh = node.choice("approximate", {"none", "tanh"}, 0);
-  return node.result(
-      node.unary(tanh ? UnaryKind::gelu_tanh : UnaryKind::gelu, node.input(0)));
+  return node.result(node.unary(tanh ? UnaryKind::gelu_tanh : UnaryKind::gelu, node.input(0)));
 }
 
 /// Gelu of com.microsoft with a bias that is added first.

@@ -133,7 +133,13 @@ ArrayRef<Operator> lathe::import::contractionOperators() {
       {"MatMul", {1, 9, 13}, 2, 2, importMatMul, kNumbers},
       {"Gemm", {1, 6, 7, 9, 11, 13}, 2, 3, importGemm, kNumbers},
       {"Einsum", {12, 28}, 1, kUnlimited, importEinsum, kNumbers},
-      {"FusedMatMul", {1}, 2, 2, importFusedMatMul, kFloats, "no transBatchA, transBatchB",
+      {"FusedMatMul",
+       {1},
+       2,
+       2,
+       importFusedMatMul,
+       kFloats,
+       "no transBatchA, transBatchB",
        "com.microsoft"},
   };
   return operators;

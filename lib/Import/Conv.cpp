@@ -76,11 +76,11 @@ static bool checkKernelShape(Node &node, Value weight, int64_t spatial) {
   if (!kernel || kernel->empty() || !type || node.hasFailed())
     return !node.hasFailed();
   ArrayRef<int64_t> actual = type.getShape().take_back(spatial);
-  bool fits = kernel->size() == actual.size() &&
-              llvm::all_of(llvm::zip(*kernel, actual), [](auto pair) {
-                auto [given, dim] = pair;
-                return ShapedType::isDynamic(dim) || given == dim;
-              });
+  bool fits =
+      kernel->size() == actual.size() && llvm::all_of(llvm::zip(*kernel, actual), [](auto pair) {
+        auto [given, dim] = pair;
+        return ShapedType::isDynamic(dim) || given == dim;
+      });
   if (!fits)
     node.error() << "attribute 'kernel_shape' of " << node.opType()
                  << " differs from the shape of the weights, " << type;
@@ -97,9 +97,9 @@ static Value convolve(Node &node, Value input, Value weight, Value bias) {
   int64_t group = node.intAttribute("group", 1);
   if (!windows || !checkKernelShape(node, weight, *spatial) || node.hasFailed())
     return {};
-  auto op = node.create<graph::ConvOp>(node.likeOf(input), input, weight, bias, windows->strides,
-                                       windows->pads, windows->dilations, group, windows->autoPad,
-                                       false);
+  auto op =
+      node.create<graph::ConvOp>(node.likeOf(input), input, weight, bias, windows->strides,
+                                 windows->pads, windows->dilations, group, windows->autoPad, false);
   return op ? Value(op.getResult()) : Value();
 }
 
@@ -128,8 +128,8 @@ static LogicalResult importConvTranspose(Node &node) {
                         << " values, the input has " << *spatial << " spatial dimensions";
   OpBuilder &builder = node.builder();
   auto op = node.create<graph::ConvTransposeOp>(
-      node.likeOf(input), input, weight, node.input(2), builder.getDenseI64ArrayAttr(windows->strides),
-      builder.getDenseI64ArrayAttr(windows->pads),
+      node.likeOf(input), input, weight, node.input(2),
+      builder.getDenseI64ArrayAttr(windows->strides), builder.getDenseI64ArrayAttr(windows->pads),
       builder.getDenseI64ArrayAttr(windows->dilations), builder.getI64IntegerAttr(group),
       graph::AutoPadAttr::get(node.context(), windows->autoPad),
       builder.getDenseI64ArrayAttr(*padding),
@@ -166,7 +166,8 @@ static Value alongChannels(Node &node, Value scale, std::optional<int64_t> rank)
   return node.unsqueeze(scale, llvm::to_vector(llvm::seq<int64_t>(1, *rank - 1)));
 }
 
-/// Inputs: x, its scale and zero point, w, its scale and zero point, y's scale and zero point, bias.
+/// Inputs: x, its scale and zero point, w, its scale and zero point, y's scale and zero point,
+/// bias.
 static LogicalResult importQLinearConv(Node &node) {
   for (unsigned i = 0; i < 8; ++i)
     if (!node.require(i))
@@ -184,8 +185,8 @@ static LogicalResult importQLinearConv(Node &node) {
   Value scaled = node.binary(BinaryKind::mul, node.cast(sums, f32), scale);
   if (!scaled)
     return failure();
-  auto op = node.create<graph::QuantizeOp>(node.likeOf(node.input(7)), scaled,
-                                           node.scalar(1, f32), node.input(7), 1);
+  auto op = node.create<graph::QuantizeOp>(node.likeOf(node.input(7)), scaled, node.scalar(1, f32),
+                                           node.input(7), 1);
   return op ? node.result(op.getResult()) : failure();
 }
 

@@ -82,12 +82,16 @@ uint32_t lathe::import::typeSetOf(Type type) {
 std::string lathe::import::describeTypeSet(uint32_t set) {
   if (set == kAny)
     return "all but strings";
-  static constexpr std::pair<uint32_t, const char *> phrases[] = {
-      {kFloats, "floats"},          {kF32, "f32"},
-      {kOtherFloats, "other floats"}, {kIntegers, "integers"},
-      {kSigned, "signed integers"}, {kUnsigned, "unsigned integers"},
-      {kBool, "bool"},              {kFloat8, "float8 and float4"},
-      {kNarrow, "int4 and int2"},   {kComplex, "complex"}};
+  static constexpr std::pair<uint32_t, const char *> phrases[] = {{kFloats, "floats"},
+                                                                  {kF32, "f32"},
+                                                                  {kOtherFloats, "other floats"},
+                                                                  {kIntegers, "integers"},
+                                                                  {kSigned, "signed integers"},
+                                                                  {kUnsigned, "unsigned integers"},
+                                                                  {kBool, "bool"},
+                                                                  {kFloat8, "float8 and float4"},
+                                                                  {kNarrow, "int4 and int2"},
+                                                                  {kComplex, "complex"}};
   std::string text;
   for (auto [bits, phrase] : phrases) {
     if ((set & bits) != bits)

@@ -20,8 +20,8 @@ template <UnaryKind kind> static LogicalResult importUnary(Node &node) {
   return node.result(node.unary(kind, node.input(0)));
 }
 
-/// Before opset 7 the second operand was broadcast only with `broadcast`, and then lined up with the
-/// first at `axis`; since then shapes are aligned at the end.
+/// Before opset 7 the second operand was broadcast only with `broadcast`, and then lined up with
+/// the first at `axis`; since then shapes are aligned at the end.
 static Value alignLegacyOperand(Node &node) {
   Value a = node.input(0), b = node.input(1);
   if (node.version() >= 7)
@@ -31,7 +31,8 @@ static Value alignLegacyOperand(Node &node) {
     node.ignore({"axis"});
     return b;
   }
-  std::optional<int64_t> rank = node.requireRank(a, "input 0"), inner = node.requireRank(b, "input 1");
+  std::optional<int64_t> rank = node.requireRank(a, "input 0"),
+                         inner = node.requireRank(b, "input 1");
   if (!rank || !inner)
     return {};
   int64_t axis = node.axis(node.intAttribute("axis", 0), *rank + 1);
@@ -153,8 +154,8 @@ static LogicalResult importDropout(Node &node) {
     }
   }
   if (node.wantsOutput(1)) {
-    Type element = node.version() >= 10 ? Type(node.builder().getI1Type())
-                                        : Node::elementOf(node.input(0));
+    Type element =
+        node.version() >= 10 ? Type(node.builder().getI1Type()) : Node::elementOf(node.input(0));
     node.setResult(1, node.full(node.shapeOf(node.input(0)), 1, element));
   }
   return node.result(node.input(0));
@@ -216,13 +217,27 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Mean", {1, 6, 8, 13}, 1, kUnlimited, importMean, kFloats},
       {"Clip", {1, 6, 11, 12, 13}, 1, 3, importClip, kReal},
       {"Where", {9, 16}, 3, 3, importWhere, kBool},
-      {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny,
-       "tensors only"},
-      {"Cast", {1, 6, 9, 13, 19, 21, 23, 24, 25, 28}, 1, 1, importCast, kAny,
+      {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny, "tensors only"},
+      {"Cast",
+       {1, 6, 9, 13, 19, 21, 23, 24, 25, 28},
+       1,
+       1,
+       importCast,
+       kAny,
        "float8e8m0 with round_mode 'up' only"},
-      {"CastLike", {15, 19, 21, 23, 24, 25}, 2, 2, importCastLike, kAny,
+      {"CastLike",
+       {15, 19, 21, 23, 24, 25},
+       2,
+       2,
+       importCastLike,
+       kAny,
        "float8e8m0 with round_mode 'up' only"},
-      {"Dropout", {1, 6, 7, 10, 12, 13, 22}, 1, 3, importDropout, kFloats | kFloat8,
+      {"Dropout",
+       {1, 6, 7, 10, 12, 13, 22},
+       1,
+       3,
+       importDropout,
+       kFloats | kFloat8,
        "not in training mode"},
   };
   return operators;

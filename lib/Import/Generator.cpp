@@ -1,7 +1,7 @@
 // Operators that make tensors out of little: constants, ranges, masks, windows.
 // Apache-2.0 WITH LLVM-exception
-#include "lib/Import/Operators.h"
 #include "dialects/Graph/Weights.h"
+#include "lib/Import/Operators.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -103,8 +103,7 @@ static LogicalResult importWindow(Node &node, double a0, double a1, double a2) {
   OpBuilder &builder = node.builder();
   Type element = node.typeAttribute("output_datatype", builder.getF32Type());
   if (!isa<FloatType>(element))
-    return node.error() << node.opType() << " of element type " << element
-                        << " is not supported";
+    return node.error() << node.opType() << " of element type " << element << " is not supported";
   bool periodic = node.flag("periodic", true);
   Type f32 = builder.getF32Type(), i64 = builder.getI64Type();
   Value size = asScalar(node, node.cast(node.input(0), i64));
@@ -112,8 +111,8 @@ static LogicalResult importWindow(Node &node, double a0, double a1, double a2) {
   Value period = node.cast(size, f32);
   if (!periodic) // a window of one sample has no period: any will do
     period = node.binary(BinaryKind::max, node.binary(BinaryKind::sub, period, 1), 1);
-  Value angle = node.binary(BinaryKind::div,
-                            node.binary(BinaryKind::mul, n, 2 * llvm::numbers::pi), period);
+  Value angle =
+      node.binary(BinaryKind::div, node.binary(BinaryKind::mul, n, 2 * llvm::numbers::pi), period);
   Value window = node.binary(BinaryKind::mul, node.unary(UnaryKind::cos, angle), -a1);
   window = node.binary(BinaryKind::add, window, a0);
   if (a2 != 0) {
@@ -131,7 +130,12 @@ static LogicalResult importBlackman(Node &node) { return importWindow(node, 0.42
 
 ArrayRef<Operator> lathe::import::generatorOperators() {
   static const Operator operators[] = {
-      {"Constant", {1, 9, 11, 12, 13, 19, 21, 23, 24, 25}, 0, 0, importConstant, kAny,
+      {"Constant",
+       {1, 9, 11, 12, 13, 19, 21, 23, 24, 25},
+       0,
+       0,
+       importConstant,
+       kAny,
        "no strings"},
       {"ConstantOfShape", {9, 20, 21, 23, 24, 25}, 1, 1, importConstantOfShape, kSigned},
       {"Range", {11, 27}, 3, 3, importRange, kNumbers},

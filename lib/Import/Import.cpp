@@ -2,10 +2,10 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lathe/Import.h"
 #include "lib/Import/Importer.h"
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 using namespace mlir;
 using namespace lathe;
@@ -36,8 +36,9 @@ static OwningOpRef<ModuleOp> importBytes(MLIRContext &context, StringRef bytes, 
   google::protobuf::io::CodedInputStream coded(&stream);
   coded.SetRecursionLimit(kMaxNesting);
   if (!model.ParsePartialFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
-    emitError(location) << "the file is no ONNX model, or it is damaged or cut off: its "
-                        << bytes.size() << " bytes are no protobuf message of that kind";
+    emitError(location)
+        << "the file is no ONNX model, or it is damaged, cut off or nested too deeply: its "
+        << bytes.size() << " bytes are no protobuf message of that kind";
     return {};
   }
   std::string digest = llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), true);
@@ -132,6 +133,10 @@ std::string lathe::formatDiagnostic(const Diagnostic &diagnostic) {
     line += printable(file) + ": ";
   if (std::string node = describeNode(diagnostic.getLocation()); !node.empty())
     line += node + ": ";
-  line += printable(diagnostic.str());
+  // "'graph.conv' op message": the node is named already, and the user knows no graph operations.
+  std::string message = diagnostic.str();
+  size_t prefix =
+      StringRef(message).starts_with("'graph.") ? message.find("' op ") : std::string::npos;
+  line += printable(prefix == std::string::npos ? message : message.substr(prefix + 5));
   return line;
 }

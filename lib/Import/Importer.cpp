@@ -14,8 +14,8 @@ static constexpr size_t kMaxIntsBytes = 1 << 20;
 
 GraphImporter::GraphImporter(MLIRContext *context, onnx::ModelProto &model, StringRef fileName,
                              std::string dataFolder, const ImportOptions &options)
-    : builder(context), tensors(context, std::move(dataFolder)), shapes(context), model(model), options(options),
-      fileLoc(FileLineColLoc::get(context, fileName, 0, 0)), fileName(fileName) {}
+    : builder(context), tensors(context, std::move(dataFolder)), shapes(context), model(model),
+      options(options), fileLoc(FileLineColLoc::get(context, fileName, 0, 0)), fileName(fileName) {}
 
 OwningOpRef<ModuleOp> GraphImporter::run(StringRef sha256) {
   if (failed(checkModel()) || failed(readFunctions()) || failed(checkOperators()))
@@ -289,8 +289,9 @@ Location GraphImporter::locationOf(const onnx::NodeProto &node, int index) {
   std::string name = node.name();
   if (name.empty())
     name = "#" + std::to_string(index) + " (" + node.op_type() + ")";
-  Location location = NameLoc::get(
-      builder.getStringAttr(name), FileLineColLoc::get(builder.getContext(), fileName, index + 1, 0));
+  Location location =
+      NameLoc::get(builder.getStringAttr(name),
+                   FileLineColLoc::get(builder.getContext(), fileName, index + 1, 0));
   if (scope->caller)
     location = CallSiteLoc::get(location, *scope->caller);
   return location;
@@ -342,7 +343,8 @@ LogicalResult GraphImporter::importNode(onnx::NodeProto &node, Location location
   // checkOperators has found every operator and version before.
   StringRef domain = node.domain() == "ai.onnx" ? StringRef() : StringRef(node.domain());
   const Operator *op = findOperator(domain, node.op_type());
-  std::optional<int64_t> version = resolveVersion(*op, scope->opsets.lookup(domain));
+  std::optional<int64_t> version =
+      resolveVersion(*op, std::max<int64_t>(scope->opsets.lookup(domain), 1));
 
   while (!inputs.empty() && !inputs.back())
     inputs.pop_back();
@@ -489,8 +491,13 @@ Attribute GraphImporter::evaluate(Value value, unsigned depth) {
 }
 
 std::optional<Ints> GraphImporter::evaluateInts(Value value) {
+  if (!Node::elementOf(value).isSignlessInteger())
+    return std::nullopt;
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (type && type.hasStaticShape() && type.getNumElements() == 0)
+    return Ints();
   Attribute attr = evaluate(value);
-  if (!attr || !Node::elementOf(value).isSignlessInteger())
+  if (!attr)
     return std::nullopt;
   SmallVector<char> storage;
   ArrayRef<char> bytes = graph::getConstantBytes(attr, storage);

@@ -69,8 +69,9 @@ private:
 
   mlir::InFlightDiagnostic error() { return mlir::emitError(fileLoc); }
   llvm::LogicalResult checkModel();
-  llvm::LogicalResult readOpsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto> &,
-                                 OpsetMap &opsets);
+  llvm::LogicalResult
+  readOpsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto> &,
+             OpsetMap &opsets);
   llvm::LogicalResult readFunctions();
   llvm::LogicalResult countExpanded(Function &function, unsigned depth);
   Function *findFunction(const onnx::NodeProto &node);

@@ -67,8 +67,8 @@ static LogicalResult importScatterND(Node &node) {
 }
 
 static LogicalResult importNonZero(Node &node) {
-  auto op = node.create<graph::NonZeroOp>(node.tensorOf(node.builder().getI64Type()),
-                                          node.input(0));
+  auto op =
+      node.create<graph::NonZeroOp>(node.tensorOf(node.builder().getI64Type()), node.input(0));
   return op ? node.result(op.getResult()) : failure();
 }
 
@@ -113,7 +113,8 @@ static LogicalResult importOneHot(Node &node) {
 /// ReverseSequence: gather along time at index i < length ? length - 1 - i : i, for each batch.
 static LogicalResult importReverseSequence(Node &node) {
   Value data = node.input(0), lengths = node.cast(node.input(1), node.builder().getI64Type());
-  int64_t batchAxis = node.intAttribute("batch_axis", 1), timeAxis = node.intAttribute("time_axis", 0);
+  int64_t batchAxis = node.intAttribute("batch_axis", 1),
+          timeAxis = node.intAttribute("time_axis", 0);
   std::optional<int64_t> rank = node.requireRank(data, "input 0");
   if (!rank)
     return failure();

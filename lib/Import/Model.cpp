@@ -63,8 +63,7 @@ LogicalResult GraphImporter::readFunctions() {
       return failure();
     std::string key = functionKey(proto.domain(), proto.name(), proto.overload());
     if (!functions.try_emplace(key, std::move(function)).second)
-      return error() << "there are two functions "
-                     << displayName(proto.domain(), proto.name());
+      return error() << "there are two functions " << displayName(proto.domain(), proto.name());
   }
   for (auto &entry : functions)
     if (failed(countExpanded(entry.getValue(), 0)))
@@ -142,10 +141,14 @@ LogicalResult GraphImporter::checkOperators() {
       StringRef domain = canonicalDomain(node.domain());
       const Operator *op = findOperator(domain, node.op_type());
       auto opset = opsets.find(domain);
+      // Its operators have one version, and models are written that forget the import.
+      bool hasOneVersion = domain == "com.microsoft";
+      if (op && opset == opsets.end() && hasOneVersion)
+        continue;
       if (op && opset == opsets.end()) {
         outcome = error() << nodeLabel(node, index) << ": the model imports no opset of domain '"
-                          << (domain.empty() ? "ai.onnx" : domain) << "', which "
-                          << node.op_type() << " belongs to";
+                          << (domain.empty() ? "ai.onnx" : domain) << "', which " << node.op_type()
+                          << " belongs to";
         return;
       }
       if (op && resolveVersion(*op, opset->second))
@@ -160,10 +163,9 @@ LogicalResult GraphImporter::checkOperators() {
   };
   scan(model.graph().node(), opsets);
   for (const onnx::FunctionProto &proto : model.functions())
-    scan(proto.node(),
-         functions.find(functionKey(proto.domain(), proto.name(), proto.overload()))
-             ->getValue()
-             .opsets);
+    scan(proto.node(), functions.find(functionKey(proto.domain(), proto.name(), proto.overload()))
+                           ->getValue()
+                           .opsets);
   if (failed(outcome) || missing.empty())
     return outcome;
   std::string list;
@@ -228,10 +230,15 @@ static llvm::SetVector<StringRef> namesReadBy(const onnx::NodeProto &node) {
 /// the specification demands, else the nearest to it.
 FailureOr<std::vector<int>> GraphImporter::orderNodes(const NodeList &nodes) {
   llvm::StringMap<int> producer;
-  for (auto [index, node] : llvm::enumerate(nodes))
+  llvm::StringSet<> nodeNames;
+  for (auto [index, node] : llvm::enumerate(nodes)) {
+    // Errors, traces and reports tell nodes by their names.
+    if (!node.name().empty() && !nodeNames.insert(node.name()).second)
+      return emitError(locationOf(node, index)) << "there are two nodes of this name";
     for (const std::string &name : node.output())
       if (!name.empty())
         producer.try_emplace(name, index);
+  }
 
   std::vector<int> waiting(nodes.size(), 0);
   std::vector<std::vector<int>> users(nodes.size());
@@ -268,8 +275,8 @@ FailureOr<std::vector<int>> GraphImporter::orderNodes(const NodeList &nodes) {
   if (order.size() == size_t(nodes.size()))
     return order;
   // Every node that still waits is in a cycle or behind one; walking back ends in the cycle.
-  int at = std::find_if(waiting.begin(), waiting.end(), [](int n) { return n > 0; }) -
-           waiting.begin();
+  int at =
+      std::find_if(waiting.begin(), waiting.end(), [](int n) { return n > 0; }) - waiting.begin();
   std::vector<bool> passed(nodes.size(), false);
   while (!passed[at]) {
     passed[at] = true;
@@ -281,7 +288,7 @@ FailureOr<std::vector<int>> GraphImporter::orderNodes(const NodeList &nodes) {
       }
     }
   }
-  return emitError(locationOf(nodes[at], at)) << nodes[at].op_type()
-                                              << " is part of a cycle: its input depends on its "
-                                              << "own output";
+  return emitError(locationOf(nodes[at], at))
+         << nodes[at].op_type() << " is part of a cycle: its input depends on its "
+         << "own output";
 }

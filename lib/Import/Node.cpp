@@ -42,6 +42,10 @@ std::optional<Ints> Node::constantInts(unsigned i) {
   return ints;
 }
 
+std::optional<Ints> Node::knownInts(unsigned i) {
+  return hasInput(i) ? importer.evaluateInts(input(i)) : std::nullopt;
+}
+
 std::optional<double> Node::constantScalar(unsigned i) {
   Value value = require(i);
   if (!value)
@@ -69,16 +73,16 @@ AttributeProto *Node::findAttribute(StringRef name, int type, StringRef typeName
   // Files of IR version 1 need not say the type: the field that is there tells.
   int actual = attribute->type();
   if (actual == AttributeProto::UNDEFINED)
-    actual = attribute->has_f()             ? AttributeProto::FLOAT
-             : attribute->has_i()           ? AttributeProto::INT
-             : attribute->has_s()           ? AttributeProto::STRING
-             : attribute->has_t()           ? AttributeProto::TENSOR
-             : attribute->has_g()           ? AttributeProto::GRAPH
-             : attribute->floats_size()     ? AttributeProto::FLOATS
-             : attribute->ints_size()       ? AttributeProto::INTS
-             : attribute->strings_size()    ? AttributeProto::STRINGS
+    actual = attribute->has_f()               ? AttributeProto::FLOAT
+             : attribute->has_i()             ? AttributeProto::INT
+             : attribute->has_s()             ? AttributeProto::STRING
+             : attribute->has_t()             ? AttributeProto::TENSOR
+             : attribute->has_g()             ? AttributeProto::GRAPH
+             : attribute->floats_size()       ? AttributeProto::FLOATS
+             : attribute->ints_size()         ? AttributeProto::INTS
+             : attribute->strings_size()      ? AttributeProto::STRINGS
              : attribute->has_sparse_tensor() ? AttributeProto::SPARSE_TENSOR
-                                            : type;
+                                              : type;
   if (actual == type)
     return attribute;
   error() << "attribute '" << name << "' of " << opType() << " must be " << typeName << ", it is "

@@ -7,8 +7,8 @@
 #include "lib/Import/ElementTypes.h"
 #include "lib/Import/onnx.pb.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace lathe::import {
 
@@ -51,6 +51,8 @@ public:
   mlir::Value require(unsigned i);
   /// The operand's integers; an error when omitted or not known when compiling.
   std::optional<Ints> constantInts(unsigned i);
+  /// The operand's integers when they are known when compiling; no error otherwise.
+  std::optional<Ints> knownInts(unsigned i);
   /// The single value of the operand; an error when omitted or not known when compiling.
   std::optional<double> constantScalar(unsigned i);
 
@@ -119,8 +121,8 @@ public:
   }
 
   mlir::Value constant(mlir::TypedAttr value);
-  mlir::Value constant(llvm::ArrayRef<int64_t> values);  ///< 1-D i64
-  mlir::Value scalar(double value, mlir::Type element);  ///< rank 0
+  mlir::Value constant(llvm::ArrayRef<int64_t> values); ///< 1-D i64
+  mlir::Value scalar(double value, mlir::Type element); ///< rank 0
   mlir::Value scalarInt(int64_t value, mlir::Type element);
   mlir::Value unary(graph::UnaryKind kind, mlir::Value x);
   mlir::Value binary(graph::BinaryKind kind, mlir::Value a, mlir::Value b);

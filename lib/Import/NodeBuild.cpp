@@ -144,8 +144,7 @@ Value Node::reshape(Value x, ArrayRef<int64_t> shape) { return reshape(x, consta
 Value Node::squeeze(Value x, ArrayRef<int64_t> axes) {
   if (!x)
     return {};
-  return resultOf(
-      create<graph::SqueezeOp>(likeOf(x), x, builder().getDenseI64ArrayAttr(axes)));
+  return resultOf(create<graph::SqueezeOp>(likeOf(x), x, builder().getDenseI64ArrayAttr(axes)));
 }
 
 Value Node::unsqueeze(Value x, ArrayRef<int64_t> axes) {

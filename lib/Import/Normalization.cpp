@@ -14,8 +14,7 @@ using graph::UnaryKind;
 /// (x - mean) / sqrt(variance + epsilon) * scale + bias, all broadcast as NumPy does.
 static Value normalize(Node &node, Value x, Value scale, Value bias, Value mean, Value variance,
                        double epsilon) {
-  Value deviation =
-      node.unary(UnaryKind::sqrt, node.binary(BinaryKind::add, variance, epsilon));
+  Value deviation = node.unary(UnaryKind::sqrt, node.binary(BinaryKind::add, variance, epsilon));
   Value centred = node.binary(BinaryKind::sub, x, mean);
   Value unit = node.binary(BinaryKind::div, centred, deviation);
   return node.binary(BinaryKind::add, node.binary(BinaryKind::mul, unit, scale), bias);
@@ -49,8 +48,8 @@ static LogicalResult importBatchNorm(Node &node) {
     Value wide = node.cast(x, statistics);
     Value kept = node.reduce(ReduceKind::mean, wide, axes, true);
     Value centred = node.binary(BinaryKind::sub, wide, kept);
-    Value now = node.reduce(ReduceKind::mean, node.binary(BinaryKind::mul, centred, centred), axes,
-                            false);
+    Value now =
+        node.reduce(ReduceKind::mean, node.binary(BinaryKind::mul, centred, centred), axes, false);
     Value nowMean = node.reduce(ReduceKind::mean, wide, axes, false);
     auto blend = [&](Value old, Value current) {
       return node.binary(BinaryKind::add, node.binary(BinaryKind::mul, old, momentum),
@@ -80,8 +79,8 @@ static LogicalResult layerNorm(Node &node, Value x, Value scale, Value bias, int
   bool wantsDeviation = node.wantsOutput(deviationOutput);
   auto op = node.create<graph::LayerNormOp>(
       node.likeOf(x), wantsMean ? statistics : Type(), wantsDeviation ? statistics : Type(), x,
-      scale, bias, node.builder().getI64IntegerAttr(axis),
-      node.builder().getF32FloatAttr(epsilon), node.builder().getBoolAttr(rms));
+      scale, bias, node.builder().getI64IntegerAttr(axis), node.builder().getF32FloatAttr(epsilon),
+      node.builder().getBoolAttr(rms));
   if (!op)
     return failure();
   if (wantsMean)
@@ -93,9 +92,8 @@ static LogicalResult layerNorm(Node &node, Value x, Value scale, Value bias, int
 
 static LogicalResult importLayerNorm(Node &node) {
   node.ignore({"stash_type"});
-  return layerNorm(node, node.input(0), node.input(1), node.input(2),
-                   node.intAttribute("axis", -1), node.floatAttribute("epsilon", 1e-5f), false, 1,
-                   2);
+  return layerNorm(node, node.input(0), node.input(1), node.input(2), node.intAttribute("axis", -1),
+                   node.floatAttribute("epsilon", 1e-5f), false, 1, 2);
 }
 
 static LogicalResult importRmsNorm(Node &node) {
@@ -142,8 +140,8 @@ static LogicalResult importGroupNorm(Node &node) {
     if (node.version() >= 21)
       return value;
     Value channels = node.shapeOf(node.input(0), 1, 2);
-    Value shape = node.concat(
-        {node.constant({groups}), node.binary(BinaryKind::div, channels, groups)}, 0);
+    Value shape =
+        node.concat({node.constant({groups}), node.binary(BinaryKind::div, channels, groups)}, 0);
     return node.reshape(node.expand(node.unsqueeze(value, {1}), shape), {-1});
   };
   return groupNorm(node, perChannel(node.input(1)), perChannel(node.input(2)), groups);
@@ -158,8 +156,7 @@ static LogicalResult importLrn(Node &node) {
     return node.error() << "attribute 'size' of LRN is " << size << ", it must be positive";
   OpBuilder &builder = node.builder();
   auto op = node.create<graph::LrnOp>(node.likeOf(x), x, builder.getI64IntegerAttr(size),
-                                      builder.getF32FloatAttr(alpha),
-                                      builder.getF32FloatAttr(beta),
+                                      builder.getF32FloatAttr(alpha), builder.getF32FloatAttr(beta),
                                       builder.getF32FloatAttr(bias));
   return op ? node.result(op.getResult()) : failure();
 }
@@ -204,8 +201,8 @@ template <bool log> static LogicalResult importSoftmax(Node &node) {
   axis = node.axis(axis, limit);
   if (node.hasFailed())
     return failure();
-  auto op = node.create<graph::SoftmaxOp>(node.likeOf(x), x, axis, together ? *rank : axis + 1,
-                                          log);
+  auto op =
+      node.create<graph::SoftmaxOp>(node.likeOf(x), x, axis, together ? *rank : axis + 1, log);
   return op ? node.result(op.getResult()) : failure();
 }
 
@@ -296,13 +293,24 @@ static LogicalResult importCrossEntropy(Node &node) {
 ArrayRef<Operator> lathe::import::normalizationOperators() {
   static constexpr StringRef microsoft = "com.microsoft";
   static const Operator operators[] = {
-      {"BatchNormalization", {1, 6, 7, 9, 14, 15}, 5, 5, importBatchNorm, kFloats,
+      {"BatchNormalization",
+       {1, 6, 7, 9, 14, 15},
+       5,
+       5,
+       importBatchNorm,
+       kFloats,
        "training mode since version 14"},
       {"LayerNormalization", {1, 17}, 2, 3, importLayerNorm, kFloats},
       {"RMSNormalization", {23}, 2, 2, importRmsNorm, kFloats},
       {"SimplifiedLayerNormalization", {1}, 2, 2, importRmsNorm, kFloats},
       {"SkipLayerNormalization", {1}, 3, 5, importSkipLayerNorm<false>, kFloats, "", microsoft},
-      {"SkipSimplifiedLayerNormalization", {1}, 3, 4, importSkipLayerNorm<true>, kFloats, "",
+      {"SkipSimplifiedLayerNormalization",
+       {1},
+       3,
+       4,
+       importSkipLayerNorm<true>,
+       kFloats,
+       "",
        microsoft},
       {"InstanceNormalization", {1, 6, 22}, 3, 3, importInstanceNorm, kFloats},
       {"GroupNormalization", {18, 21}, 3, 3, importGroupNorm, kFloats},

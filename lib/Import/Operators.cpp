@@ -19,10 +19,9 @@ const std::map<Key, const Operator *> &table() {
   static const std::map<Key, const Operator *> operators = [] {
     std::map<Key, const Operator *> all;
     for (auto family : {elementwiseOperators, activationOperators, shapeOperators,
-                        indexingOperators, generatorOperators, resizeOperators,
-                        reductionOperators, contractionOperators, convOperators, poolOperators,
-                        normalizationOperators, recurrentOperators,
-                        quantizationOperators, sortOperators})
+                        indexingOperators, generatorOperators, resizeOperators, reductionOperators,
+                        contractionOperators, convOperators, poolOperators, normalizationOperators,
+                        recurrentOperators, quantizationOperators, sortOperators})
       for (const Operator &op : family())
         all.emplace(Key(op.domain, op.name), &op);
     return all;
@@ -92,9 +91,9 @@ operator: each holds until the next. A model may import any opset up to {0} of a
 )",
                                    *newestOpset(""));
   for (const Operator *op : allOperators())
-    page += llvm::formatv(
-        "| {0} | {1} | {2:$[, ]} | {3} | {4} |\n", op->domain.empty() ? "ai.onnx" : op->domain,
-        op->name, llvm::make_range(op->versions.begin(), op->versions.end()),
-        describeTypeSet(op->types), op->limits);
+    page += llvm::formatv("| {0} | {1} | {2:$[, ]} | {3} | {4} |\n",
+                          op->domain.empty() ? "ai.onnx" : op->domain, op->name,
+                          llvm::make_range(op->versions.begin(), op->versions.end()),
+                          describeTypeSet(op->types), op->limits);
   return page;
 }

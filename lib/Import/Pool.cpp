@@ -13,9 +13,9 @@ template <PoolKind kind> static LogicalResult importPool(Node &node) {
   Value x = node.input(0);
   std::optional<Ints> kernel = node.intsAttribute("kernel_shape");
   if (!kernel)
-    return node.hasFailed() ? failure()
-                            : LogicalResult(node.error() << node.opType()
-                                                         << " has no attribute 'kernel_shape'");
+    return node.hasFailed()
+               ? failure()
+               : LogicalResult(node.error() << node.opType() << " has no attribute 'kernel_shape'");
   int64_t spatial = kernel->size();
   if (std::optional<int64_t> rank = Node::rankOf(x); rank && *rank != spatial + 2)
     return node.error() << "attribute 'kernel_shape' of " << node.opType() << " has " << spatial
@@ -44,12 +44,11 @@ template <PoolKind kind> static LogicalResult importPool(Node &node) {
   if (!kernel || !windows || node.hasFailed())
     return failure();
   OpBuilder &builder = node.builder();
-  Type indices = node.wantsOutput(1) && kind == PoolKind::max
-                     ? node.tensorOf(builder.getI64Type())
-                     : Type();
-  auto op = node.create<graph::PoolOp>(node.likeOf(x), indices, kind, x, *kernel,
-                                       windows->strides, windows->pads, windows->dilations,
-                                       windows->autoPad, ceilMode, countPads, p, columnMajor);
+  Type indices =
+      node.wantsOutput(1) && kind == PoolKind::max ? node.tensorOf(builder.getI64Type()) : Type();
+  auto op = node.create<graph::PoolOp>(node.likeOf(x), indices, kind, x, *kernel, windows->strides,
+                                       windows->pads, windows->dilations, windows->autoPad,
+                                       ceilMode, countPads, p, columnMajor);
   if (!op)
     return failure();
   if (indices)
@@ -81,9 +80,9 @@ static LogicalResult importMaxUnpool(Node &node) {
     offset.push_back((*kernel)[i] - windows->strides[i] - windows->pads[i] -
                      windows->pads[spatial + i]);
   }
-  Value least = node.binary(
-      BinaryKind::add,
-      node.binary(BinaryKind::mul, node.shapeOf(x), node.constant(factor)), node.constant(offset));
+  Value least = node.binary(BinaryKind::add,
+                            node.binary(BinaryKind::mul, node.shapeOf(x), node.constant(factor)),
+                            node.constant(offset));
   // The positions count in the shape that pooling had, which is the one computed; a larger output
   // shape that the model gives has them counted in itself.
   Value full = shape ? node.cast(shape, node.builder().getI64Type()) : least;
@@ -99,7 +98,11 @@ static LogicalResult importMaxUnpool(Node &node) {
 
 ArrayRef<Operator> lathe::import::poolOperators() {
   static const Operator operators[] = {
-      {"MaxPool", {1, 8, 10, 11, 12, 22}, 1, 1, importPool<PoolKind::max>,
+      {"MaxPool",
+       {1, 8, 10, 11, 12, 22},
+       1,
+       1,
+       importPool<PoolKind::max>,
        kFloats | kSigned | kUnsigned},
       {"AveragePool", {1, 7, 10, 11, 19, 22}, 1, 1, importPool<PoolKind::average>, kFloats},
       {"LpPool", {1, 2, 11, 18, 22}, 1, 1, importPool<PoolKind::lp>, kFloats},

@@ -51,8 +51,8 @@ static LogicalResult importQuantizeLinear(Node &node) {
   scale = node.cast(scale, precision);
   if (!x || !scale)
     return failure();
-  auto op = node.create<graph::QuantizeOp>(node.tensorOf(target), x, scale, zero, axis, block,
-                                           saturate);
+  auto op =
+      node.create<graph::QuantizeOp>(node.tensorOf(target), x, scale, zero, axis, block, saturate);
   return op ? node.result(op.getResult()) : failure();
 }
 
@@ -66,8 +66,8 @@ static LogicalResult importDequantizeLinear(Node &node) {
   if (node.intAttribute("output_dtype", 0) != 0)
     target = node.typeAttribute("output_dtype", target);
   if (zero && Node::elementOf(zero) != Node::elementOf(x))
-    node.error() << "the zero point of DequantizeLinear has element type "
-                 << Node::elementOf(zero) << ", its input has " << Node::elementOf(x);
+    node.error() << "the zero point of DequantizeLinear has element type " << Node::elementOf(zero)
+                 << ", its input has " << Node::elementOf(x);
   if (node.hasFailed())
     return failure();
   auto op = node.create<graph::DequantizeOp>(node.likeOf(scale), x, scale, zero, axis, block);
@@ -82,8 +82,7 @@ static LogicalResult importDynamicQuantize(Node &node) {
   Value smallest = node.reduce(ReduceKind::min, x, std::nullopt, false);
   largest = node.binary(BinaryKind::max, largest, 0);
   smallest = node.binary(BinaryKind::min, smallest, 0);
-  Value scale =
-      node.binary(BinaryKind::div, node.binary(BinaryKind::sub, largest, smallest), 255);
+  Value scale = node.binary(BinaryKind::div, node.binary(BinaryKind::sub, largest, smallest), 255);
   Value origin = node.unary(graph::UnaryKind::neg, node.binary(BinaryKind::div, smallest, scale));
   // Rounded to the nearest even number, held in 0..255. Data that is all 0 has a scale of 0; its
   // zero point is 0, and so is its quantization.
@@ -137,17 +136,25 @@ static LogicalResult importQLinearMatMul(Node &node) {
   Value scaled = node.binary(BinaryKind::mul, product, scale);
   if (!scaled || !zeroY)
     return failure();
-  auto op = node.create<graph::QuantizeOp>(node.likeOf(zeroY), scaled, node.scalar(1, f32), zeroY,
-                                           1);
+  auto op =
+      node.create<graph::QuantizeOp>(node.likeOf(zeroY), scaled, node.scalar(1, f32), zeroY, 1);
   return op ? node.result(op.getResult()) : failure();
 }
 
 ArrayRef<Operator> lathe::import::quantizationOperators() {
   static constexpr uint32_t kQuantized = kSigned | kUnsigned | kFloat8 | kNarrow;
   static const Operator operators[] = {
-      {"QuantizeLinear", {10, 13, 19, 21, 23, 24, 25, 28}, 2, 3, importQuantizeLinear,
+      {"QuantizeLinear",
+       {10, 13, 19, 21, 23, 24, 25, 28},
+       2,
+       3,
+       importQuantizeLinear,
        kFloats | kSigned},
-      {"DequantizeLinear", {10, 13, 19, 21, 23, 24, 25, 28}, 2, 3, importDequantizeLinear,
+      {"DequantizeLinear",
+       {10, 13, 19, 21, 23, 24, 25, 28},
+       2,
+       3,
+       importDequantizeLinear,
        kQuantized},
       {"DynamicQuantizeLinear", {11}, 1, 1, importDynamicQuantize, kF32},
       {"MatMulInteger", {10}, 2, 4, importMatMulInteger, kSigned | kUnsigned},

@@ -16,10 +16,12 @@ struct ActivationDefault {
 };
 
 constexpr ActivationDefault activationDefaults[] = {
-    {"Relu", 0, 0},        {"Tanh", 0, 0},       {"Sigmoid", 0, 0},
-    {"Affine", 1, 0},      {"LeakyRelu", 0.01f, 0}, {"ThresholdedRelu", 1, 0},
-    {"ScaledTanh", 1, 1},  {"HardSigmoid", 0.2f, 0.5}, {"Elu", 1, 0},
-    {"Softsign", 0, 0},    {"Softplus", 0, 0}};
+    {"Relu", 0, 0},          {"Tanh", 0, 0},
+    {"Sigmoid", 0, 0},       {"Affine", 1, 0},
+    {"LeakyRelu", 0.01f, 0}, {"ThresholdedRelu", 1, 0},
+    {"ScaledTanh", 1, 1},    {"HardSigmoid", 0.2f, 0.5},
+    {"Elu", 1, 0},           {"Softsign", 0, 0},
+    {"Softplus", 0, 0}};
 
 struct Activations {
   SmallVector<Attribute> names, alphas, betas;

@@ -5,6 +5,7 @@
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::import;
+using graph::BinaryKind;
 using graph::ReduceKind;
 
 template <ReduceKind kind, int axesInputSince> static LogicalResult importReduce(Node &node) {
@@ -65,58 +66,104 @@ template <bool smallest> static LogicalResult importArg(Node &node) {
   bool keepDims = node.flag("keepdims", true), last = node.flag("select_last_index");
   if (node.hasFailed())
     return failure();
-  auto op = node.create<graph::ArgReduceOp>(node.tensorOf(node.builder().getI64Type()), x,
-                                            smallest, axis, keepDims, last);
+  auto op = node.create<graph::ArgReduceOp>(node.tensorOf(node.builder().getI64Type()), x, smallest,
+                                            axis, keepDims, last);
   return op ? node.result(op.getResult()) : failure();
 }
 
 template <ReduceKind kind> static LogicalResult importCumulative(Node &node) {
   Value x = node.input(0);
   bool exclusive = node.flag("exclusive"), reverse = node.flag("reverse");
-  std::optional<Ints> axes = node.constantInts(1);
-  if (!axes)
+  auto along = [&](int64_t axis) -> Value {
+    auto op = node.create<graph::CumulativeOp>(node.likeOf(x), kind, x, axis, exclusive, reverse);
+    return op ? Value(op.getResult()) : Value();
+  };
+  std::optional<int64_t> rank = Node::rankOf(x);
+  if (std::optional<Ints> axes = node.knownInts(1)) {
+    if (axes->size() != 1)
+      return node.error() << "input 1 of " << node.opType() << " has " << axes->size()
+                          << " elements, it takes one axis";
+    int64_t axis = node.axis(axes->front(), rank);
+    return node.hasFailed() ? failure() : node.result(along(axis));
+  }
+  // An axis that is known only when running: all of them are computed, and one is chosen.
+  if (!node.requireRank(x, "input 0"))
     return failure();
-  if (axes->size() != 1)
-    return node.error() << "input 1 of " << node.opType() << " has " << axes->size()
-                        << " elements, it takes one axis";
-  int64_t axis = node.axis(axes->front(), Node::rankOf(x));
-  if (node.hasFailed())
-    return failure();
-  auto op = node.create<graph::CumulativeOp>(node.likeOf(x), kind, x, axis, exclusive, reverse);
-  return op ? node.result(op.getResult()) : failure();
+  Type i64 = node.builder().getI64Type();
+  Value axis = node.cast(node.input(1), i64), result = x;
+  if (Node::rankOf(axis) == 1)
+    axis = node.squeeze(axis, {0});
+  for (int64_t i = 0; i < *rank; ++i) {
+    Value isAxis = node.binary(
+        BinaryKind::logical_or, node.binary(BinaryKind::equal, axis, node.scalarInt(i, i64)),
+        node.binary(BinaryKind::equal, axis, node.scalarInt(i - *rank, i64)));
+    result = node.select(isAxis, along(i), result);
+  }
+  return node.result(result);
 }
 
 ArrayRef<Operator> lathe::import::reductionOperators() {
   static constexpr const char *constantAxes = "axes must be constant";
   static const Operator operators[] = {
       {"ReduceSum", {1, 11, 13}, 1, 2, importReduce<ReduceKind::sum, 13>, kNumbers, constantAxes},
-      {"ReduceMean", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::mean, 18>, kNumbers,
+      {"ReduceMean",
+       {1, 11, 13, 18},
+       1,
+       2,
+       importReduce<ReduceKind::mean, 18>,
+       kNumbers,
        constantAxes},
-      {"ReduceProd", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::prod, 18>, kNumbers,
+      {"ReduceProd",
+       {1, 11, 13, 18},
+       1,
+       2,
+       importReduce<ReduceKind::prod, 18>,
+       kNumbers,
        constantAxes},
-      {"ReduceMax", {1, 11, 12, 13, 18, 20}, 1, 2, importReduce<ReduceKind::max, 18>,
-       kNumbers | kBool, constantAxes},
-      {"ReduceMin", {1, 11, 12, 13, 18, 20}, 1, 2, importReduce<ReduceKind::min, 18>,
-       kNumbers | kBool, constantAxes},
-      {"ReduceL1", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l1, 18>, kNumbers,
+      {"ReduceMax",
+       {1, 11, 12, 13, 18, 20},
+       1,
+       2,
+       importReduce<ReduceKind::max, 18>,
+       kNumbers | kBool,
        constantAxes},
-      {"ReduceL2", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l2, 18>, kNumbers,
+      {"ReduceMin",
+       {1, 11, 12, 13, 18, 20},
+       1,
+       2,
+       importReduce<ReduceKind::min, 18>,
+       kNumbers | kBool,
        constantAxes},
-      {"ReduceLogSum", {1, 11, 13, 18, 28}, 1, 2, importReduce<ReduceKind::log_sum, 18>, kNumbers,
+      {"ReduceL1", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l1, 18>, kNumbers, constantAxes},
+      {"ReduceL2", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l2, 18>, kNumbers, constantAxes},
+      {"ReduceLogSum",
+       {1, 11, 13, 18, 28},
+       1,
+       2,
+       importReduce<ReduceKind::log_sum, 18>,
+       kNumbers,
        constantAxes},
-      {"ReduceLogSumExp", {1, 11, 13, 18, 28}, 1, 2, importReduce<ReduceKind::log_sum_exp, 18>,
-       kNumbers, constantAxes},
-      {"ReduceSumSquare", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::sum_square, 18>,
-       kNumbers, constantAxes},
+      {"ReduceLogSumExp",
+       {1, 11, 13, 18, 28},
+       1,
+       2,
+       importReduce<ReduceKind::log_sum_exp, 18>,
+       kNumbers,
+       constantAxes},
+      {"ReduceSumSquare",
+       {1, 11, 13, 18},
+       1,
+       2,
+       importReduce<ReduceKind::sum_square, 18>,
+       kNumbers,
+       constantAxes},
       {"GlobalAveragePool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::mean>, kFloats},
       {"GlobalMaxPool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::max>, kFloats},
       {"GlobalLpPool", {1, 2, 22}, 1, 1, importGlobalLpPool, kFloats, "p 1 and 2"},
       {"ArgMax", {1, 11, 12, 13}, 1, 1, importArg<false>, kNumbers},
       {"ArgMin", {1, 11, 12, 13}, 1, 1, importArg<true>, kNumbers},
-      {"CumSum", {11, 14}, 2, 2, importCumulative<ReduceKind::sum>, kNumbers,
-       "axis must be constant"},
-      {"CumProd", {26}, 2, 2, importCumulative<ReduceKind::prod>, kNumbers,
-       "axis must be constant"},
+      {"CumSum", {11, 14}, 2, 2, importCumulative<ReduceKind::sum>, kNumbers},
+      {"CumProd", {26}, 2, 2, importCumulative<ReduceKind::prod>, kNumbers},
   };
   return operators;
 }

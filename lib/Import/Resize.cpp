@@ -1,7 +1,7 @@
 // Resize and its predecessor Upsample.
 // Apache-2.0 WITH LLVM-exception
-#include "lib/Import/Operators.h"
 #include "dialects/Graph/Weights.h"
+#include "lib/Import/Operators.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -89,18 +89,16 @@ static LogicalResult importResize(Node &node) {
   if (form.scales && form.sizes) // sizes win: exporters leave scales there that are not meant
     form.scales = {};
   using graph::ResizeCoordinates;
-  static constexpr ResizeCoordinates coordinates[] = {ResizeCoordinates::half_pixel,
-                                                      ResizeCoordinates::half_pixel_symmetric,
-                                                      ResizeCoordinates::pytorch_half_pixel,
-                                                      ResizeCoordinates::align_corners,
-                                                      ResizeCoordinates::asymmetric,
-                                                      ResizeCoordinates::tf_half_pixel_for_nn,
-                                                      ResizeCoordinates::tf_crop_and_resize};
-  form.coordinates = coordinates[node.choice(
-      "coordinate_transformation_mode",
-      {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-       "tf_half_pixel_for_nn", "tf_crop_and_resize"},
-      0)];
+  static constexpr ResizeCoordinates coordinates[] = {
+      ResizeCoordinates::half_pixel,         ResizeCoordinates::half_pixel_symmetric,
+      ResizeCoordinates::pytorch_half_pixel, ResizeCoordinates::align_corners,
+      ResizeCoordinates::asymmetric,         ResizeCoordinates::tf_half_pixel_for_nn,
+      ResizeCoordinates::tf_crop_and_resize};
+  form.coordinates = coordinates[node.choice("coordinate_transformation_mode",
+                                             {"half_pixel", "half_pixel_symmetric",
+                                              "pytorch_half_pixel", "align_corners", "asymmetric",
+                                              "tf_half_pixel_for_nn", "tf_crop_and_resize"},
+                                             0)];
   // Only cropping looks at the region.
   if (form.coordinates != ResizeCoordinates::tf_crop_and_resize)
     form.roi = {};

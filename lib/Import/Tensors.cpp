@@ -246,7 +246,8 @@ Expected<TypedAttr> TensorReader::read(const onnx::SparseTensorProto &sparse) {
   if (bytes > kMaxDenseBytes)
     return problem("a sparse tensor that takes {0} bytes when dense is over the limit of {1}",
                    bytes, kMaxDenseBytes);
-  if (typeSetOf(type->getElementType()) & kNarrow || bytes != elements * (bytes / std::max<uint64_t>(elements, 1)))
+  if (typeSetOf(type->getElementType()) & kNarrow ||
+      bytes != elements * (bytes / std::max<uint64_t>(elements, 1)))
     return problem("sparse tensors of {0} are not supported", type->getElementType());
   auto indexType = cast<ShapedType>(indexAttr->getType());
   int64_t count = cast<ShapedType>(valueAttr->getType()).getNumElements();
