@@ -165,8 +165,9 @@ typedef struct lathe_module_options {
 
 /* Loads an artifact. Code and tables are copied, checked and relocated; weights are mapped from the
  * file, which must not be changed in place while the module lives (replace it by rename). Loading
- * does not read the weights: see lathe_module_verify. Environment: LATHE_PERF=1 also writes
- * /tmp/perf-PID.map. The caller closes the module. Any thread.
+ * does not read the weights: see lathe_module_verify. Environment: LATHE_PERF=1 writes
+ * /tmp/perf-PID.map for perf, LATHE_GDB=1 tells gdb of the functions. The caller closes the
+ * module. Any thread.
  * Failure: IO, NOT_ARTIFACT, TRUNCATED, ALTERED, VERSION, MACHINE, VARIANT, MEMORY. */
 LATHE_API int32_t lathe_module_open(const char *path, const lathe_module_options *options,
                                     lathe_module **module, lathe_status *status);

@@ -122,6 +122,7 @@ void parallel(lathe_call *call, lathe_body body, const uint64_t *args, int64_t c
       context.pool->run(region);
     else
       executor.parallel(executor.user, threads, runOnExecutor, &region);
+    region.work(); // what an executor may have left
     context.inRegion.store(false, std::memory_order_relaxed);
   }
   if (tracer.region)

@@ -420,4 +420,28 @@ TEST(Loader, RefusesStructuresThatBreakTheRules) {
   }
 }
 
+TEST(Loader, WritesTheMapOfPerf) {
+  std::string path = "/tmp/perf-" + std::to_string(getpid()) + ".map";
+  unlink(path.c_str());
+  setenv("LATHE_PERF", "1", 1);
+  OpenResult result = openBytes(wholeArtifact());
+  unsetenv("LATHE_PERF");
+  ASSERT_NE(result.module, nullptr) << result.status.message;
+  Bytes map = readModel(path.c_str());
+  unlink(path.c_str());
+  EXPECT_THAT(std::string(map.begin(), map.end()), HasSubstr(" add_body\n"));
+}
+
+TEST(Loader, AnnouncesAndWithdrawsFromGdb) {
+  setenv("LATHE_GDB", "1", 1);
+  std::vector<OpenResult> opened;
+  for (int i = 0; i < 3; ++i)
+    opened.push_back(openBytes(wholeArtifact()));
+  unsetenv("LATHE_GDB");
+  // In another order than they came: first the middle one.
+  opened.erase(opened.begin() + 1);
+  opened.erase(opened.begin());
+  EXPECT_NE(opened[0].module, nullptr);
+}
+
 } // namespace
