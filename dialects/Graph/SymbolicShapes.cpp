@@ -1,7 +1,8 @@
 // What is known about the sizes of the values of one function.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/SymbolicShapes.h"
-#include "dialects/Graph/Weights.h"
+#include "dialects/Graph/Constants.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 
@@ -14,12 +15,16 @@ struct SymbolicShapes::Facts {
   MLIRContext *context;
   // Arrays live here, so that a returned range outlives later queries.
   llvm::BumpPtrAllocator memory;
+  // Static shapes and constants are facts about the uniqued type or attribute.
+  DenseMap<Type, ArrayRef<AffineExpr>> staticDims;
+  DenseMap<Attribute, ArrayRef<AffineExpr>> constantElements;
+  DenseMap<Attribute, ArrayRef<Real>> constantReals;
   DenseMap<Value, ArrayRef<AffineExpr>> dims;
   DenseMap<Value, ArrayRef<AffineExpr>> elements;
   DenseMap<Value, ArrayRef<Real>> reals;
   SmallVector<Symbol> symbols;
   llvm::StringMap<unsigned> symbolOfName;
-  DenseMap<std::pair<Value, unsigned>, unsigned> symbolOfDim;
+  DenseMap<Value, llvm::SmallMapVector<unsigned, unsigned, 2>> symbolOfDim;
   llvm::StringMap<AffineExpr> derived;
   DenseMap<AffineExpr, AffineExpr> ideals; // see derive
 
@@ -30,7 +35,7 @@ struct SymbolicShapes::Facts {
   }
 
   AffineExpr getSymbol(Value value, unsigned dim, StringRef name = {}) {
-    auto [slot, isNew] = symbolOfDim.try_emplace({value, dim}, symbols.size());
+    auto [slot, isNew] = symbolOfDim[value].try_emplace(dim, symbols.size());
     if (!isNew)
       return getAffineSymbolExpr(slot->second, context);
     if (!name.empty()) {
@@ -47,6 +52,14 @@ struct SymbolicShapes::Facts {
         text = std::move(candidate);
     symbols.push_back({std::move(text), value, dim});
     return getAffineSymbolExpr(symbols.size() - 1, context);
+  }
+
+  /// Drops what is known about a value, whose address an erased one may have had before.
+  void forget(Value value) {
+    dims.erase(value);
+    elements.erase(value);
+    reals.erase(value);
+    symbolOfDim.erase(value);
   }
 
   /// The names that a function argument gives its dimensions.
@@ -70,11 +83,18 @@ SymbolicShapes::~SymbolicShapes() = default;
 ArrayRef<SymbolicShapes::Symbol> SymbolicShapes::getSymbols() const { return facts->symbols; }
 
 std::optional<ArrayRef<AffineExpr>> SymbolicShapes::getDims(Value value) {
-  if (auto known = facts->dims.find(value); known != facts->dims.end())
-    return known->second;
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type)
     return std::nullopt;
+  if (type.hasStaticShape()) {
+    auto [slot, isNew] = facts->staticDims.try_emplace(type);
+    if (isNew)
+      slot->second = facts->copy<AffineExpr>(
+          llvm::map_to_vector(type.getShape(), [&](int64_t size) { return constant(size); }));
+    return slot->second;
+  }
+  if (auto known = facts->dims.find(value); known != facts->dims.end())
+    return known->second;
   ArrayAttr names = Facts::getDimNames(value);
   SmallVector<AffineExpr> dims;
   for (auto [i, size] : llvm::enumerate(type.getShape())) {
@@ -98,45 +118,23 @@ static TypedAttr getSmallConstant(Value value) {
   return op.getValue();
 }
 
-/// Reads little-endian integers of the element's width.
-static std::optional<SmallVector<int64_t>> readIntegers(TypedAttr value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  auto element = dyn_cast<IntegerType>(type.getElementType());
-  if (!element || !isa<DenseElementsAttr, WeightAttr>(value))
-    return std::nullopt;
-  unsigned bytes = element.getWidth() == 1 ? 1 : element.getWidth() / 8;
-  if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8)
-    return std::nullopt;
-  SmallVector<char> storage;
-  ArrayRef<char> data = getConstantBytes(value, storage);
-  if (data.size() != size_t(type.getNumElements()) * bytes)
-    return std::nullopt;
-  SmallVector<int64_t> result;
-  for (size_t i = 0; i < data.size(); i += bytes) {
-    uint64_t bits = 0;
-    memcpy(&bits, data.data() + i, bytes);
-    if (element.isUnsigned() || element.getWidth() == 1) {
-      if (bits > uint64_t(INT64_MAX))
-        return std::nullopt;
-      result.push_back(bits);
-    } else {
-      result.push_back(llvm::SignExtend64(bits, bytes * 8));
-    }
-  }
-  return result;
-}
-
 std::optional<ArrayRef<AffineExpr>> SymbolicShapes::getElements(Value value) {
-  if (auto known = facts->elements.find(value); known != facts->elements.end())
-    return known->second;
+  if (!value.getDefiningOp<ConstantOp>()) {
+    auto known = facts->elements.find(value);
+    return known != facts->elements.end() ? std::optional(known->second) : std::nullopt;
+  }
   TypedAttr attr = getSmallConstant(value);
-  std::optional<SmallVector<int64_t>> integers = attr ? readIntegers(attr) : std::nullopt;
+  if (!attr)
+    return std::nullopt;
+  if (auto known = facts->constantElements.find(attr); known != facts->constantElements.end())
+    return known->second;
+  std::optional<SmallVector<int64_t>> integers = getIntegers(attr, maxElements);
   if (!integers)
     return std::nullopt;
   SmallVector<AffineExpr> elements;
   for (int64_t integer : *integers)
     elements.push_back(constant(integer));
-  return facts->elements[value] = facts->copy<AffineExpr>(elements);
+  return facts->constantElements[attr] = facts->copy<AffineExpr>(elements);
 }
 
 std::optional<SmallVector<int64_t>> SymbolicShapes::getConstantElements(Value value) {
@@ -154,9 +152,14 @@ std::optional<SmallVector<int64_t>> SymbolicShapes::getConstantElements(Value va
 }
 
 std::optional<ArrayRef<Real>> SymbolicShapes::getReals(Value value) {
-  if (auto known = facts->reals.find(value); known != facts->reals.end())
-    return known->second;
+  if (!value.getDefiningOp<ConstantOp>()) {
+    auto known = facts->reals.find(value);
+    return known != facts->reals.end() ? std::optional(known->second) : std::nullopt;
+  }
   auto attr = dyn_cast_if_present<DenseElementsAttr>(getSmallConstant(value));
+  if (auto known = attr ? facts->constantReals.find(attr) : facts->constantReals.end();
+      known != facts->constantReals.end())
+    return known->second;
   if (!attr || !(attr.getElementType().isF32() || attr.getElementType().isF64()))
     return std::nullopt;
   SmallVector<Real> reals;
@@ -166,7 +169,7 @@ std::optional<ArrayRef<Real>> SymbolicShapes::getReals(Value value) {
                                                   : element.convertToDouble();
     reals.push_back(real);
   }
-  return facts->reals[value] = facts->copy<Real>(reals);
+  return facts->constantReals[attr] = facts->copy<Real>(reals);
 }
 
 /// Whether facts about the elements of this value are kept.
@@ -370,6 +373,8 @@ LogicalResult SymbolicShapes::inferOp(Operation *op) {
   // Inference relies on what the verifier checks, and the importer hands over fresh operations.
   if (failed(op->getName().verifyInvariants(op)))
     return failure();
+  for (Value result : op->getResults())
+    facts->forget(result);
   return inference.inferShapes(*this);
 }
 

@@ -16,6 +16,12 @@ namespace lathe {
 llvm::LogicalResult inferGraphShapes(mlir::ModuleOp module);
 llvm::LogicalResult inferFunctionShapes(mlir::func::FuncOp function);
 
+/// Folders, canonicalization, direct evaluation of operations on constants, and CSE.
+llvm::LogicalResult simplifyGraph(mlir::func::FuncOp function);
+
+/// Moves per-channel scales and shifts with constant parameters into the weights before them.
+llvm::LogicalResult foldBatchNorm(mlir::func::FuncOp function);
+
 namespace graph {
 #define GEN_PASS_DECL
 #include "lib/Graph/Passes.h.inc"

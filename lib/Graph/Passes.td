@@ -27,4 +27,39 @@ def InferShapesPass : Pass<"graph-infer-shapes", "::mlir::func::FuncOp"> {
                         "Attach the symbolic sizes of results as `dims` (for tests)">];
 }
 
+def SimplifyPass : Pass<"graph-simplify", "::mlir::func::FuncOp"> {
+  let summary = "Fold, canonicalize, evaluate operations on constants, share equal values";
+  let description = [{
+    Removes what does nothing (identity transposes, reshapes, casts, slices; exact identities of
+    arithmetic), merges chains of transposes, reshapes, casts and concats, and computes data movement
+    and simple arithmetic on constants directly.
+
+    ```mlir
+    %0 = graph.transpose %x {perm = array<i64: 0, 2, 1>} : (tensor<1x4x6xf32>) -> tensor<1x6x4xf32>
+    %1 = graph.transpose %0 {perm = array<i64: 0, 2, 1>} : (tensor<1x6x4xf32>) -> tensor<1x4x6xf32>
+    %2 = graph.binary mul %1, %one : (tensor<1x4x6xf32>, tensor<f32>) -> tensor<1x4x6xf32>
+    ```
+    becomes `%x`.
+  }];
+}
+
+def FoldBatchNormPass : Pass<"graph-fold-batch-norm", "::mlir::func::FuncOp"> {
+  let summary = "Fold per-channel scales and shifts into the weights before them";
+  let description = [{
+    Requires inferred shapes. Batch normalization with constant parameters becomes a product and a
+    sum; these, and any other with a constant that varies along the channels only, move into the
+    weights and bias of the convolution, transposed convolution or matrix product before them when it
+    has no other use.
+
+    ```mlir
+    %0 = graph.conv %x, %w {...} : (tensor<1x3x8x8xf32>, tensor<4x3x1x1xf32>) -> tensor<1x4x8x8xf32>
+    %1 = graph.batch_norm %0, %scale, %bias, %mean, %variance {epsilon = 1.0e-5 : f32} : ...
+    ```
+    becomes
+    ```mlir
+    %1 = graph.conv %x, %w2, %b2 {...} : (...) -> tensor<1x4x8x8xf32>
+    ```
+  }];
+}
+
 #endif
