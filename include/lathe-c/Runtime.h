@@ -95,8 +95,8 @@ LATHE_API uint64_t lathe_host_features(void);
 /* Processors that this process may use, at least 1. */
 LATHE_API uint32_t lathe_host_processors(void);
 
-/* Writes the names of `features`, as "x86-64-v4, avx512-vnni", cut and terminated to `capacity` bytes.
- * Returns the length of the whole text without its terminator. Any thread. */
+/* Writes the names of `features`, as "x86-64-v4, avx512-vnni", cut and terminated to `capacity`
+ * bytes. Returns the length of the whole text without its terminator. Any thread. */
 LATHE_API size_t lathe_features_format(uint64_t features, char *text, size_t capacity);
 
 /* ---- Values -------------------------------------------------------------------------------- */

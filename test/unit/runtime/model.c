@@ -66,7 +66,8 @@ static int32_t run_add(lathe_call *call) {
   return LATHE_CODE_OK;
 }
 
-/* ---- gather: an index out of range is reported out of a parallel body ------------------------- */
+/* ---- gather: an index out of range is reported out of a parallel body -------------------------
+ */
 
 static int32_t plan_gather(lathe_call *call, lathe_plan *plan) {
   call->outputs[0].dims[0] = call->inputs[1].dims[0];
@@ -94,7 +95,8 @@ static int32_t run_gather(lathe_call *call) {
   return call->error->code;
 }
 
-/* ---- nonzero: an output, and a temporary, whose size depends on data -------------------------- */
+/* ---- nonzero: an output, and a temporary, whose size depends on data --------------------------
+ */
 
 static int32_t plan_nonzero(lathe_call *call, lathe_plan *plan) {
   call->outputs[0].dims[0] = LATHE_DYNAMIC;
@@ -119,7 +121,8 @@ static int32_t run_nonzero(lathe_call *call) {
   return LATHE_CODE_OK;
 }
 
-/* ---- wait: runs until cancelled ----------------------------------------------------------------*/
+/* ---- wait: runs until cancelled
+ * ----------------------------------------------------------------*/
 
 static int32_t plan_none(lathe_call *call, lathe_plan *plan) {
   plan->arena_bytes = 0;
@@ -134,7 +137,8 @@ static int32_t run_wait(lathe_call *call) {
   return LATHE_CODE_CANCELLED;
 }
 
-/* ---- nest: every iteration of a region runs a region ------------------------------------------ */
+/* ---- nest: every iteration of a region runs a region ------------------------------------------
+ */
 
 static void inner_body(const uint64_t *args, int64_t begin, int64_t end) {
   __atomic_fetch_add((int64_t *)args[0], end - begin, __ATOMIC_RELAXED);
@@ -154,7 +158,8 @@ static int32_t run_nest(lathe_call *call) {
   return LATHE_CODE_OK;
 }
 
-/* ---- floats: the rounding mode as every iteration sees it -------------------------------------- */
+/* ---- floats: the rounding mode as every iteration sees it --------------------------------------
+ */
 
 static uint32_t float_state(void) {
 #if defined(__x86_64__)
@@ -179,7 +184,8 @@ static int32_t run_floats(lathe_call *call) {
   return LATHE_CODE_OK;
 }
 
-/* ---- fail: returns and reports what its input says {returned, recorded, site} ------------------ */
+/* ---- fail: returns and reports what its input says {returned, recorded, site} ------------------
+ */
 
 static int32_t run_fail(lathe_call *call) {
   const int64_t *in = (const int64_t *)call->inputs[0].data;
@@ -188,7 +194,8 @@ static int32_t run_fail(lathe_call *call) {
   return (int32_t)in[0];
 }
 
-/* ---- shapes: a plan that refuses, contradicts itself or overflows ------------------------------ */
+/* ---- shapes: a plan that refuses, contradicts itself or overflows ------------------------------
+ */
 
 static int32_t plan_shapes(lathe_call *call, lathe_plan *plan) {
   int64_t size = call->inputs[0].dims[0];
@@ -212,7 +219,8 @@ static int32_t run_shapes(lathe_call *call) {
   return LATHE_CODE_OK;
 }
 
-/* ---- increment: the output may share the input's memory ---------------------------------------- */
+/* ---- increment: the output may share the input's memory ----------------------------------------
+ */
 
 static int32_t run_increment(lathe_call *call) {
   for (int i = 0; i < 4; ++i)
@@ -220,14 +228,16 @@ static int32_t run_increment(lathe_call *call) {
   return LATHE_CODE_OK;
 }
 
-/* ---- length: of a sequence ---------------------------------------------------------------------- */
+/* ---- length: of a sequence ----------------------------------------------------------------------
+ */
 
 static int32_t run_length(lathe_call *call) {
   *(int64_t *)call->outputs[0].data = call->inputs[0].dims[0];
   return LATHE_CODE_OK;
 }
 
-/* ---- many: allocates in parallel bodies ---------------------------------------------------------- */
+/* ---- many: allocates in parallel bodies
+ * ---------------------------------------------------------- */
 
 static void many_body(const uint64_t *args, int64_t begin, int64_t end) {
   lathe_call *call = (lathe_call *)args[0];
@@ -246,7 +256,8 @@ static int32_t run_many(lathe_call *call) {
   return call->error->code;
 }
 
-/* ---- The tables ---------------------------------------------------------------------------------- */
+/* ---- The tables
+ * ---------------------------------------------------------------------------------- */
 
 #define DYNAMIC_DIM(symbol, min, max) {LATHE_DYNAMIC, symbol, min, max}
 #define STATIC_DIM(size) {size, NULL, 0, INT64_MAX}
@@ -314,6 +325,7 @@ static uint64_t zeroed[512];
 uint64_t *const writable_data = zeroed;
 
 __attribute__((visibility("default"))) extern const lathe_artifact lathe_artifact_table;
-const lathe_artifact lathe_artifact_table = {
-    LATHE_MAGIC,     LATHE_FORMAT_VERSION, LATHE_ABI_VERSION, sizeof(lathe_artifact),
-    COUNT(variants), variants,             SITE_COUNT,        sites};
+const lathe_artifact lathe_artifact_table = {LATHE_MAGIC,       LATHE_FORMAT_VERSION,
+                                             LATHE_ABI_VERSION, sizeof(lathe_artifact),
+                                             COUNT(variants),   variants,
+                                             SITE_COUNT,        sites};
