@@ -1,6 +1,8 @@
 // The weight store.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Weights.h"
+#include "lathe/ArtifactFormat.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/xxhash.h"
 
 using namespace mlir;
@@ -23,8 +25,7 @@ ArrayRef<char> WeightStore::lookup(WeightAttr weight) const {
 }
 
 static uint64_t hashBytes(ArrayRef<char> bytes) {
-  return llvm::xxh3_64bits(
-      ArrayRef(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
+  return llvm::xxh3_64bits(ArrayRef(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
 }
 
 std::string WeightStore::addUnique(StringRef name, std::unique_ptr<llvm::MemoryBuffer> buffer) {
@@ -38,9 +39,9 @@ std::string WeightStore::addUnique(StringRef name, std::unique_ptr<llvm::MemoryB
 
 /// Finds or makes the entry that holds exactly `bytes`. Entries are named by hash; one of another
 /// content under the same name (XXH3 is no cryptographic hash) moves on to the next name.
-WeightAttr WeightStore::keep(
-    ShapedType type, StringRef bytes,
-    llvm::function_ref<std::unique_ptr<llvm::MemoryBuffer>(StringRef name)> make) {
+WeightAttr
+WeightStore::keep(ShapedType type, StringRef bytes,
+                  llvm::function_ref<std::unique_ptr<llvm::MemoryBuffer>(StringRef name)> make) {
   uint64_t hash = hashBytes(ArrayRef(bytes.data(), bytes.size()));
   std::string stem = llvm::formatv("{0:x-16}-{1}", hash, bytes.size()), name = stem;
   std::lock_guard<std::mutex> lock(mutex);
@@ -122,4 +123,39 @@ ArrayRef<char> lathe::graph::getConstantBytes(Attribute value, SmallVectorImpl<c
   for (int64_t i = 0; i < type.getNumElements(); ++i)
     storage.append(raw.begin(), raw.end());
   return storage;
+}
+
+std::optional<uint32_t> lathe::graph::getElementNumber(Type element) {
+  if (auto integer = dyn_cast<IntegerType>(element)) {
+    bool isUnsigned = integer.isUnsigned();
+    switch (integer.getWidth()) {
+    case 1:
+      return LATHE_BOOL;
+    case 2:
+      return isUnsigned ? LATHE_U2 : LATHE_I2;
+    case 4:
+      return isUnsigned ? LATHE_U4 : LATHE_I4;
+    case 8:
+      return isUnsigned ? LATHE_U8 : LATHE_I8;
+    case 16:
+      return isUnsigned ? LATHE_U16 : LATHE_I16;
+    case 32:
+      return isUnsigned ? LATHE_U32 : LATHE_I32;
+    case 64:
+      return isUnsigned ? LATHE_U64 : LATHE_I64;
+    }
+    return std::nullopt;
+  }
+  return llvm::TypeSwitch<Type, std::optional<uint32_t>>(element)
+      .Case([](Float32Type) { return LATHE_F32; })
+      .Case([](Float64Type) { return LATHE_F64; })
+      .Case([](Float16Type) { return LATHE_F16; })
+      .Case([](BFloat16Type) { return LATHE_BF16; })
+      .Case([](Float8E4M3FNType) { return LATHE_F8E4M3FN; })
+      .Case([](Float8E4M3FNUZType) { return LATHE_F8E4M3FNUZ; })
+      .Case([](Float8E5M2Type) { return LATHE_F8E5M2; })
+      .Case([](Float8E5M2FNUZType) { return LATHE_F8E5M2FNUZ; })
+      .Case([](Float8E8M0FNUType) { return LATHE_F8E8M0; })
+      .Case([](Float4E2M1FNType) { return LATHE_F4E2M1; })
+      .Default([](Type) { return std::nullopt; });
 }

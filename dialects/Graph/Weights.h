@@ -19,8 +19,8 @@ public:
   /// Adds (or replaces nothing: keeps the first of that name) an entry.
   void add(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuffer> buffer);
 
-  /// Adds an entry named `name`, or, where another buffer has that name, `name` with a number behind
-  /// it. Returns the entry's name.
+  /// Adds an entry named `name`, or, where another buffer has that name, `name` with a number
+  /// behind it. Returns the entry's name.
   std::string addUnique(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuffer> buffer);
 
   /// The bytes of a weight; an empty range when the store lacks the entry or it is too short.
@@ -37,8 +37,9 @@ public:
                        uint64_t length);
 
 private:
-  WeightAttr keep(mlir::ShapedType type, llvm::StringRef bytes,
-                  llvm::function_ref<std::unique_ptr<llvm::MemoryBuffer>(llvm::StringRef name)> make);
+  WeightAttr
+  keep(mlir::ShapedType type, llvm::StringRef bytes,
+       llvm::function_ref<std::unique_ptr<llvm::MemoryBuffer>(llvm::StringRef name)> make);
 
   mutable std::mutex mutex;
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> entries;
@@ -46,6 +47,9 @@ private:
 
 /// Bytes that a row-major tensor of this static type takes; nullopt when not static or over 2^62.
 std::optional<uint64_t> getStorageBytes(mlir::ShapedType type);
+
+/// The number that ONNX TensorProto.DataType gives an element type; nullopt when it has none.
+std::optional<uint32_t> getElementNumber(mlir::Type element);
 
 /// A constant for `bytes`: dense when at most a kilobyte (and an element type that dense attributes
 /// hold), else a weight in the store of the context.

@@ -29,3 +29,22 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
                                    << " arguments, the dispatch passes " << given;
   return success();
 }
+
+std::string lathe::rt::describeNode(Location location) {
+  if (auto name = dyn_cast<NameLoc>(location)) {
+    StringRef text = name.getName();
+    // Nodes without a name are located as "#17 (Conv)".
+    if (text.starts_with("#") && text.ends_with(")"))
+      return "node " + text.str();
+    return "node '" + text.str() + "'";
+  }
+  if (auto call = dyn_cast<CallSiteLoc>(location)) {
+    std::string caller = describeNode(call.getCaller());
+    return caller.empty() ? describeNode(call.getCallee()) : caller;
+  }
+  if (auto fused = dyn_cast<FusedLoc>(location))
+    for (Location part : fused.getLocations())
+      if (std::string text = describeNode(part); !text.empty())
+        return text;
+  return "";
+}

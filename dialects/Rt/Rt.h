@@ -18,4 +18,11 @@
 #define GET_OP_CLASSES
 #include "dialects/Rt/RtOps.h.inc"
 
+namespace lathe::rt {
+
+/// "node 'Conv_12'" for a location that carries a node's name, else "".
+std::string describeNode(mlir::Location location);
+
+} // namespace lathe::rt
+
 #endif // LATHE_DIALECTS_RT_RT_H

@@ -3,17 +3,22 @@
 #ifndef LATHE_CODEGEN_H
 #define LATHE_CODEGEN_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace llvm {
+class LLVMContext;
 class Module;
 class TargetMachine;
 } // namespace llvm
@@ -70,6 +75,42 @@ llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const H
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 compileHost(std::unique_ptr<llvm::Module> module, const HostTarget &target,
             const HostOptions &options = {});
+
+/// The weights that lowered code refers to, each content once, at offsets that are final.
+class WeightLayout {
+public:
+  struct Chunk {
+    uint64_t offset;
+    mlir::Attribute value;
+  };
+  /// The offset of a constant's bytes; equal bytes share one place.
+  uint64_t place(mlir::Attribute value);
+  uint64_t bytes() const { return end; }
+  llvm::ArrayRef<Chunk> chunks() const { return order; }
+
+private:
+  uint64_t end = 0;
+  std::vector<Chunk> order;
+  llvm::DenseMap<mlir::Attribute, uint64_t> known;
+  std::map<std::pair<uint64_t, uint64_t>, uint64_t> byHash; // hash and length -> offset
+};
+
+/// Messages of the places that can fail while running, each once.
+class SiteList {
+public:
+  uint32_t add(llvm::StringRef message);
+  const std::vector<std::string> &messages() const { return list; }
+
+private:
+  std::vector<std::string> list{"the run failed"};
+  llvm::StringMap<uint32_t> known;
+};
+
+/// Lowers a scheduled module (`@run`, `@plan`, kernels; consumed) to LLVM IR for `target` in
+/// `context`. `@run` and `@plan` become `PREFIX_run` and `PREFIX_plan`.
+mlir::FailureOr<std::unique_ptr<llvm::Module>>
+lowerHost(mlir::ModuleOp module, const HostTarget &target, llvm::StringRef prefix,
+          WeightLayout &weights, SiteList &sites, llvm::LLVMContext &context);
 
 } // namespace lathe::codegen
 

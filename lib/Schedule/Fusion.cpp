@@ -10,11 +10,10 @@ using namespace mlir;
 
 namespace {
 
-bool isElementwise(linalg::GenericOp op) {
-  return op.getNumParallelLoops() == op.getNumLoops();
-}
+bool isElementwise(linalg::GenericOp op) { return op.getNumParallelLoops() == op.getNumLoops(); }
 
-// Fusing must neither compute anything twice nor take away what register tiles need: plain operands.
+// Fusing must neither compute anything twice nor take away what register tiles need: plain
+// operands.
 bool shouldFuse(OpOperand *operand) {
   auto producer = dyn_cast_or_null<linalg::GenericOp>(operand->get().getDefiningOp());
   auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());

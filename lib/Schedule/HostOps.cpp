@@ -36,9 +36,8 @@ LogicalResult HostProgram::visit(linalg::FillOp op) {
 LogicalResult HostProgram::visit(tensor::EmptyOp) { return success(); }
 
 LogicalResult HostProgram::visit(tensor::ExtractSliceOp op) {
-  views[op.getResult()] =
-      subview(op.getLoc(), getView(op.getSource()), op.getMixedOffsets(), op.getMixedSizes(),
-              op.getMixedStrides(), op.getDroppedDims());
+  views[op.getResult()] = subview(op.getLoc(), getView(op.getSource()), op.getMixedOffsets(),
+                                  op.getMixedSizes(), op.getMixedStrides(), op.getDroppedDims());
   return success();
 }
 
@@ -190,10 +189,10 @@ LogicalResult HostProgram::visit(tensor::PadOp op) {
     if (!after.is(0)) {
       Value end = arith::AddIOp::create(builder, loc, sizes.materialize(builder, loc, before),
                                         sizes.materialize(builder, loc, source.sizes[i]));
-      auto [offset, constantOffset] = offsetOf(
-          before.isStatic() && source.sizes[i].isStatic()
-              ? Size(before.constant + source.sizes[i].constant)
-              : sizes.get(end));
+      auto [offset, constantOffset] =
+          offsetOf(before.isStatic() && source.sizes[i].isStatic()
+                       ? Size(before.constant + source.sizes[i].constant)
+                       : sizes.get(end));
       strip(after, offset, constantOffset);
     }
     auto [offset, constantOffset] = offsetOf(before);
@@ -222,9 +221,9 @@ LogicalResult HostProgram::visit(tensor::ExtractOp op) {
       offsets.push_back(index);
     ones.push_back(builder.getIndexAttr(1));
   }
-  View element = subview(loc, view, offsets, ones, ones, llvm::SmallBitVector(offsets.size(), true));
-  Value loaded =
-      LLVM::LoadOp::create(builder, loc, view.element, addressOf(loc, element));
+  View element =
+      subview(loc, view, offsets, ones, ones, llvm::SmallBitVector(offsets.size(), true));
+  Value loaded = LLVM::LoadOp::create(builder, loc, view.element, addressOf(loc, element));
   scalars.map(op.getResult(), loaded);
   return success();
 }
@@ -315,10 +314,11 @@ LogicalResult HostProgram::visit(scf::ForOp op) {
     if (!empty)
       from = getView(init);
     // A fill that was expected to be absorbed by a reduction is needed here.
-    FailureOr<View> place = destinations.contains(result)
-                                ? getOrCreate(result)
-                                : FailureOr<View>(allocate(
-                                      loc, cast<ShapedType>(init.getType()).getElementType(), shape));
+    FailureOr<View> place =
+        destinations.contains(result)
+            ? getOrCreate(result)
+            : FailureOr<View>(
+                  allocate(loc, cast<ShapedType>(init.getType()).getElementType(), shape));
     if (failed(place))
       return failure();
     if (!empty)

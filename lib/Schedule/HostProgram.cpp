@@ -44,7 +44,8 @@ SmallVector<Size> HostProgram::getSizes(Value tensor) {
   if (auto pad = dyn_cast_or_null<tensor::PadOp>(def)) {
     SmallVector<Size> source = getSizes(pad.getSource());
     for (auto [i, low, high] : llvm::enumerate(pad.getMixedLowPad(), pad.getMixedHighPad())) {
-      std::optional<int64_t> lowSize = getConstantIntValue(low), highSize = getConstantIntValue(high);
+      std::optional<int64_t> lowSize = getConstantIntValue(low),
+                             highSize = getConstantIntValue(high);
       if (lowSize && highSize && *lowSize == 0 && *highSize == 0) {
         result.push_back(source[i]);
         continue;
@@ -120,13 +121,13 @@ View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
   bool atEntry = llvm::all_of(bytes.factors, [&](unsigned factor) {
     Value value = sizes.getValue(factor);
     Operation *def = value.getDefiningOp();
-    return !def || (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
+    return !def ||
+           (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
   });
   if (atEntry)
     builder.setInsertionPoint(allocMarker);
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
-  view.base =
-      rt::AllocOp::create(builder, loc, pointer, sizes.materialize(builder, loc, bytes));
+  view.base = rt::AllocOp::create(builder, loc, pointer, sizes.materialize(builder, loc, bytes));
   return view;
 }
 
@@ -163,13 +164,13 @@ Value HostProgram::addressOf(Location loc, const View &view) {
     Value width = arith::ConstantIndexOp::create(builder, loc, bytes);
     Value offset = arith::MulIOp::create(builder, loc, view.offset, width);
     offset = arith::IndexCastOp::create(builder, loc, builder.getI64Type(), offset);
-    address = LLVM::GEPOp::create(builder, loc, pointer, byte, address,
-                                  ArrayRef<LLVM::GEPArg>{offset});
+    address =
+        LLVM::GEPOp::create(builder, loc, pointer, byte, address, ArrayRef<LLVM::GEPArg>{offset});
   }
   if (view.constantOffset != 0) {
     Value offset = arith::ConstantIntOp::create(builder, loc, view.constantOffset * bytes, 64);
-    address = LLVM::GEPOp::create(builder, loc, pointer, byte, address,
-                                  ArrayRef<LLVM::GEPArg>{offset});
+    address =
+        LLVM::GEPOp::create(builder, loc, pointer, byte, address, ArrayRef<LLVM::GEPArg>{offset});
   }
   return address;
 }
@@ -252,15 +253,14 @@ FailureOr<View> HostProgram::getOrCreate(Value tensor) {
     for (const Size &size : shape)
       for (unsigned factor : size.factors) {
         Operation *def = sizes.getValue(factor).getDefiningOp();
-        if (def && !(def->getBlock() == allocMarker->getBlock() &&
-                     def->isBeforeInBlock(allocMarker)))
+        if (def &&
+            !(def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker)))
           return remember(allocate(loc, type.getElementType(), shape));
       }
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(allocMarker);
-    view.base = rt::OutputOp::create(builder, loc,
-                                     LLVM::LLVMPointerType::get(builder.getContext()), call,
-                                     destination.output);
+    view.base = rt::OutputOp::create(builder, loc, LLVM::LLVMPointerType::get(builder.getContext()),
+                                     call, destination.output);
     return remember(view);
   }
   if (destination.kind == Destination::SameAs) {
@@ -424,8 +424,8 @@ LogicalResult HostProgram::walkOp(Operation &op) {
       .Case<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp, tensor::ExtractSliceOp,
             tensor::InsertSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp,
             tensor::PadOp, tensor::ExtractOp, tensor::FromElementsOp, tensor::DimOp,
-            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::IfOp, func::ReturnOp>(
-          [&](auto typed) { return visit(typed); })
+            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::IfOp,
+            func::ReturnOp>([&](auto typed) { return visit(typed); })
       .Case([&](rt::CheckOp) {
         flush();
         return cloneScalar(op);
@@ -447,8 +447,8 @@ LogicalResult HostProgram::build() {
   builder.setInsertionPoint(main);
   kernels = std::make_unique<KernelBuilder>(module, sizes, options);
 
-  auto run = func::FuncOp::create(
-      builder, loc, "run", builder.getFunctionType({pointer}, {builder.getI32Type()}));
+  auto run = func::FuncOp::create(builder, loc, "run",
+                                  builder.getFunctionType({pointer}, {builder.getI32Type()}));
   Block *entry = run.addEntryBlock();
   builder.setInsertionPointToStart(entry);
   call = entry->getArgument(0);
@@ -467,10 +467,10 @@ LogicalResult HostProgram::build() {
     view.element = type.getElementType();
     unsigned index = argument.getArgNumber();
     for (auto [dim, size] : llvm::enumerate(type.getShape()))
-      view.sizes.push_back(ShapedType::isDynamic(size)
-                               ? sizes.get(rt::DimOp::create(builder, loc, builder.getIndexType(),
-                                                             call, index, dim))
-                               : Size(size));
+      view.sizes.push_back(
+          ShapedType::isDynamic(size)
+              ? sizes.get(rt::DimOp::create(builder, loc, builder.getIndexType(), call, index, dim))
+              : Size(size));
     view.strides = contiguousStrides(view.sizes);
     view.base = rt::InputOp::create(builder, loc, pointer, call, index);
     views[argument] = view;
@@ -479,10 +479,10 @@ LogicalResult HostProgram::build() {
   assignDestinations(body);
   bool prologue = true;
   for (Operation &op : body) {
-    bool scalar = isPure(&op) && op.getNumRegions() == 0 && op.getNumResults() > 0 &&
-                  llvm::none_of(op.getResultTypes(), llvm::IsaPred<ShapedType>) &&
-                  (isa<tensor::DimOp>(op) ||
-                   llvm::none_of(op.getOperandTypes(), llvm::IsaPred<ShapedType>));
+    bool scalar =
+        isPure(&op) && op.getNumRegions() == 0 && op.getNumResults() > 0 &&
+        llvm::none_of(op.getResultTypes(), llvm::IsaPred<ShapedType>) &&
+        (isa<tensor::DimOp>(op) || llvm::none_of(op.getOperandTypes(), llvm::IsaPred<ShapedType>));
     if (prologue && !scalar) {
       prologue = false;
       builder.setInsertionPointToEnd(entry);
@@ -507,8 +507,8 @@ LogicalResult HostProgram::visit(func::ReturnOp op) {
     for (const Size &size : view.sizes) {
       bool atEntry = llvm::all_of(size.factors, [&](unsigned factor) {
         Operation *def = sizes.getValue(factor).getDefiningOp();
-        return !def || (def->getBlock() == allocMarker->getBlock() &&
-                        def->isBeforeInBlock(allocMarker));
+        return !def ||
+               (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
       });
       dependsOnData |= !atEntry;
       OpBuilder::InsertionGuard guard(builder);
@@ -556,10 +556,9 @@ LogicalResult HostProgram::buildPlan(func::FuncOp run) {
   mapping.map(call, entry->getArgument(0));
   // What stands before the allocations is shape arithmetic, all of it pure.
   for (Operation &op : run.getBody().front()) {
-    if (isa<rt::DimOp>(op) || (isPure(&op) && !isa<rt::InputOp, rt::OutputOp>(op) &&
-                               llvm::all_of(op.getOperands(), [&](Value operand) {
-                                 return mapping.contains(operand);
-                               })))
+    bool scalar = op.getNumResults() == 1 && op.getResult(0).getType().isIntOrIndexOrFloat();
+    if (scalar && isPure(&op) &&
+        llvm::all_of(op.getOperands(), [&](Value operand) { return mapping.contains(operand); }))
       builder.clone(op, mapping);
   }
   for (auto [index, dims] : llvm::enumerate(outputDims)) {

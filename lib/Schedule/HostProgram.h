@@ -24,7 +24,7 @@ private:
   struct Destination {
     enum Kind { Output, SameAs, Inside } kind;
     unsigned output = 0;
-    Value target;                 // SameAs, Inside: the value whose memory it shares
+    Value target;                     // SameAs, Inside: the value whose memory it shares
     mlir::Operation *slice = nullptr; // Inside: the tensor.insert_slice or tensor.pad
   };
 
@@ -64,13 +64,13 @@ private:
   bool isAvailable(llvm::ArrayRef<mlir::OpFoldResult> sizes) const;
   View allocate(mlir::Location loc, mlir::Type element, llvm::ArrayRef<Size> sizes);
   View subview(mlir::Location loc, const View &view, llvm::ArrayRef<mlir::OpFoldResult> offsets,
-               llvm::ArrayRef<mlir::OpFoldResult> sizes,
-               llvm::ArrayRef<mlir::OpFoldResult> strides, const llvm::SmallBitVector &dropped);
+               llvm::ArrayRef<mlir::OpFoldResult> sizes, llvm::ArrayRef<mlir::OpFoldResult> strides,
+               const llvm::SmallBitVector &dropped);
   Value addressOf(mlir::Location loc, const View &view);
   bool sameMemory(const View &a, const View &b) const;
   mlir::FailureOr<View> reassociate(const View &source, mlir::RankedTensorType type,
-                                    llvm::ArrayRef<mlir::ReassociationIndices> groups,
-                                    bool expand, llvm::ArrayRef<Size> newSizes);
+                                    llvm::ArrayRef<mlir::ReassociationIndices> groups, bool expand,
+                                    llvm::ArrayRef<Size> newSizes);
 
   // Stages and groups.
   mlir::FailureOr<Stage> makeStage(mlir::linalg::GenericOp op);
@@ -96,7 +96,7 @@ private:
   mlir::IRMapping scalars;
   Group group;
   std::unique_ptr<KernelBuilder> kernels;
-  std::vector<std::unique_ptr<mlir::Block>> bodies; // of stages made here (copies, fills)
+  std::vector<std::unique_ptr<mlir::Block>> bodies;       // of stages made here (copies, fills)
   llvm::SmallVector<llvm::SmallVector<Value>> outputDims; // per output; null: depends on data
 };
 

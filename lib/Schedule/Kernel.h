@@ -44,8 +44,8 @@ private:
 
 /// A strided part of host-visible memory that holds a tensor.
 struct View {
-  Value base;             // !llvm.ptr
-  Value offset;           // index, in elements; null: none
+  Value base;   // !llvm.ptr
+  Value offset; // index, in elements; null: none
   int64_t constantOffset = 0;
   mlir::Type element;
   llvm::SmallVector<Size> sizes;

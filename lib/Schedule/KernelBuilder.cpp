@@ -209,10 +209,9 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
         const View &view = captured(extract.getTensor());
         SmallVector<Value> at(llvm::map_range(extract.getIndices(), lookup));
         Value buffer = kernel.buffer(addressOf(view), view.element);
-        mapping.map(extract.getResult(),
-                    memref::LoadOp::create(builder, op.getLoc(), buffer,
-                                           kernel.linear(view.strides, at))
-                        .getResult());
+        mapping.map(extract.getResult(), memref::LoadOp::create(builder, op.getLoc(), buffer,
+                                                                kernel.linear(view.strides, at))
+                                             .getResult());
         continue;
       }
       if (auto dim = dyn_cast<tensor::DimOp>(op)) {
@@ -227,14 +226,19 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
         // Control flow inside a body is scalar; its values from outside are mapped first.
         op.walk([&](Operation *inner) {
           for (Value operand : inner->getOperands())
-            if (!mapping.contains(operand) && !op.isAncestor(operand.getParentBlock()->getParentOp()))
+            if (!mapping.contains(operand) &&
+                !op.isAncestor(operand.getParentBlock()->getParentOp()))
               mapping.map(operand, lookup(operand));
         });
         builder.clone(op, mapping);
         continue;
       }
       if (lanes == 0) {
-        builder.clone(op, mapping);
+        Operation *copy = builder.clone(op, mapping);
+        // Kernels know no node, so the message of a check names it from here on.
+        if (auto check = dyn_cast<rt::CheckOp>(copy))
+          if (std::string node = rt::describeNode(op.getLoc()); !node.empty())
+            check.setMessage(node + ": " + check.getMessage().str());
         continue;
       }
       if (auto constant = dyn_cast<arith::ConstantOp>(op)) {

@@ -69,8 +69,7 @@ Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
 /// its block arguments. Returns what it yields.
 llvm::SmallVector<Value> emitBody(Kernel &kernel, const Stage &stage,
                                   llvm::ArrayRef<Value> operands, llvm::ArrayRef<Value> indices,
-                                  int64_t lanes,
-                                  llvm::function_ref<Value(const View &)> addressOf);
+                                  int64_t lanes, llvm::function_ref<Value(const View &)> addressOf);
 
 class KernelBuilder {
 public:

@@ -110,9 +110,8 @@ struct StageLoops {
   void parallel(ArrayRef<unsigned> loops, ArrayRef<unsigned> reductions) {
     OpBuilder &builder = kernel.builder;
     if (!loops.empty()) {
-      auto loop =
-          scf::ForOp::create(builder, stage.loc, kernel.constant(0),
-                             kernel.size(stage.extents[loops.front()]), kernel.constant(1));
+      auto loop = scf::ForOp::create(builder, stage.loc, kernel.constant(0),
+                                     kernel.size(stage.extents[loops.front()]), kernel.constant(1));
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(loop.getBody());
       indices[loops.front()] = loop.getInductionVar();
@@ -158,20 +157,20 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original,
   for (const Stage &stage : group.stages) {
     int64_t elements = bodyCost(stage);
     for (unsigned i = group.sharedLoops; i < stage.numLoops(); ++i)
-      elements *= std::min<int64_t>(
-          1 << 20, stage.extents[i].isStatic() ? std::max<int64_t>(1, stage.extents[i].constant)
-                                               : 64 * stage.extents[i].constant);
+      elements *= std::min<int64_t>(1 << 20, stage.extents[i].isStatic()
+                                                 ? std::max<int64_t>(1, stage.extents[i].constant)
+                                                 : 64 * stage.extents[i].constant);
     inner += std::min<int64_t>(elements, int64_t(1) << 40);
   }
   // A piece of some 10 us pays for its hand-over.
   constexpr int64_t pieceCost = 100000;
   work.grain = std::max<int64_t>(1, pieceCost / std::max<int64_t>(1, inner));
-  work.serial = group.sharedLoops == 0 ||
-                (work.count.isStatic() && work.count.constant <= work.grain);
+  work.serial =
+      group.sharedLoops == 0 || (work.count.isStatic() && work.count.constant <= work.grain);
 
   OpBuilder &builder = kernel.builder;
-  auto loop = scf::ForOp::create(builder, kernel.loc, kernel.begin(), kernel.end(),
-                                 kernel.constant(1));
+  auto loop =
+      scf::ForOp::create(builder, kernel.loc, kernel.begin(), kernel.end(), kernel.constant(1));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   SmallVector<Value> shared(group.sharedLoops);

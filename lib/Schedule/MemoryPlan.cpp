@@ -1,10 +1,10 @@
 // The memory plan: every intermediate in one arena.
 //
 // Values of static size are placed by decreasing size at the lowest offset that no value living at
-// the same time covers. Values whose size depends on the inputs' dims share slots: a slot is as large
-// as the largest of its values, which never live at the same time. The arena's size is therefore
-// static part + sum of slots, and @plan computes it from the dims alone.
-// Apache-2.0 WITH LLVM-exception
+// the same time covers. Values whose size depends on the inputs' dims share slots: a slot is as
+// large as the largest of its values, which never live at the same time. The arena's size is
+// therefore static part + sum of slots, and @plan computes it from the dims alone. Apache-2.0 WITH
+// LLVM-exception
 #include "dialects/Rt/Rt.h"
 #include "lathe/ArtifactFormat.h"
 #include "lathe/Schedule.h"
@@ -91,9 +91,8 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
       return it->second;
     Operation *def = value.getDefiningOp();
     bool result = def && def->getBlock() == &body &&
-                  (isa<rt::DimOp>(def) ||
-                   (isPure(def) && def->getNumRegions() == 0 &&
-                    llvm::all_of(def->getOperands(), isFromDims)));
+                  (isa<rt::DimOp>(def) || (isPure(def) && def->getNumRegions() == 0 &&
+                                           llvm::all_of(def->getOperands(), isFromDims)));
     return fromDims[value] = result;
   };
 
@@ -105,8 +104,8 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
       continue;
     }
     if (!isFromDims(alloc.getBytes())) {
-      Value memory = rt::AllocateOp::create(builder, alloc.getLoc(), alloc.getType(), call,
-                                            alloc.getBytes());
+      Value memory =
+          rt::AllocateOp::create(builder, alloc.getLoc(), alloc.getType(), call, alloc.getBytes());
       alloc.replaceAllUsesWith(memory);
       alloc.erase();
       continue;
@@ -165,9 +164,8 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
       offsets.push_back(end);
       Value largest;
       for (Value size : slot.sizes)
-        largest = largest
-                      ? arith::MaxUIOp::create(builder, loc, largest, sizeOf(size)).getResult()
-                      : sizeOf(size);
+        largest = largest ? arith::MaxUIOp::create(builder, loc, largest, sizeOf(size)).getResult()
+                          : sizeOf(size);
       Value aligned = arith::AddIOp::create(builder, loc, largest, round);
       aligned = arith::AndIOp::create(builder, loc, aligned, mask);
       end = arith::AddIOp::create(builder, loc, end, aligned);
@@ -197,8 +195,8 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
           lifetime.bytes
               ? arith::ConstantIndexOp::create(builder, run.getLoc(), lifetime.offset).getResult()
               : offsets[lifetime.slot];
-      Value memory = rt::ArenaOp::create(builder, lifetime.alloc.getLoc(),
-                                         lifetime.alloc.getType(), call, offset);
+      Value memory = rt::ArenaOp::create(builder, lifetime.alloc.getLoc(), lifetime.alloc.getType(),
+                                         call, offset);
       fixedOffsets.push_back(memory);
     }
     for (auto [lifetime, memory] : llvm::zip_equal(lifetimes, fixedOffsets)) {

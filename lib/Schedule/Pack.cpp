@@ -17,10 +17,11 @@ void lathe::schedule::keepInRegisters(Group &group) {
     if (!stage.op)
       continue;
     Value result = stage.op->getResult(0);
-    stage.storesOutput[0] = result.use_empty() || llvm::any_of(result.getUses(), [&](OpOperand &use) {
-      auto generic = dyn_cast<linalg::GenericOp>(use.getOwner());
-      return !generic || !members.contains(generic) || !generic.isDpsInput(&use);
-    });
+    stage.storesOutput[0] =
+        result.use_empty() || llvm::any_of(result.getUses(), [&](OpOperand &use) {
+          auto generic = dyn_cast<linalg::GenericOp>(use.getOwner());
+          return !generic || !members.contains(generic) || !generic.isDpsInput(&use);
+        });
   }
 }
 

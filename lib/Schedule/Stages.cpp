@@ -62,10 +62,10 @@ LogicalResult HostProgram::linearize(linalg::GenericOp op, AffineMap map, const 
       continue;
     }
     Value value = sizes.materialize(builder, op.getLoc(), moved);
-    access.view.offset = access.view.offset ? arith::AddIOp::create(builder, op.getLoc(),
-                                                                    access.view.offset, value)
-                                                  .getResult()
-                                            : value;
+    access.view.offset =
+        access.view.offset
+            ? arith::AddIOp::create(builder, op.getLoc(), access.view.offset, value).getResult()
+            : value;
   }
   return success();
 }
@@ -213,9 +213,8 @@ bool HostProgram::joins(const Group &group, const Stage &stage) {
   // Memory of the group may only be read as it was written.
   auto touches = [&](const View &view) {
     return llvm::any_of(group.stages, [&](const Stage &other) {
-      return llvm::any_of(other.outputs, [&](const Access &output) {
-        return output.view.base == view.base;
-      });
+      return llvm::any_of(other.outputs,
+                          [&](const Access &output) { return output.view.base == view.base; });
     });
   };
   auto matches = [&](const View &view) {

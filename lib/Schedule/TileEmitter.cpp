@@ -1,7 +1,7 @@
-// Register tiles: a reduction over any number of loops computes `rows` x `vectors` accumulators at a
-// time, one loop across the lanes, and its elementwise epilogue runs on the accumulators. One emitter
-// serves matrix products, convolutions, depthwise convolutions and pooling.
-// Apache-2.0 WITH LLVM-exception
+// Register tiles: a reduction over any number of loops computes `rows` x `vectors` accumulators at
+// a time, one loop across the lanes, and its elementwise epilogue runs on the accumulators. One
+// emitter serves matrix products, convolutions, depthwise convolutions and pooling. Apache-2.0 WITH
+// LLVM-exception
 #include "KernelBuilder.h"
 
 using namespace mlir;
@@ -10,9 +10,9 @@ using namespace lathe::schedule;
 namespace {
 /// The numbers of a register tile; everything the emitter decides by.
 struct TileParameters {
-  int64_t lanes = 0;      // of one vector
-  int64_t vectors = 0;    // per row of the tile
-  int64_t rows = 1;       // most rows of a tile
+  int64_t lanes = 0;       // of one vector
+  int64_t vectors = 0;     // per row of the tile
+  int64_t rows = 1;        // most rows of a tile
   bool vectorOuter = true; // vector tiles are the slowest loop: their weights stay in cache
 };
 } // namespace
@@ -155,8 +155,8 @@ public:
 private:
   // One place of the vector loop: full vectors, or with a mask for the last.
   struct Lanes {
-    Value start;                // first lane
-    SmallVector<Value> masks;   // per vector; null: full
+    Value start;              // first lane
+    SmallVector<Value> masks; // per vector; null: full
   };
   void emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTile);
   void emitTile(const Lanes &lanes, Value firstRow, int64_t rows);
@@ -192,13 +192,12 @@ Value TileEmitter::address(const Access &access, ArrayRef<Value> at, unsigned ve
     Value panel, within;
     if (width % access.panel == 0) {
       // The tile covers whole panels.
-      panel = kernel.add(arith::DivUIOp::create(builder, root.loc, lanes.start,
-                                                kernel.constant(access.panel)),
-                         kernel.constant(vector * tile.lanes / access.panel));
+      panel = kernel.add(
+          arith::DivUIOp::create(builder, root.loc, lanes.start, kernel.constant(access.panel)),
+          kernel.constant(vector * tile.lanes / access.panel));
       within = kernel.constant(vector * tile.lanes % access.panel);
     } else {
-      panel =
-          arith::DivUIOp::create(builder, root.loc, lane, kernel.constant(access.panel));
+      panel = arith::DivUIOp::create(builder, root.loc, lane, kernel.constant(access.panel));
       within = arith::RemUIOp::create(builder, root.loc, lane, kernel.constant(access.panel));
     }
     return kernel.add(position,
@@ -241,13 +240,12 @@ static bool isMultiplyAdd(const Stage &stage) {
   bool adds = (add.getLhs() == accumulator && add.getRhs() == mul.getResult()) ||
               (add.getRhs() == accumulator && add.getLhs() == mul.getResult());
   Value a = body.getArgument(0), b = body.getArgument(1);
-  return adds && ((mul.getLhs() == a && mul.getRhs() == b) ||
-                  (mul.getLhs() == b && mul.getRhs() == a));
+  return adds &&
+         ((mul.getLhs() == a && mul.getRhs() == b) || (mul.getLhs() == b && mul.getRhs() == a));
 }
 
 SmallVector<SmallVector<Value>> TileEmitter::step(SmallVector<SmallVector<Value>> accumulators,
-                                                  const Lanes &lanes,
-                                                  ArrayRef<Value> rowIndices) {
+                                                  const Lanes &lanes, ArrayRef<Value> rowIndices) {
   bool multiplyAdd = isMultiplyAdd(root);
   unsigned vectors = lanes.masks.size();
   // What does not depend on the row is loaded once.
@@ -284,7 +282,8 @@ SmallVector<SmallVector<Value>> TileEmitter::step(SmallVector<SmallVector<Value>
       }
       Value &accumulator = accumulators[row][j];
       if (multiplyAdd) {
-        accumulator = vector::FMAOp::create(builder, root.loc, operands[0], operands[1], accumulator);
+        accumulator =
+            vector::FMAOp::create(builder, root.loc, operands[0], operands[1], accumulator);
         continue;
       }
       operands.push_back(accumulator);
@@ -294,9 +293,10 @@ SmallVector<SmallVector<Value>> TileEmitter::step(SmallVector<SmallVector<Value>
   return accumulators;
 }
 
-SmallVector<SmallVector<Value>>
-TileEmitter::reduce(ArrayRef<unsigned> loops, SmallVector<SmallVector<Value>> accumulators,
-                    const Lanes &lanes, ArrayRef<Value> rowIndices) {
+SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
+                                                    SmallVector<SmallVector<Value>> accumulators,
+                                                    const Lanes &lanes,
+                                                    ArrayRef<Value> rowIndices) {
   if (loops.empty())
     return step(std::move(accumulators), lanes, rowIndices);
   unsigned loop = loops.front();
@@ -434,9 +434,8 @@ void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTi
     int64_t highTiles = high == low ? tiles : extent.constant - low * tiles;
     Value border = kernel.constant(highTiles);
     Value end = arith::MinUIOp::create(builder, root.loc, lastTile, border);
-    forTiles(firstTile, end, one, [&](Value index) {
-      emitTile(lanes, kernel.mul(index, kernel.constant(high)), high);
-    });
+    forTiles(firstTile, end, one,
+             [&](Value index) { emitTile(lanes, kernel.mul(index, kernel.constant(high)), high); });
     if (high == low || low == 0)
       return;
     Value begin = arith::MaxUIOp::create(builder, root.loc, firstTile, border);
@@ -446,9 +445,8 @@ void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTi
     });
     return;
   }
-  Value rowEnd = arith::MinUIOp::create(builder, root.loc,
-                                        kernel.mul(lastTile, kernel.constant(tile.rows)),
-                                        kernel.size(extent));
+  Value rowEnd = arith::MinUIOp::create(
+      builder, root.loc, kernel.mul(lastTile, kernel.constant(tile.rows)), kernel.size(extent));
   Value row = kernel.mul(firstTile, kernel.constant(tile.rows));
   for (int64_t rows = tile.rows; rows >= 1; rows = rows > 4 ? 4 : rows > 1 ? 1 : 0) {
     Value step = kernel.constant(rows);
@@ -502,8 +500,8 @@ Work TileEmitter::emit() {
   if (vectorExtent.isStatic())
     vectorTiles = kernel.constant(llvm::divideCeil(vectorExtent.constant, width));
   else
-    vectorTiles = arith::CeilDivUIOp::create(b, loc, kernel.size(vectorExtent),
-                                             kernel.constant(width));
+    vectorTiles =
+        arith::CeilDivUIOp::create(b, loc, kernel.size(vectorExtent), kernel.constant(width));
   // What the host computes of the same product.
   work.count = outerCount;
   if (rowTiles)
@@ -516,8 +514,7 @@ Work TileEmitter::emit() {
     work.ceilings.push_back({vectorExtent, width});
   int64_t itemCost = tileCost * blockTiles;
   work.grain = std::max<int64_t>(1, 16384 / itemCost);
-  work.serial = work.ceilings.empty() && work.count.isStatic() &&
-                work.count.constant <= work.grain;
+  work.serial = work.ceilings.empty() && work.count.isStatic() && work.count.constant <= work.grain;
 
   auto loop = scf::ForOp::create(b, loc, kernel.begin(), kernel.end(), kernel.constant(1));
   OpBuilder::InsertionGuard guard(b);
@@ -550,8 +547,8 @@ Work TileEmitter::emit() {
   auto maskType = VectorType::get({tile.lanes}, b.getI1Type());
   if (!vectorExtent.isStatic()) {
     Value left = arith::SubIOp::create(b, loc, kernel.size(vectorExtent), lanes.start);
-    auto isFull = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, left,
-                                        kernel.constant(width));
+    auto isFull =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, left, kernel.constant(width));
     auto branch = scf::IfOp::create(b, loc, isFull, /*withElse=*/true);
     {
       OpBuilder::InsertionGuard inner(b);
@@ -576,8 +573,8 @@ Work TileEmitter::emit() {
   auto emitTail = [&] {
     lanes.masks.assign(llvm::divideCeil(tail, tile.lanes), Value());
     if (tail % tile.lanes)
-      lanes.masks.back() = vector::CreateMaskOp::create(
-          b, loc, maskType, kernel.constant(tail % tile.lanes));
+      lanes.masks.back() =
+          vector::CreateMaskOp::create(b, loc, maskType, kernel.constant(tail % tile.lanes));
     emitRowTiles(lanes, firstTile, lastTile);
   };
   if (tail == 0) {
@@ -585,8 +582,8 @@ Work TileEmitter::emit() {
   } else if (full == 0) {
     emitTail();
   } else {
-    auto isTail = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, vectorTile,
-                                        kernel.constant(full));
+    auto isTail =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, vectorTile, kernel.constant(full));
     auto branch = scf::IfOp::create(b, loc, isTail, /*withElse=*/true);
     OpBuilder::InsertionGuard inner(b);
     b.setInsertionPointToStart(branch.thenBlock());

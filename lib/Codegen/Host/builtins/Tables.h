@@ -87,6 +87,53 @@ inline constexpr double erfcxTable[4][15] = {
      0x1.90c6675748182p-6, 0x1.53ec18fc1b3c5p-8, -0x1.7a72e978a43d8p-6},
 };
 
+// For f32: polynomials, lowest coefficient first, and numbers in parts of 24 bits.
+// (exp(x) - 1 - x) / x^2
+inline constexpr float expF32[5] = {0x1.0000000000000p-1f, 0x1.5554de0000000p-3f,
+                                    0x1.55551a0000000p-5f, 0x1.120b620000000p-7f,
+                                    0x1.6d10fc0000000p-10f};
+// (2^x - 1) / x
+inline constexpr float exp2F32[7] = {
+    0x1.62e4300000000p-1f,  0x1.ebfbe00000000p-3f,  0x1.c6b08e0000000p-5f, 0x1.3b2a1c0000000p-7f,
+    0x1.5d879e0000000p-10f, 0x1.4440000000000p-13f, 0x1.00a5820000000p-16f};
+// (log(1 + x) - x + x^2 / 2) / x^3
+inline constexpr float logF32[9] = {
+    0x1.5555540000000p-2f,  -0x1.fffffc0000000p-3f, 0x1.999d5a0000000p-3f,
+    -0x1.555b4a0000000p-3f, 0x1.23d21a0000000p-3f,  -0x1.fcf4c60000000p-4f,
+    0x1.dea2820000000p-4f,  -0x1.d635bc0000000p-4f, 0x1.1d8ea60000000p-4f};
+// (sin(x) / x - 1) / x^2 in x^2
+inline constexpr float sinF32[4] = {-0x1.5555560000000p-3f, 0x1.11110e0000000p-7f,
+                                    -0x1.a013a80000000p-13f, 0x1.6dbe080000000p-19f};
+// (cos(x) - 1 + x^2 / 2) / x^4 in x^2
+inline constexpr float cosF32[4] = {0x1.5555560000000p-5f, -0x1.6c16c00000000p-10f,
+                                    0x1.a015c40000000p-16f, -0x1.25244e0000000p-22f};
+// (asin(x) / x - 1) / x^2 in x^2
+inline constexpr float asinF32[6] = {0x1.5555540000000p-3f, 0x1.3334300000000p-4f,
+                                     0x1.6d5bba0000000p-5f, 0x1.fd8da20000000p-6f,
+                                     0x1.18f91e0000000p-6f, 0x1.13fed40000000p-5f};
+// (atan(x) / x - 1) / x^2 in x^2
+inline constexpr float atanF32[10] = {
+    -0x1.5555560000000p-2f, 0x1.9999560000000p-3f, -0x1.2489520000000p-3f, 0x1.c62cda0000000p-4f,
+    -0x1.6dd8fe0000000p-4f, 0x1.2006f80000000p-4f, -0x1.9115a40000000p-5f, 0x1.aefb2c0000000p-6f,
+    -0x1.2ba6b60000000p-7f, 0x1.86406c0000000p-10f};
+// erf(x) / x - 1 in x^2
+inline constexpr float erfF32[7] = {
+    0x1.06eba80000000p-3f, -0x1.8127420000000p-2f,  0x1.ce2dde0000000p-4f, -0x1.b80acc0000000p-6f,
+    0x1.54a2ae0000000p-8f, -0x1.a8f0340000000p-11f, 0x1.5878100000000p-14f};
+// log(erfc(x)) in x - 2, for 0.9 <= x <= 4
+inline constexpr float logErfcF32[10] = {-0x1.575b320000000p+2f, -0x1.1ac3260000000p+2f,
+                                         -0x1.d8f5e60000000p-1f, -0x1.0dc2d00000000p-6f,
+                                         0x1.d41b6e0000000p-9f,  -0x1.8061560000000p-11f,
+                                         0x1.1acada0000000p-13f, -0x1.4cdda80000000p-16f,
+                                         0x1.e135240000000p-20f, -0x1.7e96380000000p-25f};
+inline constexpr float ln2F32[2] = {0x1.62e4000000000p-1f, 0x1.7f7d1c0000000p-20f};
+inline constexpr float log2EF32[2] = {0x1.7154760000000p+0f, 0x1.4ae0c00000000p-26f};
+inline constexpr float log10EF32[2] = {0x1.bcb7b20000000p-2f, -0x1.5b235e0000000p-27f};
+inline constexpr float log10Of2F32[2] = {0x1.3440000000000p-2f, 0x1.3509f80000000p-18f};
+inline constexpr float piHalfF32[3] = {0x1.921fb60000000p+0f, -0x1.777a5c0000000p-25f,
+                                       -0x1.ee59da0000000p-50f};
+inline constexpr float piF32[2] = {0x1.921fb60000000p+1f, -0x1.777a5c0000000p-24f};
+
 } // namespace lathe::builtins
 
 #endif // LATHE_BUILTINS_TABLES_H

@@ -3,7 +3,10 @@
 
     python3 tables.py > Tables.h
 """
-from mpmath import atan, cos, erf, erfc, exp, floor, frexp, ldexp, log, mp, mpf, pi, sqrt
+from struct import pack, unpack
+
+from mpmath import (asin, atan, cos, erf, erfc, exp, expm1, floor, frexp, ldexp, log, log1p, mp, mpf,
+                    pi, sin, sqrt)
 
 mp.prec = 2400
 
@@ -42,6 +45,35 @@ def chebyshev(f, a, b, degree):
 
 def floats(values):
     return "{" + ", ".join(hexa(v) for v in values) + "}"
+
+
+def single(value):
+    """The nearest f32."""
+    return unpack("f", pack("f", float(value)))[0]
+
+
+def singles(value, count):
+    """A number as a sum of f32, each of the rest."""
+    parts = []
+    for _ in range(count):
+        parts.append(single(value))
+        value -= mpf(parts[-1])
+    return parts
+
+
+def plain(f, a, b, degree):
+    """Coefficients, lowest first, of a near-minimax polynomial in x itself."""
+    middle, fit = chebyshev(f, mpf(a), mpf(b), degree)
+    result = [mpf(0)] * len(fit)
+    for coefficient in reversed(fit):
+        result = [coefficient - middle * result[0]] + [
+            result[i - 1] - middle * result[i] for i in range(1, len(fit))]
+    return result
+
+
+def at_zero(f, value):
+    """The function with its limit where the formula divides by zero."""
+    return lambda x: f(x) if abs(x) > mpf(10)**-40 else mpf(value)
 
 
 print("// Constants of the math builtins; computed by tables.py, do not edit.")
@@ -91,4 +123,40 @@ for middle, fit in fits:
             shift * moved[i] + moved[i - 1] for i in range(1, len(fit))]
     print("    " + floats(moved) + ",")
 print("};")
+
+print("\n// For f32: polynomials, lowest coefficient first, and numbers in parts of 24 bits.")
+half = log(2) / 2
+root = sqrt(mpf(2))
+fits = [
+    ("expF32", "(exp(x) - 1 - x) / x^2", plain(
+        at_zero(lambda x: (expm1(x) - x) / x**2, mpf(1) / 2), -half, half, 4)),
+    ("exp2F32", "(2^x - 1) / x", plain(
+        at_zero(lambda x: expm1(x * log(2)) / x, log(2)), -0.5, 0.5, 6)),
+    ("logF32", "(log(1 + x) - x + x^2 / 2) / x^3", plain(
+        at_zero(lambda x: (log1p(x) - x + x * x / 2) / x**3, mpf(1) / 3), 1 / root - 1, root - 1, 8)),
+    ("sinF32", "(sin(x) / x - 1) / x^2 in x^2", plain(
+        at_zero(lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, mpf(-1) / 6), 0, (pi / 4)**2, 3)),
+    ("cosF32", "(cos(x) - 1 + x^2 / 2) / x^4 in x^2", plain(
+        at_zero(lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, mpf(1) / 24), 0, (pi / 4)**2, 3)),
+    ("asinF32", "(asin(x) / x - 1) / x^2 in x^2", plain(
+        at_zero(lambda z: (asin(sqrt(z)) / sqrt(z) - 1) / z, mpf(1) / 6), 0, 0.25, 5)),
+    ("atanF32", "(atan(x) / x - 1) / x^2 in x^2", plain(
+        at_zero(lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, mpf(-1) / 3), 0, 1, 9)),
+    ("erfF32", "erf(x) / x - 1 in x^2", plain(
+        at_zero(lambda z: erf(sqrt(z)) / sqrt(z) - 1, 2 / sqrt(pi) - 1), 0, 0.9, 6)),
+    ("logErfcF32", "log(erfc(x)) in x - 2, for 0.9 <= x <= 4",
+     plain(lambda x: log(erfc(x + 2)), -1.1, 2, 9)),
+]
+for name, meaning, fit in fits:
+    values = ", ".join(float.hex(single(c)) + "f" for c in fit)
+    print(f"// {meaning}\ninline constexpr float {name}[{len(fit)}] = {{{values}}};")
+for name, value, count in [("ln2F32", log(2), 2), ("log2EF32", 1 / log(2), 2),
+                           ("log10EF32", 1 / log(10), 2), ("log10Of2F32", log(2) / log(10), 2),
+                           ("piHalfF32", pi / 2, 3), ("piF32", pi, 2)]:
+    parts = singles(value, count)
+    if name in ("ln2F32", "log10Of2F32"):  # a multiple by less than 2^9 is exact
+        parts[0] = float(top(value, 15))
+        parts[1] = single(value - mpf(parts[0]))
+    print(f"inline constexpr float {name}[{count}] = {{" +
+          ", ".join(float.hex(p) + "f" for p in parts) + "};")
 print("\n} // namespace lathe::builtins\n\n#endif // LATHE_BUILTINS_TABLES_H")

@@ -1,0 +1,131 @@
+// A scheduled module becomes LLVM IR.
+// Apache-2.0 WITH LLVM-exception
+#include "LowerRt.h"
+#include "dialects/Rt/Rt.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/Pattern.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MathToLibm/MathToLibm.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
+#include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/IR/Module.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::codegen;
+
+namespace {
+/// rt.view: a descriptor around the pointer.
+struct ViewLowering : ConvertOpToLLVMPattern<rt::ViewOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult matchAndRewrite(rt::ViewOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    auto type = cast<MemRefType>(op.getType());
+    if (!type.hasStaticShape() || !type.getLayout().isIdentity())
+      return rewriter.notifyMatchFailure(op, "only views of static shape are emitted");
+    Value descriptor = MemRefDescriptor::fromStaticShape(rewriter, op.getLoc(), *getTypeConverter(),
+                                                         type, adaptor.getBase());
+    rewriter.replaceOp(op, descriptor);
+    return success();
+  }
+};
+} // namespace
+
+// Transcendental functions of f32 become polynomials, which vectorize; what has none stays a call
+// of the builtins.
+static LogicalResult expandMath(ModuleOp module) {
+  RewritePatternSet patterns(module.getContext());
+  static const llvm::StringSet approximated = {
+      "math.exp",  "math.expm1", "math.log", "math.log2", "math.log1p", "math.tanh", "math.erf",
+      "math.atan", "math.sin",   "math.cos", "math.cbrt", "math.atan2", "math.asin", "math.acos"};
+  populateMathPolynomialApproximationPatterns(
+      patterns, [](StringRef name) { return approximated.contains(name); });
+  populateMathF32ExpansionPatterns(patterns,
+                                   [](StringRef name) { return approximated.contains(name); });
+  GreedyRewriteConfig config;
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  return applyPatternsGreedily(module, std::move(patterns), config);
+}
+
+static LogicalResult convertToLLVM(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  LowerToLLVMOptions options(context);
+  LLVMTypeConverter converter(context, options);
+  RewritePatternSet patterns(context);
+  arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+  populateMathToLLVMConversionPatterns(converter, patterns);
+  populateMathToLibmConversionPatterns(patterns);
+  populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
+  populateFuncToLLVMConversionPatterns(converter, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  vector::populateVectorMaskOpLoweringPatterns(patterns);
+  vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/true);
+  populateVectorToLLVMConversionPatterns(converter, patterns, /*reassociateFPReductions=*/true);
+  ub::populateUBToLLVMConversionPatterns(converter, patterns);
+  patterns.add<ViewLowering>(converter);
+  LLVMConversionTarget target(*context);
+  target.addLegalOp<ModuleOp>();
+  return applyFullConversion(module, target, std::move(patterns));
+}
+
+FailureOr<std::unique_ptr<llvm::Module>>
+lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef prefix,
+                          WeightLayout &weights, SiteList &sites, llvm::LLVMContext &context) {
+  MLIRContext *mlirContext = module.getContext();
+  if (failed(expandMath(module)))
+    return failure();
+  PassManager structured(mlirContext);
+  structured.addNestedPass<func::FuncOp>(createCSEPass());
+  structured.addPass(createSCFToControlFlowPass());
+  if (failed(structured.run(module)) || failed(lowerRt(module, weights, sites)))
+    return failure();
+
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!function.isPrivate())
+      continue;
+    function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(mlirContext, LLVM::Linkage::Internal));
+    function->setAttr("passthrough",
+                      ArrayAttr::get(mlirContext, StringAttr::get(mlirContext, "noinline")));
+    // Every buffer of a kernel is another one (the host program passes equal addresses once).
+    for (unsigned i = 1; i < function.getNumArguments(); ++i)
+      if (isa<LLVM::LLVMPointerType>(function.getArgument(i).getType()))
+        function.setArgAttr(i, "llvm.noalias", UnitAttr::get(mlirContext));
+  }
+  for (StringRef name : {"run", "plan"}) {
+    auto function = module.lookupSymbol<func::FuncOp>(name);
+    function.setSymName((prefix + "_" + name).str());
+  }
+  PassManager cleanUp(mlirContext);
+  cleanUp.addPass(createCanonicalizerPass());
+  cleanUp.addPass(createCSEPass());
+  if (failed(cleanUp.run(module)) || failed(convertToLLVM(module)))
+    return failure();
+
+  DialectRegistry registry;
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  mlirContext->appendDialectRegistry(registry);
+  std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "lathe");
+  if (!result)
+    return module.emitError("translation to LLVM IR failed");
+  return result;
+}

@@ -1,0 +1,113 @@
+// What the artifact says of itself.
+// Apache-2.0 WITH LLVM-exception
+#include "Pipeline.h"
+#include "dialects/Rt/Rt.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/JSON.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::pipeline;
+
+// Names of all nodes that a location was made from.
+static void collectNodes(Location location, llvm::SetVector<StringRef> &nodes) {
+  if (auto name = dyn_cast<NameLoc>(location)) {
+    nodes.insert(name.getName());
+  } else if (auto call = dyn_cast<CallSiteLoc>(location)) {
+    collectNodes(call.getCaller(), nodes);
+  } else if (auto fused = dyn_cast<FusedLoc>(location)) {
+    for (Location part : fused.getLocations())
+      collectNodes(part, nodes);
+  }
+}
+
+VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name) {
+  VariantInfo info;
+  info.name = name.str();
+  llvm::MapVector<StringRef, std::pair<uint64_t, llvm::SetVector<StringRef>>> kernels;
+  scheduled.walk([&](rt::DispatchOp dispatch) {
+    auto &[calls, nodes] = kernels[dispatch.getKernel()];
+    ++calls;
+    collectNodes(dispatch.getLoc(), nodes);
+  });
+  for (auto &[kernel, entry] : kernels) {
+    KernelInfo kernelInfo;
+    kernelInfo.name = kernel.str();
+    kernelInfo.kind = kernel.split('_').first.str();
+    kernelInfo.calls = entry.first;
+    for (StringRef node : entry.second)
+      kernelInfo.nodes.push_back(node.str());
+    info.kernels.push_back(std::move(kernelInfo));
+  }
+  scheduled.walk([&](rt::PlanArenaOp plan) {
+    APInt bytes;
+    if (matchPattern(plan.getBytes(), m_ConstantInt(&bytes)))
+      info.arenaBytes = bytes.getZExtValue();
+  });
+  return info;
+}
+
+uint64_t lathe::pipeline::countFlops(ModuleOp module) {
+  uint64_t total = 0;
+  module.walk([&](linalg::GenericOp op) {
+    uint64_t perElement = 0;
+    for (Operation &inner : op.getBody()->without_terminator())
+      perElement += isa<arith::MulFOp, arith::AddFOp, arith::SubFOp, arith::DivFOp,
+                        arith::MaximumFOp, arith::MinimumFOp>(inner) ||
+                    isa<math::MathDialect>(inner.getDialect());
+    uint64_t count = 1;
+    for (int64_t size : op.getStaticLoopRanges())
+      count *= ShapedType::isDynamic(size) ? 1 : size;
+    total += perElement * count;
+  });
+  return total;
+}
+
+std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptions &options,
+                                           ArrayRef<VariantInfo> variants, uint64_t flops,
+                                           uint64_t weightBytes) {
+  auto text = [&](StringRef attribute) -> std::string {
+    auto value = imported->getAttrOfType<StringAttr>(attribute);
+    return value ? value.str() : "";
+  };
+  llvm::json::Array targets;
+  for (const VariantInfo &variant : variants) {
+    llvm::json::Array kernels;
+    for (const KernelInfo &kernel : variant.kernels)
+      kernels.push_back(llvm::json::Object{
+          {"name", kernel.name},
+          {"kind", kernel.kind},
+          {"calls", int64_t(kernel.calls)},
+          {"nodes", llvm::json::Array(kernel.nodes)},
+      });
+    llvm::json::Object target{{"name", variant.name},
+                              {"weights_bytes", int64_t(weightBytes)},
+                              {"kernels", std::move(kernels)}};
+    if (variant.arenaBytes)
+      target["arena_bytes"] = int64_t(*variant.arenaBytes);
+    targets.push_back(std::move(target));
+  }
+  llvm::json::Object dims;
+  for (const auto &[name, size] : options.dims)
+    dims[name] = size;
+  llvm::json::Object manifest{
+      {"producer", llvm::json::Object{{"name", "lathe"},
+                                      {"version", LATHE_VERSION},
+                                      {"llvm", LLVM_VERSION_STRING}}},
+      {"source",
+       llvm::json::Object{{"file", text("graph.source")}, {"sha256", text("graph.sha256")}}},
+      {"options", llvm::json::Object{{"opt_level", int64_t(options.optLevel)},
+                                     {"target", options.target},
+                                     {"dims", std::move(dims)}}},
+      {"targets", std::move(targets)},
+      {"flops", int64_t(flops)},
+  };
+  return llvm::formatv("{0:2}", llvm::json::Value(std::move(manifest))).str();
+}

@@ -1,0 +1,366 @@
+// The stages of a compilation, in order.
+// Apache-2.0 WITH LLVM-exception
+#include "Pipeline.h"
+#include "dialects/Graph/Weights.h"
+#include "dialects/Rt/Rt.h"
+#include "lathe/Graph.h"
+#include "lathe/GraphToLinalg.h"
+#include "lathe/Import.h"
+#include "lathe/Schedule.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/TargetSelect.h"
+#include <chrono>
+#include <future>
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::pipeline;
+
+namespace {
+
+/// One compilation: its context, its diagnostics, its timer.
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, std::string &errors);
+  bool run(StringRef input, StringRef output);
+
+private:
+  /// Runs one stage and reports its time; false when the stage failed.
+  bool stage(StringRef name, llvm::function_ref<bool()> work);
+  bool stopsAfter(StringRef name) const { return options.stopAfter == name; }
+  bool write(ModuleOp module, StringRef output);
+  bool fail(llvm::Error error);
+  bool fixDims(ModuleOp module);
+  bool runGraph(ModuleOp module);
+  bool runTargets(ModuleOp module, StringRef output);
+  bool writeText(ArrayRef<std::unique_ptr<llvm::Module>> modules,
+                 ArrayRef<codegen::HostTarget> targets, StringRef output);
+  bool compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
+                      ArrayRef<codegen::HostTarget> targets, bool assembly,
+                      std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects);
+  bool describeEntry(func::FuncOp main, artifact::Entry &entry);
+
+  const CompileOptions &options;
+  std::string &errors;
+  MLIRContext context;
+  std::unique_ptr<ScopedDiagnosticHandler> handler;
+  artifact::Entry entry;
+};
+
+} // namespace
+
+Compilation::Compilation(const CompileOptions &options, std::string &errors)
+    : options(options), errors(errors), context(MLIRContext::Threading::DISABLED) {
+  DialectRegistry registry;
+  registry.insert<graph::GraphDialect, rt::RtDialect, func::FuncDialect, arith::ArithDialect,
+                  math::MathDialect, linalg::LinalgDialect, tensor::TensorDialect, scf::SCFDialect,
+                  memref::MemRefDialect, vector::VectorDialect, LLVM::LLVMDialect,
+                  cf::ControlFlowDialect, affine::AffineDialect>();
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
+  context.printOpOnDiagnostic(false);
+  handler = std::make_unique<ScopedDiagnosticHandler>(&context, [this](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error ||
+        diagnostic.getSeverity() == DiagnosticSeverity::Warning)
+      this->errors += formatDiagnostic(diagnostic) + "\n";
+    return success();
+  });
+}
+
+bool Compilation::stage(StringRef name, llvm::function_ref<bool()> work) {
+  auto start = std::chrono::steady_clock::now();
+  bool done = work();
+  std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (done && options.progress)
+    options.progress(name.str(), seconds.count());
+  return done;
+}
+
+bool Compilation::fail(llvm::Error error) {
+  errors += llvm::toString(std::move(error)) + "\n";
+  return false;
+}
+
+bool Compilation::write(ModuleOp module, StringRef output) {
+  if (llvm::Error error = writeStage(module, output))
+    return fail(std::move(error));
+  return true;
+}
+
+// --dim NAME=N: the symbol is that number from here on.
+bool Compilation::fixDims(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  llvm::StringSet<> used;
+  SmallVector<Type> inputs(main.getArgumentTypes());
+  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+    auto type = dyn_cast<RankedTensorType>(main.getArgument(i).getType());
+    auto dims = main.getArgAttrOfType<ArrayAttr>(i, "graph.dims");
+    if (!type || !dims || dims.size() != type.getShape().size())
+      continue;
+    SmallVector<int64_t> shape(type.getShape());
+    SmallVector<Attribute> symbols(dims.begin(), dims.end());
+    for (const auto &[name, size] : options.dims)
+      for (auto [position, symbol] : llvm::enumerate(symbols))
+        if (cast<StringAttr>(symbol).getValue() == name) {
+          used.insert(name);
+          shape[position] = size;
+          symbols[position] = StringAttr::get(&context, "");
+        }
+    inputs[i] = RankedTensorType::get(shape, type.getElementType());
+    main.getArgument(i).setType(inputs[i]);
+    main.setArgAttr(i, "graph.dims", ArrayAttr::get(&context, symbols));
+  }
+  main.setFunctionType(FunctionType::get(&context, inputs, main.getFunctionType().getResults()));
+  for (const auto &[name, size] : options.dims)
+    if (!used.contains(name)) {
+      errors += "the model has no symbolic dimension '" + name + "' to set to " +
+                std::to_string(size) + "\n";
+      return false;
+    }
+  return true;
+}
+
+bool Compilation::runGraph(ModuleOp module) {
+  if (failed(inferGraphShapes(module)))
+    return false;
+  if (options.optLevel == 0)
+    return true;
+  PassManager passes(&context);
+  passes.addNestedPass<func::FuncOp>(graph::createSimplifyPass());
+  passes.addNestedPass<func::FuncOp>(graph::createFoldBatchNormPass());
+  passes.addNestedPass<func::FuncOp>(graph::createSimplifyPass());
+  return succeeded(passes.run(module));
+}
+
+bool Compilation::describeEntry(func::FuncOp main, artifact::Entry &entry) {
+  auto describe = [&](Type type, StringAttr name, ArrayAttr dims, artifact::TensorSpec &spec) {
+    auto ranked = dyn_cast<RankedTensorType>(type);
+    spec.name = name ? name.str() : "";
+    if (!ranked) {
+      emitError(main.getLoc()) << "'" << spec.name << "' has type " << type
+                               << ", which an artifact cannot describe";
+      return false;
+    }
+    std::optional<uint32_t> dtype = graph::getElementNumber(ranked.getElementType());
+    if (!dtype) {
+      emitError(main.getLoc()) << "'" << spec.name << "' has element type "
+                               << ranked.getElementType() << ", which an artifact cannot describe";
+      return false;
+    }
+    if (ranked.getRank() > LATHE_MAX_RANK) {
+      emitError(main.getLoc()) << "'" << spec.name << "' has rank " << ranked.getRank()
+                               << ", more than " << LATHE_MAX_RANK;
+      return false;
+    }
+    spec.dtype = *dtype;
+    for (auto [i, size] : llvm::enumerate(ranked.getShape())) {
+      artifact::Dim dim;
+      if (!ShapedType::isDynamic(size))
+        dim.size = size;
+      else if (dims && i < dims.size())
+        dim.symbol = cast<StringAttr>(dims[i]).str();
+      spec.dims.push_back(dim);
+    }
+    return true;
+  };
+  for (unsigned i = 0; i < main.getNumArguments(); ++i)
+    if (!describe(main.getArgument(i).getType(), main.getArgAttrOfType<StringAttr>(i, "graph.name"),
+                  main.getArgAttrOfType<ArrayAttr>(i, "graph.dims"), entry.inputs.emplace_back()))
+      return false;
+  for (unsigned i = 0; i < main.getNumResults(); ++i)
+    if (!describe(main.getResultTypes()[i], main.getResultAttrOfType<StringAttr>(i, "graph.name"),
+                  main.getResultAttrOfType<ArrayAttr>(i, "graph.dims"),
+                  entry.outputs.emplace_back()))
+      return false;
+  return true;
+}
+
+bool Compilation::compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
+                                 ArrayRef<codegen::HostTarget> targets, bool assembly,
+                                 std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects) {
+  // Levels are independent, and each module has a context of its own: one thread per level.
+  std::vector<std::future<llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>>> results;
+  for (auto [module, target] : llvm::zip_equal(modules, targets)) {
+    codegen::HostOptions hostOptions;
+    hostOptions.optLevel = options.optLevel;
+    hostOptions.emitAssembly = assembly;
+    results.push_back(std::async(
+        std::launch::async, [&target = target, hostOptions, module = std::move(module)]() mutable {
+          return codegen::compileHost(std::move(module), target, hostOptions);
+        }));
+  }
+  bool done = true;
+  for (auto &result : results) {
+    auto object = result.get();
+    if (object)
+      objects.push_back(std::move(*object));
+    else
+      done = fail(object.takeError());
+  }
+  return done;
+}
+
+bool Compilation::runTargets(ModuleOp module, StringRef output) {
+  auto targets = codegen::resolveTargets(options.target);
+  if (!targets)
+    return fail(targets.takeError());
+  uint64_t flops = countFlops(module);
+
+  codegen::WeightLayout weights;
+  codegen::SiteList sites;
+  std::vector<VariantInfo> variants;
+  std::vector<std::unique_ptr<llvm::LLVMContext>> contexts;
+  std::vector<std::unique_ptr<llvm::Module>> modules;
+  for (auto [index, target] : llvm::enumerate(*targets)) {
+    OwningOpRef<ModuleOp> variant = module.clone();
+    schedule::Options scheduleOptions;
+    scheduleOptions.optLevel = options.optLevel;
+    scheduleOptions.target.vectorBits = target.vectorBits;
+    scheduleOptions.target.vectorRegisters = target.vectorRegisters;
+    scheduleOptions.target.l1Bytes = target.l1Bytes;
+    scheduleOptions.target.l2Bytes = target.l2Bytes;
+    if (!stage("schedule",
+               [&] { return succeeded(schedule::scheduleModule(*variant, scheduleOptions)); }))
+      return false;
+    if (stopsAfter("schedule"))
+      return write(*variant, output);
+    variants.push_back(describeVariant(*variant, target.name));
+    contexts.push_back(std::make_unique<llvm::LLVMContext>());
+    std::string prefix = "lathe_v" + std::to_string(index);
+    FailureOr<std::unique_ptr<llvm::Module>> lowered = failure();
+    if (!stage("lower", [&] {
+          lowered = codegen::lowerHost(*variant, target, prefix, weights, sites, *contexts.back());
+          return succeeded(lowered);
+        }))
+      return false;
+    modules.push_back(std::move(*lowered));
+  }
+
+  if (options.emit == "llvm" || stopsAfter("codegen")) {
+    if (llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
+          modules.front()->print(stream, nullptr);
+          return llvm::Error::success();
+        }))
+      return fail(std::move(error));
+    return true;
+  }
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
+  bool text = options.emit == "asm" || options.emit == "obj";
+  if (text) {
+    modules.resize(1);
+    targets->resize(1);
+  }
+  if (!stage("codegen", [&] {
+        return compileObjects(std::move(modules), *targets, options.emit == "asm", objects);
+      }))
+    return false;
+  if (text) {
+    if (llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
+          stream << objects.front()->getBuffer();
+          return llvm::Error::success();
+        }))
+      return fail(std::move(error));
+    return true;
+  }
+
+  artifact::Contents contents;
+  contents.triple = targets->front().triple;
+  contents.sites = sites.messages();
+  contents.weightsBytes = weights.bytes();
+  for (const codegen::WeightLayout::Chunk &chunk : weights.chunks()) {
+    auto storage = std::make_shared<SmallVector<char>>();
+    ArrayRef<char> bytes = graph::getConstantBytes(chunk.value, *storage);
+    contents.weights.push_back({chunk.offset, bytes, storage});
+  }
+  contents.manifest = writeManifest(module, options, variants, flops, weights.bytes());
+  for (auto [index, target] : llvm::enumerate(*targets)) {
+    artifact::Variant variant;
+    variant.name = target.name;
+    variant.features = target.featureBits;
+    variant.weightsBytes = weights.bytes();
+    std::string prefix = "lathe_v" + std::to_string(index);
+    entry.runSymbol = prefix + "_run";
+    entry.planSymbol = prefix + "_plan";
+    variant.entries.push_back(entry);
+    variant.object = std::move(objects[index]);
+    contents.variants.push_back(std::move(variant));
+  }
+  return stage("artifact", [&] {
+    llvm::Error error = artifact::write(contents, output);
+    return error ? fail(std::move(error)) : true;
+  });
+}
+
+bool Compilation::run(StringRef input, StringRef output) {
+  OwningOpRef<ModuleOp> module;
+  if (!stage("import", [&] {
+        module = input.ends_with(".mlir") ? readStage(context, input) : importOnnx(context, input);
+        return bool(module);
+      }))
+    return false;
+  if (stopsAfter("import"))
+    return write(*module, output);
+
+  // A resumed file is past the stages whose operations it no longer holds.
+  bool hasGraph = false, hasMain = bool(module->lookupSymbol<func::FuncOp>("main"));
+  module->walk([&](Operation *op) { hasGraph |= isa<graph::GraphDialect>(op->getDialect()); });
+  if (!hasMain) {
+    emitError(module->getLoc()) << "the module has no function @main to go on from";
+    return false;
+  }
+  if (!options.dims.empty() && !fixDims(*module))
+    return false;
+  if (hasGraph && !stage("graph", [&] { return runGraph(*module); }))
+    return false;
+  if (stopsAfter("graph"))
+    return write(*module, output);
+  if (!describeEntry(module->lookupSymbol<func::FuncOp>("main"), entry))
+    return false;
+  if (hasGraph &&
+      !stage("graph-to-linalg", [&] { return succeeded(convertGraphToLinalg(*module)); }))
+    return false;
+  if (stopsAfter("graph-to-linalg"))
+    return write(*module, output);
+  return runTargets(*module, output);
+}
+
+bool lathe::compileFile(const std::string &input, const std::string &output,
+                        const CompileOptions &options, std::string &errors) {
+  initializeCompiler();
+  return Compilation(options, errors).run(input, output);
+}
+
+void lathe::initializeCompiler() {
+  static const bool once = [] {
+    llvm::InitializeAllTargetInfos();
+    llvm::InitializeAllTargets();
+    llvm::InitializeAllTargetMCs();
+    llvm::InitializeAllAsmPrinters();
+    llvm::InitializeAllAsmParsers();
+    return true;
+  }();
+  (void)once;
+}
+
+std::vector<std::string> lathe::listTargets() {
+  std::vector<std::string> names;
+  for (const codegen::HostTarget &target : codegen::knownTargets())
+    names.push_back(target.name);
+  return names;
+}

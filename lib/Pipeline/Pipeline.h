@@ -1,0 +1,48 @@
+// The parts of a compilation that lib/Pipeline's files share.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_PIPELINE_PIPELINE_H
+#define LATHE_LIB_PIPELINE_PIPELINE_H
+
+#include "lathe/Artifact.h"
+#include "lathe/Codegen.h"
+#include "lathe/Compiler.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace lathe::pipeline {
+
+/// What `lathe inspect` shows of one dispatch kernel.
+struct KernelInfo {
+  std::string name;
+  std::string kind;               ///< "tile" or "loop"
+  std::vector<std::string> nodes; ///< names of the model's nodes that it computes
+  uint64_t calls = 0;
+};
+
+struct VariantInfo {
+  std::string name;
+  std::optional<uint64_t> arenaBytes; ///< absent when it depends on the inputs' dims
+  std::vector<KernelInfo> kernels;
+};
+
+/// Counts dispatches per kernel, and the nodes they came from, in a scheduled module.
+VariantInfo describeVariant(mlir::ModuleOp scheduled, llvm::StringRef name);
+
+/// Floating-point operations of the model's contractions and reductions, from linalg on tensors;
+/// dynamic loops count once.
+uint64_t countFlops(mlir::ModuleOp linalgModule);
+
+/// The JSON manifest of the artifact.
+std::string writeManifest(mlir::ModuleOp imported, const CompileOptions &options,
+                          llvm::ArrayRef<VariantInfo> variants, uint64_t flops,
+                          uint64_t weightBytes);
+
+/// Writes `module` as text to `path` and the weights that it refers to as `path` with the extension
+/// `.weights` (no file when there are none). "-" writes to standard output, weights left out.
+llvm::Error writeStage(mlir::ModuleOp module, llvm::StringRef path);
+
+/// Reads what writeStage wrote.
+mlir::OwningOpRef<mlir::ModuleOp> readStage(mlir::MLIRContext &context, llvm::StringRef path);
+
+} // namespace lathe::pipeline
+
+#endif // LATHE_LIB_PIPELINE_PIPELINE_H
