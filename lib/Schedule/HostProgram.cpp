@@ -339,7 +339,8 @@ void HostProgram::dispatchCopy(Location loc, const View &from, const View &to) {
   auto body = std::make_unique<Block>();
   Value element = body->addArgument(from.element, loc);
   body->addArgument(to.element, loc);
-  OpBuilder inner = OpBuilder::atBlockEnd(body.get());
+  OpBuilder inner(builder.getContext());
+  inner.setInsertionPointToEnd(body.get());
   linalg::YieldOp::create(inner, loc, element);
   Stage stage(loc);
   stage.body = body.get();
@@ -358,7 +359,8 @@ void HostProgram::dispatchCopy(Location loc, const View &from, const View &to) {
 void HostProgram::dispatchFill(Location loc, OpFoldResult value, const View &to) {
   auto body = std::make_unique<Block>();
   body->addArgument(to.element, loc);
-  OpBuilder inner = OpBuilder::atBlockEnd(body.get());
+  OpBuilder inner(builder.getContext());
+  inner.setInsertionPointToEnd(body.get());
   Stage stage(loc);
   Value element;
   if (auto attribute = dyn_cast<Attribute>(value)) {
