@@ -13,6 +13,7 @@ using namespace lathe::runtime;
 
 // Names, layout and numbers are gdb's. It finds the two symbols in the library's symbol table,
 // which need not be exported.
+// NOLINTBEGIN(readability-identifier-naming)
 extern "C" {
 
 struct jit_descriptor {
@@ -27,6 +28,7 @@ struct jit_descriptor {
 // gdb stops here and reads the descriptor.
 [[gnu::noinline, gnu::used]] void __jit_debug_register_code() { __asm__ volatile("" ::: "memory"); }
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace {
 

@@ -164,7 +164,7 @@ int32_t lathe_module::choose(const lathe_module_options &options, lathe_status *
 int32_t lathe_module::mapWeights(const Elf64_Shdr *section, lathe_status *status) {
   alignas(LATHE_ALIGNMENT) static const char noWeights[LATHE_ALIGNMENT] = {};
   weights = noWeights;
-  if (!chosen || !chosen->weights_bytes)
+  if (!chosen || !chosen->weights_bytes || !section)
     return LATHE_STATUS_OK;
   return file.map(section->sh_offset + chosen->weights_offset, chosen->weights_bytes, weights,
                   status);

@@ -334,15 +334,14 @@ void lathe_context::releaseOutputs() {
 
 namespace {
 
-// The checks that plan, run and reserve share; on success the entry.
-int32_t findEntry(lathe_context *context, uint32_t index, const lathe_entry *&entry,
-                  lathe_status *status) {
-  const lathe_variant &variant = *context->module->chosen;
-  if (index >= variant.entry_count)
-    return fail(status, LATHE_STATUS_ARGUMENT, "entry %u does not exist; there are %u", index,
-                variant.entry_count);
-  entry = &variant.entries[index];
-  return LATHE_STATUS_OK;
+// Null, with the status filled, where there is no such entry.
+const lathe_entry *findEntry(const lathe_context &context, uint32_t index, lathe_status *status) {
+  const lathe_variant &variant = *context.module->chosen;
+  if (index < variant.entry_count)
+    return &variant.entries[index];
+  fail(status, LATHE_STATUS_ARGUMENT, "entry %u does not exist; there are %u", index,
+       variant.entry_count);
+  return nullptr;
 }
 
 } // namespace
@@ -355,9 +354,9 @@ int32_t lathe_context_plan(lathe_context *context, uint32_t index, const lathe_v
   Occupy occupied(*context);
   if (!occupied)
     return failOccupied(status);
-  const lathe_entry *entry = nullptr;
-  if (int32_t code = findEntry(context, index, entry, status))
-    return code;
+  const lathe_entry *entry = findEntry(*context, index, status);
+  if (!entry)
+    return LATHE_STATUS_ARGUMENT;
   uint64_t needed = 0;
   if (int32_t code = context->plan(*entry, inputs, inputCount, false, needed, status))
     return code;
@@ -387,9 +386,9 @@ int32_t lathe_context_run(lathe_context *context, uint32_t index, const lathe_va
   Occupy occupied(*context);
   if (!occupied)
     return failOccupied(status);
-  const lathe_entry *entry = nullptr;
-  if (int32_t code = findEntry(context, index, entry, status))
-    return code;
+  const lathe_entry *entry = findEntry(*context, index, status);
+  if (!entry)
+    return LATHE_STATUS_ARGUMENT;
   if (outputCount != entry->output_count || (outputCount && !outputs))
     return fail(status, LATHE_STATUS_ARGUMENT,
                 "%u outputs are given%s where entry '%.100s' writes %u", outputCount,

@@ -179,7 +179,7 @@ int32_t lathe_value_create(lathe_value *value, uint32_t dtype, uint32_t rank, co
     return fail(status, LATHE_STATUS_ARGUMENT, "value is NULL");
   if (allocator && stateOf(*allocator) != AllocatorState::Given)
     return fail(status, LATHE_STATUS_ARGUMENT, "the allocator lacks allocate or release");
-  lathe_value result;
+  lathe_value result = {};
   int32_t code = fillTensor(result, dtype, rank, dims, status);
   if (code != LATHE_STATUS_OK)
     return code;
