@@ -27,17 +27,41 @@ extern "C" {
 
 /* Element types carry the numbers of ONNX TensorProto.DataType, so that no table maps them. */
 enum {
-  LATHE_F32 = 1, LATHE_U8 = 2, LATHE_I8 = 3, LATHE_U16 = 4, LATHE_I16 = 5, LATHE_I32 = 6,
-  LATHE_I64 = 7, LATHE_STRING = 8, LATHE_BOOL = 9, LATHE_F16 = 10, LATHE_F64 = 11,
-  LATHE_U32 = 12, LATHE_U64 = 13, LATHE_C64 = 14, LATHE_C128 = 15, LATHE_BF16 = 16,
-  LATHE_F8E4M3FN = 17, LATHE_F8E4M3FNUZ = 18, LATHE_F8E5M2 = 19, LATHE_F8E5M2FNUZ = 20,
-  LATHE_U4 = 21, LATHE_I4 = 22, LATHE_F4E2M1 = 23, LATHE_F8E8M0 = 24, LATHE_U2 = 25,
+  LATHE_F32 = 1,
+  LATHE_U8 = 2,
+  LATHE_I8 = 3,
+  LATHE_U16 = 4,
+  LATHE_I16 = 5,
+  LATHE_I32 = 6,
+  LATHE_I64 = 7,
+  LATHE_STRING = 8,
+  LATHE_BOOL = 9,
+  LATHE_F16 = 10,
+  LATHE_F64 = 11,
+  LATHE_U32 = 12,
+  LATHE_U64 = 13,
+  LATHE_C64 = 14,
+  LATHE_C128 = 15,
+  LATHE_BF16 = 16,
+  LATHE_F8E4M3FN = 17,
+  LATHE_F8E4M3FNUZ = 18,
+  LATHE_F8E5M2 = 19,
+  LATHE_F8E5M2FNUZ = 20,
+  LATHE_U4 = 21,
+  LATHE_I4 = 22,
+  LATHE_F4E2M1 = 23,
+  LATHE_F8E8M0 = 24,
+  LATHE_U2 = 25,
   LATHE_I2 = 26
 };
 
 enum lathe_value_kind {
-  LATHE_VALUE_NONE = 0, LATHE_VALUE_TENSOR = 1, LATHE_VALUE_SEQUENCE = 2,
-  LATHE_VALUE_OPTIONAL = 3, LATHE_VALUE_MAP = 4, LATHE_VALUE_STRINGS = 5
+  LATHE_VALUE_NONE = 0,
+  LATHE_VALUE_TENSOR = 1,
+  LATHE_VALUE_SEQUENCE = 2,
+  LATHE_VALUE_OPTIONAL = 3,
+  LATHE_VALUE_MAP = 4,
+  LATHE_VALUE_STRINGS = 5
 };
 
 /* A tagged union. TENSOR: `data` points to the first element; dims and strides count elements.
@@ -83,8 +107,7 @@ typedef struct lathe_services {
    * LATHE_CODE_MEMORY. */
   void *(*allocate)(struct lathe_call *, uint64_t bytes);
   /* Sets the shape of an output whose shape depends on data and returns its memory. */
-  void *(*allocate_output)(struct lathe_call *, uint32_t index, uint32_t rank,
-                           const int64_t *dims);
+  void *(*allocate_output)(struct lathe_call *, uint32_t index, uint32_t rank, const int64_t *dims);
   void *reserved[12]; /* launch, copy, wait; rare helpers */
 } lathe_services;
 
