@@ -1,0 +1,243 @@
+// Old and new forms of operators give the same operations.
+// Apache-2.0 WITH LLVM-exception
+#include "test/unit/import/TestModel.h"
+
+using namespace lathe;
+using namespace lathe::test;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+
+std::vector<std::string> strings(std::initializer_list<const char *> names) {
+  return {names.begin(), names.end()};
+}
+
+/// Imports one node on input "x" of the given shape, and whatever else `setUp` adds.
+Imported importOne(int64_t opset, const char *op, const Dims &shape,
+                   const std::function<void(TestModel &, onnx::NodeProto &)> &setUp) {
+  TestModel model(opset);
+  model.input("x", shape).output("y");
+  onnx::NodeProto &node = model.node(op, {"x"}, {"y"});
+  setUp(model, node);
+  return importModel(model);
+}
+
+TEST(Operator, AxesAsAttributeAndAsInput) {
+  for (int64_t opset : {11, 13}) {
+    Imported imported = importOne(opset, "Unsqueeze", {2, 3}, [&](auto &model, auto &node) {
+      if (opset == 11) {
+        attribute(node, "axes", {-1, 0});
+      } else {
+        node.add_input("axes");
+        model.ints("axes", {-1, 0});
+      }
+    });
+    ASSERT_TRUE(imported.module) << imported.errors;
+    EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<1x2x3x1xf32>"));
+    EXPECT_THAT(imported.find<graph::UnsqueezeOp>().getAxes(), ElementsAre(0, 3));
+  }
+}
+
+TEST(Operator, AxesThatNobodyKnowsAreAnError) {
+  Imported imported = importOne(13, "Squeeze", {1, 3}, [](auto &model, auto &node) {
+    model.input("axes", {1}, onnx::TensorProto::INT64);
+    node.add_input("axes");
+  });
+  EXPECT_THAT(imported.errors, HasSubstr("input 1 of Squeeze must be a constant"));
+}
+
+TEST(Operator, AxesMayBeComputedFromConstants) {
+  Imported imported = importOne(13, "Unsqueeze", {2, 3}, [](auto &model, auto &node) {
+    model.ints("one", {1});
+    node.add_input("two");
+    auto &add = model.node("Add", {"one", "one"}, {"two"});
+    (void)add;
+  });
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x3x1xf32>"));
+}
+
+TEST(Operator, LegacyBroadcastLinesUpAtAxis) {
+  TestModel model(6);
+  model.input("x", {2, 3, 4}).input("b", {3}).output("y");
+  onnx::NodeProto &node = model.node("Add", {"x", "b"}, {"y"});
+  attribute(node, "broadcast", int64_t(1));
+  attribute(node, "axis", int64_t(1));
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_EQ(imported.operations(), strings({"unsqueeze", "binary"}));
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x3x4xf32>"));
+}
+
+TEST(Operator, ClipAsAttributesAndAsInputs) {
+  auto limits = [](auto &model, auto &node) {
+    attribute(node, "min", 0.0f);
+    attribute(node, "max", 6.0f);
+  };
+  Imported old = importOne(6, "Clip", {4}, limits);
+  Imported now = importOne(13, "Clip", {4}, [](auto &model, auto &node) {
+    model.floats("low", {}, {0}).floats("high", {}, {6});
+    node.add_input("low");
+    node.add_input("high");
+  });
+  ASSERT_TRUE(old.module && now.module) << old.errors << now.errors;
+  EXPECT_EQ(old.operations(), strings({"binary", "binary"}));
+  EXPECT_EQ(now.operations(), old.operations());
+}
+
+TEST(Operator, SoftmaxOfOldNormalizesAllDimensionsFromAxis) {
+  Imported old = importOne(11, "Softmax", {2, 3, 4}, [](auto &, auto &) {});
+  Imported now = importOne(13, "Softmax", {2, 3, 4}, [](auto &, auto &) {});
+  ASSERT_TRUE(old.module && now.module) << old.errors << now.errors;
+  EXPECT_EQ(old.find<graph::SoftmaxOp>().getAxis(), 1u);
+  EXPECT_EQ(old.find<graph::SoftmaxOp>().getAxisEnd(), 3u);
+  EXPECT_EQ(now.find<graph::SoftmaxOp>().getAxis(), 2u);
+  EXPECT_EQ(now.find<graph::SoftmaxOp>().getAxisEnd(), 3u);
+}
+
+TEST(Operator, GemmIsComposed) {
+  TestModel model(11);
+  model.input("x", {2, 3}).floats("w", {4, 3}, std::vector<float>(12, 1)).output("y");
+  model.floats("c", {4}, {1, 2, 3, 4});
+  onnx::NodeProto &node = model.node("Gemm", {"x", "w", "c"}, {"y"});
+  attribute(node, "transB", int64_t(1));
+  attribute(node, "alpha", 0.5f);
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_EQ(imported.operations(), strings({"transpose", "matmul", "binary", "binary"}));
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x4xf32>"));
+}
+
+TEST(Operator, ReduceWithoutAxes) {
+  auto noop = [](auto &, auto &node) { attribute(node, "noop_with_empty_axes", int64_t(1)); };
+  Imported all = importOne(13, "ReduceSum", {2, 3}, [](auto &, auto &) {});
+  Imported none = importOne(13, "ReduceSum", {2, 3}, noop);
+  ASSERT_TRUE(all.module && none.module) << all.errors << none.errors;
+  EXPECT_THAT(all.resultTypes(), ElementsAre("tensor<1x1xf32>"));
+  EXPECT_THAT(none.resultTypes(), ElementsAre("tensor<2x3xf32>"));
+}
+
+TEST(Operator, SplitForms) {
+  for (int64_t opset : {2, 13, 18}) {
+    TestModel model(opset);
+    model.input("x", {6, 2}).output("a").output("b");
+    onnx::NodeProto &node = model.node("Split", {"x"}, {"a", "b"});
+    if (opset == 2)
+      attribute(node, "split", {2, 4});
+    if (opset == 13) {
+      model.ints("sizes", {2, 4});
+      node.add_input("sizes");
+    }
+    if (opset == 18)
+      attribute(node, "num_outputs", int64_t(2));
+    Imported imported = importModel(model);
+    ASSERT_TRUE(imported.module) << imported.errors;
+    if (opset == 18)
+      EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<3x2xf32>", "tensor<3x2xf32>"));
+    else
+      EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x2xf32>", "tensor<4x2xf32>"));
+  }
+}
+
+TEST(Operator, SliceForms) {
+  Imported old = importOne(9, "Slice", {5, 6}, [](auto &, auto &node) {
+    attribute(node, "starts", Dims{1});
+    attribute(node, "ends", Dims{-1});
+    attribute(node, "axes", Dims{1});
+  });
+  Imported now = importOne(13, "Slice", {5, 6}, [](auto &model, auto &node) {
+    model.ints("starts", {1}).ints("ends", {-1}).ints("axes", {1});
+    for (const char *name : {"starts", "ends", "axes"})
+      node.add_input(name);
+  });
+  ASSERT_TRUE(old.module && now.module) << old.errors << now.errors;
+  EXPECT_THAT(old.resultTypes(), ElementsAre("tensor<5x4xf32>"));
+  EXPECT_EQ(now.resultTypes(), old.resultTypes());
+}
+
+TEST(Operator, ConvChecksItsWindow) {
+  auto conv = [](const std::vector<int64_t> &strides) {
+    TestModel model(11);
+    model.input("x", {1, 3, 8, 8}).floats("w", {4, 3, 3, 3}, std::vector<float>(108)).output("y");
+    attribute(model.node("Conv", {"x", "w"}, {"y"}), "strides", strides);
+    return importModel(model);
+  };
+  Imported imported = conv({2, 2});
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<1x4x3x3xf32>"));
+  EXPECT_THAT(conv({2}).errors, HasSubstr("'strides' of Conv has 1 values"));
+  EXPECT_THAT(conv({0, 1}).errors, HasSubstr("'strides' of Conv holds 0"));
+}
+
+TEST(Operator, UpsampleAndResize) {
+  Imported old = importOne(9, "Upsample", {1, 1, 4, 4}, [](auto &model, auto &node) {
+    model.floats("scales", {4}, {1, 1, 2, 2});
+    node.add_input("scales");
+    attribute(node, "mode", "linear");
+  });
+  ASSERT_TRUE(old.module) << old.errors;
+  EXPECT_THAT(old.resultTypes(), ElementsAre("tensor<1x1x8x8xf32>"));
+  auto resize = old.find<graph::ResizeOp>();
+  EXPECT_EQ(resize.getCoordinates(), graph::ResizeCoordinates::asymmetric);
+  Imported now = importOne(13, "Resize", {1, 1, 4, 4}, [](auto &model, auto &node) {
+    model.ints("sizes", {1, 1, 7, 9}).floats("none", {0}, {});
+    for (const char *name : {"none", "none", "sizes"})
+      node.add_input(name);
+  });
+  ASSERT_TRUE(now.module) << now.errors;
+  EXPECT_THAT(now.resultTypes(), ElementsAre("tensor<1x1x7x9xf32>"));
+}
+
+TEST(Operator, EinsumIsMadeExplicit) {
+  TestModel model(12);
+  model.input("x", {2, 3, 4}).input("z", {2, 4, 5}).output("y");
+  attribute(model.node("Einsum", {"x", "z"}, {"y"}), "equation", "...ij, ...jk");
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_EQ(imported.find<graph::EinsumOp>().getEquation(), "aij,ajk->aik");
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x3x5xf32>"));
+  model.proto.mutable_graph()->mutable_node(0)->mutable_attribute(0)->set_s("ij,ajk");
+  EXPECT_THAT(refusal(model), HasSubstr("does not fit an operand of rank 3"));
+}
+
+TEST(Operator, LstmTakesDefaults) {
+  TestModel model(14);
+  model.input("x", {5, 1, 3}).output("y").output("h");
+  model.floats("w", {1, 16, 3}, std::vector<float>(48));
+  model.floats("r", {1, 16, 4}, std::vector<float>(64));
+  attribute(model.node("LSTM", {"x", "w", "r"}, {"y", "h"}), "hidden_size", int64_t(4));
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<5x1x1x4xf32>", "tensor<1x1x4xf32>"));
+  EXPECT_EQ(imported.find<graph::RecurrentOp>().getActivations().size(), 3u);
+}
+
+TEST(Operator, ConstantForms) {
+  TestModel model;
+  model.output("f").output("i").output("v");
+  attribute(model.node("Constant", {}, {"f"}), "value_float", 2.0f);
+  attribute(model.node("Constant", {}, {"i"}), "value_int", int64_t(3));
+  attribute(model.node("Constant", {}, {"v"}), "value_ints", {1, 2});
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<f32>", "tensor<i64>", "tensor<2xi64>"));
+}
+
+TEST(Operator, ShapeArithmeticIsFollowed) {
+  // The chain that exporters write to flatten: Shape, Gather, Concat, Reshape.
+  TestModel model;
+  model.input("x", {-1, 3, 4}).ints("minus", {-1}).output("y");
+  model.tensor("zero", onnx::TensorProto::INT64, {}).add_int64_data(0);
+  model.ints("axis0", {0});
+  model.node("Shape", {"x"}, {"shape"});
+  model.node("Gather", {"shape", "zero"}, {"batch"});
+  model.node("Unsqueeze", {"batch", "axis0"}, {"batch1"});
+  attribute(model.node("Concat", {"batch1", "minus"}, {"target"}), "axis", int64_t(0));
+  model.node("Reshape", {"x", "target"}, {"y"});
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<?x12xf32>"));
+}
+
+} // namespace
