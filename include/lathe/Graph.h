@@ -22,6 +22,9 @@ llvm::LogicalResult simplifyGraph(mlir::func::FuncOp function);
 /// Moves per-channel scales and shifts with constant parameters into the weights before them.
 llvm::LogicalResult foldBatchNorm(mlir::func::FuncOp function);
 
+/// Runs convolutions and what surrounds them with channels last; simplifies afterwards.
+llvm::LogicalResult convertToChannelsLast(mlir::func::FuncOp function);
+
 namespace graph {
 #define GEN_PASS_DECL
 #include "lib/Graph/Passes.h.inc"

@@ -62,4 +62,27 @@ def FoldBatchNormPass : Pass<"graph-fold-batch-norm", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ChannelsLastPass : Pass<"graph-channels-last", "::mlir::func::FuncOp"> {
+  let summary = "Run convolutions with channels last, with the fewest transposes around";
+  let description = [{
+    Requires inferred shapes and explicit pads. Every convolution in one or two spatial dimensions
+    with constant weights takes and gives channels last; its weights become
+    [kernel..., channels / group, filters]. Operations that work in either layout follow where that
+    saves transposes: the assignment is a minimum cut over the sizes of what would be transposed.
+
+    ```mlir
+    %0 = graph.conv %x, %w {...} : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x8x8xf32>
+    %1 = graph.unary relu %0 : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+    ```
+    becomes
+    ```mlir
+    %0 = graph.transpose %x {perm = array<i64: 0, 2, 3, 1>} : ... -> tensor<1x8x8x3xf32>
+    %1 = graph.conv %0, %w2 {channels_last = true, ...}
+        : (tensor<1x8x8x3xf32>, tensor<3x3x3x4xf32>) -> tensor<1x8x8x4xf32>
+    %2 = graph.unary relu %1 : (tensor<1x8x8x4xf32>) -> tensor<1x8x8x4xf32>
+    %3 = graph.transpose %2 {perm = array<i64: 0, 3, 1, 2>} : ... -> tensor<1x4x8x8xf32>
+    ```
+  }];
+}
+
 #endif
