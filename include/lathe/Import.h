@@ -46,9 +46,6 @@ std::string formatDiagnostic(const mlir::Diagnostic &diagnostic);
 /// "node 'Conv_12'", or "" for a location without a node: what messages at run time begin with.
 std::string describeNode(mlir::Location location);
 
-/// The page of supported operators (docs/generated/Operators.md), from the importer's table.
-std::string writeOperatorsPage();
-
 } // namespace lathe
 
 #endif // LATHE_IMPORT_H

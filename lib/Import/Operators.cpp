@@ -2,9 +2,6 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
 #include "lathe/Compiler.h"
-#include "lathe/Import.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FormatVariadic.h"
 #include <map>
 
 using namespace mlir;
@@ -78,22 +75,4 @@ std::vector<OperatorInfo> lathe::listOperators() {
                      describeTypeSet(op->types),
                      op->limits.str()});
   return infos;
-}
-
-std::string lathe::writeOperatorsPage() {
-  std::string page = llvm::formatv(R"(# Operators
-
-Generated from the importer's table (`lib/Import`); do not edit. Versions are those that changed the
-operator: each holds until the next. A model may import any opset up to {0} of ai.onnx.
-
-| Domain | Operator | Versions | Types of the first input | Limits |
-|---|---|---|---|---|
-)",
-                                   *newestOpset(""));
-  for (const Operator *op : allOperators())
-    page += llvm::formatv("| {0} | {1} | {2:$[, ]} | {3} | {4} |\n",
-                          op->domain.empty() ? "ai.onnx" : op->domain, op->name,
-                          llvm::make_range(op->versions.begin(), op->versions.end()),
-                          describeTypeSet(op->types), op->limits);
-  return page;
 }

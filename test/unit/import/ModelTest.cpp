@@ -292,7 +292,6 @@ TEST(Table, ListsOperatorsInOrder) {
     EXPECT_TRUE(std::is_sorted(op.sinceVersions.begin(), op.sinceVersions.end())) << op.name;
     EXPECT_FALSE(op.types.empty()) << op.name;
   }
-  EXPECT_THAT(writeOperatorsPage(), HasSubstr("| ai.onnx | Conv | 1, 11, 22 |"));
 }
 
 } // namespace
