@@ -32,12 +32,14 @@ double rootMeanSquare(const Tensor &tensor, int64_t count) {
 Bounds boundsFor(const TypeInfo &type, const Tensor &expected, int64_t count,
                  const Tolerance &tolerance) {
   bool isNumber = type.kind == TypeKind::Float || type.kind == TypeKind::Complex;
-  if (!isNumber && (type.kind == TypeKind::Bool || !tolerance.integersAsFloats))
+  if (!isNumber && (type.kind == TypeKind::Bool || !tolerance.asOnnxRunner))
     return {0, type.kind == TypeKind::Bool ? 0 : tolerance.integers};
   // Half precision cannot be held to 1e-4; types below it store what they were given.
   bool isHalf = type.dtype == LATHE_F16 || type.dtype == LATHE_BF16;
   double fourUlp = isHalf ? std::ldexp(4.0, -static_cast<int>(type.fraction)) : 0;
   double relative = tolerance.relative.value_or(std::max(1e-4, fourUlp));
+  if (tolerance.asOnnxRunner && type.dtype == LATHE_BF16)
+    relative = std::max(relative, std::ldexp(1.0, -6));
   if (tolerance.absolute)
     return {relative, *tolerance.absolute};
   double perRms = tolerance.absoluteRms.value_or(std::max(2e-5, fourUlp));

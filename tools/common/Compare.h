@@ -20,8 +20,9 @@ struct Tolerance {
   std::optional<double> absoluteRms;
   /// How far integers may be off, beside 0; booleans and strings never may.
   double integers = 0;
-  /// Integers get the tolerance of floating point, as in ONNX's own test runner.
-  bool integersAsFloats = false;
+  /// As ONNX's own test runner: integers get the tolerance of floating point, and bf16 a relative
+  /// one of at least two units of its last place (2^-6).
+  bool asOnnxRunner = false;
 };
 
 struct Comparison {

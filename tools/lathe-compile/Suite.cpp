@@ -326,7 +326,7 @@ int runSuite(const SuiteOptions &given) {
   tolerance.relative = tolerance.relative.value_or(1e-3);
   if (!tolerance.absoluteRms)
     tolerance.absolute = tolerance.absolute.value_or(1e-7);
-  tolerance.integersAsFloats = true;
+  tolerance.asOnnxRunner = true;
 
   std::vector<Case> cases = findCases(options);
   options.jobs = static_cast<uint32_t>(std::min<size_t>(options.jobs, cases.size()));

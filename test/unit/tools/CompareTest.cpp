@@ -84,12 +84,24 @@ TEST(Compare, IntegersAreExact) {
   EXPECT_TRUE(compareValues(integers({6}), integers({5}), tolerance).passed);
   EXPECT_FALSE(compareValues(integers({7}), integers({5}), tolerance).passed);
   tolerance = {};
-  tolerance.integersAsFloats = true;
+  tolerance.asOnnxRunner = true;
   tolerance.relative = 1e-3;
   tolerance.absolute = 1e-7;
   EXPECT_TRUE(compareValues(integers({1001}), integers({1000}), tolerance).passed);
   auto booleans = [](std::vector<char> elements) { return tensorOf(LATHE_BOOL, elements); };
   EXPECT_FALSE(compareValues(booleans({1}), booleans({0}), tolerance).passed);
+}
+
+TEST(Compare, OnnxRunnerGivesBfloat16TwoUnits) {
+  Tolerance tolerance;
+  tolerance.relative = 1e-3;
+  tolerance.absolute = 1e-7;
+  tolerance.asOnnxRunner = true;
+  Value expected = halves({1.75f}, LATHE_BF16);
+  EXPECT_TRUE(compareValues(halves({1.75f + 1 / 64.0f}, LATHE_BF16), expected, tolerance).passed);
+  EXPECT_FALSE(compareValues(halves({1.75f + 4 / 128.0f}, LATHE_BF16), expected, tolerance).passed);
+  tolerance.asOnnxRunner = false;
+  EXPECT_FALSE(compareValues(halves({1.75f + 1 / 64.0f}, LATHE_BF16), expected, tolerance).passed);
 }
 
 TEST(Compare, ComplexPartsCountEach) {
