@@ -6,6 +6,7 @@
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Linker/IRMover.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -41,6 +42,9 @@ namespace {
 /// Marks builtins among the functions of a module.
 constexpr const char *builtinMark = "lathe-builtin";
 
+/// Begins the names of builtins that are inlined.
+constexpr const char *inlinePrefix = "lathe_";
+
 Expected<StringRef> bitcode(const Triple &triple) {
   switch (triple.getArch()) {
   case Triple::x86_64:
@@ -60,6 +64,31 @@ Expected<std::unique_ptr<Module>> lazyBuiltins(const Triple &triple, LLVMContext
   if (!bytes)
     return bytes.takeError();
   return getLazyBitcodeModule(MemoryBufferRef(*bytes, "builtins"), context);
+}
+
+/// The builtins, ready to be linked into `module`, marked, none of them read yet.
+Expected<std::unique_ptr<Module>> builtinsFor(Module &module) {
+  Triple triple = module.getTargetTriple();
+  Expected<std::unique_ptr<Module>> builtins = lazyBuiltins(triple, module.getContext());
+  if (!builtins)
+    return builtins.takeError();
+  for (Function &function : **builtins) {
+    function.removeFnAttr("target-cpu"); // the module's target is set on all functions later
+    function.removeFnAttr("target-features");
+    function.removeFnAttr("tune-cpu");
+    function.removeFnAttr("min-legal-vector-width");
+    function.removeFnAttr("frame-pointer");
+    if (!function.hasLocalLinkage() && !function.isIntrinsic())
+      function.addFnAttr(builtinMark);
+  }
+  // Names of the command line's target and flags must not fight with the module's own.
+  (*builtins)->setTargetTriple(triple);
+  (*builtins)->setDataLayout(module.getDataLayout());
+  if (NamedMDNode *flags = (*builtins)->getModuleFlagsMetadata())
+    flags->eraseFromParent();
+  if (NamedMDNode *ident = (*builtins)->getNamedMetadata("llvm.ident"))
+    ident->eraseFromParent();
+  return builtins;
 }
 
 /// Operations of LLVM's math intrinsics that become a call of the C function of that name, with
@@ -171,27 +200,40 @@ Error linkBuiltins(Module &module, ArrayRef<std::string> names) {
   if (wanted.empty())
     return Error::success();
 
-  Expected<std::unique_ptr<Module>> builtins = lazyBuiltins(triple, module.getContext());
+  Expected<std::unique_ptr<Module>> builtins = builtinsFor(module);
   if (!builtins)
     return builtins.takeError();
-  for (Function &function : **builtins) {
-    function.removeFnAttr("target-cpu"); // the module's target is set on all functions later
-    function.removeFnAttr("target-features");
-    function.removeFnAttr("tune-cpu");
-    function.removeFnAttr("min-legal-vector-width");
-    function.removeFnAttr("frame-pointer");
-    if (!function.hasLocalLinkage() && !function.isIntrinsic())
-      function.addFnAttr(builtinMark);
-  }
-  // Names of the command line's target and flags must not fight with the module's own.
-  (*builtins)->setTargetTriple(triple);
-  (*builtins)->setDataLayout(module.getDataLayout());
-  if (NamedMDNode *flags = (*builtins)->getModuleFlagsMetadata())
-    flags->eraseFromParent();
-  if (NamedMDNode *ident = (*builtins)->getNamedMetadata("llvm.ident"))
-    ident->eraseFromParent();
   if (Linker::linkModules(module, std::move(*builtins), Linker::LinkOnlyNeeded))
     return createStringError("the builtins could not be linked into the module");
+  return Error::success();
+}
+
+Error linkInlineBuiltins(Module &module) {
+  Expected<std::unique_ptr<Module>> builtins = builtinsFor(module);
+  if (!builtins)
+    return builtins.takeError();
+  SmallVector<GlobalValue *> wanted;
+  SmallVector<std::string> names;
+  for (Function &function : **builtins)
+    if (function.getName().starts_with(inlinePrefix) && module.getFunction(function.getName())) {
+      wanted.push_back(&function);
+      names.push_back(function.getName().str());
+    }
+  if (wanted.empty())
+    return Error::success();
+  // What they share comes along; functions of C's names are linked after optimization.
+  auto addShared = [](GlobalValue &value, IRMover::ValueAdder add) {
+    if (value.getName().starts_with("_Z"))
+      add(value);
+  };
+  if (Error error = IRMover(module).move(std::move(*builtins), wanted, addShared,
+                                         /*IsPerformingImport=*/false))
+    return error;
+  for (const std::string &name : names) {
+    Function *function = module.getFunction(name);
+    function->setVisibility(GlobalValue::DefaultVisibility);
+    function->setLinkage(GlobalValue::InternalLinkage);
+  }
   return Error::success();
 }
 

@@ -281,6 +281,8 @@ compileHost(std::unique_ptr<Module> module, const HostTarget &target, const Host
   if (Error error = checkNames(*module, triple))
     return std::move(error);
   hideDefinitions(*module);
+  if (Error error = inlineMath(*module))
+    return std::move(error);
   setProcessor(*module, target, options);
   if (Error error = optimize(*module, **machine, options.optLevel))
     return std::move(error);

@@ -27,6 +27,18 @@ llvm::Expected<const llvm::StringSet<> &> builtinNames(const llvm::Triple &tripl
 /// into `module`. They stay external, so that linking again finds them, until they are made local.
 llvm::Error linkBuiltins(llvm::Module &module, llvm::ArrayRef<std::string> names);
 
+/// Links the definitions of the inline builtins (math in `lathe_...`) that `module` declares, as
+/// local functions; what they call themselves stays declared.
+llvm::Error linkInlineBuiltins(llvm::Module &module);
+
+/// A declared function of this prefix, a name of C's math library (without "f"), and a suffix of
+/// its own after a dot is that function on its argument type, scalar or vector:
+/// "lathe.math.erf.v8f32".
+constexpr llvm::StringLiteral mathPrefix = "lathe.math.";
+
+/// Replaces math on f32, f16 and bf16, given as intrinsics or by `mathPrefix`, by inline builtins.
+llvm::Error inlineMath(llvm::Module &module);
+
 /// Makes all linked builtins local. Calls that instruction selection makes by name still find them.
 void internalizeBuiltins(llvm::Module &module);
 

@@ -19,12 +19,13 @@ struct Math {
   long double (*wide)(long double);
   double low, high;      ///< Tested densely; beyond, by random bit patterns.
   const char *intrinsic; ///< LLVM's name of it, or null.
+  bool isInline = true;  ///< In f32, there is an inline form.
 };
 
 const Math unary[] = {
     {"exp", expl, -750, 720, "exp"},
     {"exp2", exp2l, -1080, 1030, "exp2"},
-    {"exp10", exp10l, -330, 310, "exp10"},
+    {"exp10", exp10l, -330, 310, "exp10", false},
     {"expm1", expm1l, -60, 720, nullptr},
     {"log", logl, 0, 4, "log"},
     {"log2", log2l, 0, 4, "log2"},
@@ -43,9 +44,9 @@ const Math unary[] = {
     {"acosh", acoshl, 1, 100, nullptr},
     {"atanh", atanhl, -1, 1, nullptr},
     {"erf", erfl, -7, 7, nullptr},
-    {"erfc", erfcl, -7, 29, nullptr},
-    {"cbrt", cbrtl, -1e6, 1e6, nullptr},
-    {"sqrt", sqrtl, 0, 1e6, "sqrt"},
+    {"erfc", erfcl, -7, 29, nullptr, false},
+    {"cbrt", cbrtl, -1e6, 1e6, nullptr, false},
+    {"sqrt", sqrtl, 0, 1e6, "sqrt", false},
 };
 
 /// Functions that round or cut: exact, so compared bit by bit.
@@ -181,7 +182,11 @@ std::vector<Callee> allCallees() {
       callees.push_back({math.name + suffix, type});
       if (math.intrinsic)
         callees.push_back({std::string("llvm.") + math.intrinsic + dot, type});
+      if (math.isInline)
+        callees.push_back({std::string("lathe.math.") + math.name + dot, type});
     }
+    callees.push_back({"lathe.math.pow" + dot, type, 2});
+    callees.push_back({"lathe.math.atan2" + dot, type, 2});
     for (const Exact &function : exact)
       callees.push_back({function.name + suffix, type});
     for (const Binary &function : binary)
@@ -206,24 +211,24 @@ protected:
     delete folder;
   }
 
-  template <typename T> void checkUnary(double bound) {
+  /// The form of each function that `nameOf` gives, within a bound in ULP.
+  template <typename T>
+  void checkUnary(double bound, llvm::function_ref<std::string(const Math &)> nameOf) {
     for (const Math &math : unary) {
-      std::vector<std::string> names = {formOf<T>(math.name)};
-      if (math.intrinsic)
-        names.push_back(std::string("llvm.") + math.intrinsic + (sizeof(T) == 4 ? ".f32" : ".f64"));
-      for (const std::string &name : names) {
-        const lathe_entry *entry = opened->find(name);
-        ASSERT_TRUE(entry) << name;
-        std::vector<T> x = inputs<T>(math.low, math.high, 1), z = call(*entry, x);
-        double worst = 0;
-        T where = 0;
-        for (size_t i = 0; i < x.size(); ++i)
-          if (double error = ulps(z[i], math.wide(x[i])); !(error <= worst))
-            worst = error, where = x[i];
-        EXPECT_LE(worst, bound) << name << "(" << llvm::utohexstr(bitsOf(where)) << " = " << where
-                                << ")";
-        RecordProperty(name, std::to_string(worst));
-      }
+      std::string name = nameOf(math);
+      if (name.empty())
+        continue;
+      const lathe_entry *entry = opened->find(name);
+      ASSERT_TRUE(entry) << name;
+      std::vector<T> x = inputs<T>(math.low, math.high, 1), z = call(*entry, x);
+      double worst = 0;
+      T where = 0;
+      for (size_t i = 0; i < x.size(); ++i)
+        if (double error = ulps(z[i], math.wide(x[i])); !(error <= worst))
+          worst = error, where = x[i];
+      EXPECT_LE(worst, bound) << name << "(" << llvm::utohexstr(bitsOf(where)) << " = " << where
+                              << ")";
+      RecordProperty(name, std::to_string(worst));
     }
   }
 
@@ -244,32 +249,39 @@ protected:
   }
 
   template <typename T> void checkBinary(double bound) {
-    for (const Binary &function : binary) {
-      const lathe_entry *entry = opened->find(formOf<T>(function.name));
-      ASSERT_TRUE(entry) << function.name;
-      std::vector<T> x, y;
-      for (T a : edges<T>())
-        for (T b : edges<T>())
-          x.push_back(a), y.push_back(b);
-      std::vector<T> moreX = inputs<T>(function.low, function.high, 3);
-      std::vector<T> moreY = inputs<T>(-20, 20, 4);
-      x.insert(x.end(), moreX.begin(), moreX.end());
-      y.insert(y.end(), moreY.begin(), moreY.end());
-      std::vector<T> z = call(*entry, x, y);
-      double worst = 0;
-      size_t where = 0;
-      for (size_t i = 0; i < x.size(); ++i) {
-        long double wanted = function.wide(x[i], y[i]);
-        if (function.anyZero && wanted == 0 && z[i] == 0)
-          continue;
-        if (double error = ulps(z[i], wanted); !(error <= worst))
-          worst = error, where = i;
-      }
-      EXPECT_LE(worst, bound) << function.name << "(" << x[where] << ", " << y[where]
-                              << ") = " << z[where] << " instead of "
-                              << double(function.wide(x[where], y[where]));
-      RecordProperty(formOf<T>(function.name), std::to_string(worst));
+    std::string suffix = sizeof(T) == 4 ? ".f32" : ".f64";
+    for (const Binary &function : binary)
+      checkBinary<T>(function, formOf<T>(function.name), bound);
+    checkBinary<T>(binary[0], "llvm.pow" + suffix, bound);
+    checkBinary<T>(binary[0], "lathe.math.pow" + suffix, bound);
+    checkBinary<T>(binary[1], "lathe.math.atan2" + suffix, bound);
+  }
+
+  template <typename T>
+  void checkBinary(const Binary &function, const std::string &name, double bound) {
+    const lathe_entry *entry = opened->find(name);
+    ASSERT_TRUE(entry) << name;
+    std::vector<T> x, y;
+    for (T a : edges<T>())
+      for (T b : edges<T>())
+        x.push_back(a), y.push_back(b);
+    std::vector<T> moreX = inputs<T>(function.low, function.high, 3);
+    std::vector<T> moreY = inputs<T>(-20, 20, 4);
+    x.insert(x.end(), moreX.begin(), moreX.end());
+    y.insert(y.end(), moreY.begin(), moreY.end());
+    std::vector<T> z = call(*entry, x, y);
+    double worst = 0;
+    size_t where = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      long double wanted = function.wide(x[i], y[i]);
+      if (function.anyZero && wanted == 0 && z[i] == 0)
+        continue;
+      if (double error = ulps(z[i], wanted); !(error <= worst))
+        worst = error, where = i;
     }
+    EXPECT_LE(worst, bound) << name << "(" << x[where] << ", " << y[where] << ") = " << z[where]
+                            << " instead of " << double(function.wide(x[where], y[where]));
+    RecordProperty(name, std::to_string(worst));
   }
 
   template <typename T> static uint64_t bitsOf(T value) {
@@ -284,8 +296,23 @@ protected:
 Folder *Builtins::folder;
 Opened *Builtins::opened;
 
-TEST_F(Builtins, UnaryF32IsRoundedWell) { checkUnary<float>(0.51); }
-TEST_F(Builtins, UnaryF64WithinOneAndAHalfUlp) { checkUnary<double>(1.5); }
+TEST_F(Builtins, UnaryF32IsRoundedWell) {
+  checkUnary<float>(0.51, [](const Math &math) { return formOf<float>(math.name); });
+}
+TEST_F(Builtins, InlineF32WithinTwoUlp) {
+  checkUnary<float>(2, [](const Math &math) {
+    return math.isInline ? std::string("lathe.math.") + math.name + ".f32" : "";
+  });
+  checkUnary<float>(2, [](const Math &math) {
+    return math.intrinsic ? std::string("llvm.") + math.intrinsic + ".f32" : "";
+  });
+}
+TEST_F(Builtins, UnaryF64WithinOneAndAHalfUlp) {
+  checkUnary<double>(1.5, [](const Math &math) { return std::string(math.name); });
+  checkUnary<double>(1.5, [](const Math &math) {
+    return math.intrinsic ? std::string("llvm.") + math.intrinsic + ".f64" : "";
+  });
+}
 TEST_F(Builtins, BinaryF32IsRoundedWell) { checkBinary<float>(0.51); }
 TEST_F(Builtins, BinaryF64WithinOneUlp) { checkBinary<double>(1); }
 TEST_F(Builtins, RoundingIsExact) {
@@ -301,6 +328,62 @@ void compareEntries(const lathe_entry &one, const lathe_entry &other, bool isBin
   for (size_t i = 0; i < x.size(); ++i)
     if (!std::isnan(a[i]) || !std::isnan(b[i]))
       ASSERT_EQ(memcmp(&a[i], &b[i], sizeof(T)), 0) << one.name << "(" << x[i] << ")";
+}
+
+/// Vectors of any width, and narrower types, compute what one f32 does.
+TEST_F(Builtins, VectorsComputeWhatNumbersDo) {
+  const std::vector<unsigned> widths = {1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32};
+  std::string ir;
+  codegen::HostTarget level = target("x86-64-v3");
+  artifact::Contents contents;
+  contents.triple = level.triple;
+  artifact::Variant variant;
+  variant.name = level.name;
+  for (const Math &math : unary)
+    for (unsigned width : widths) {
+      std::string type = "<" + std::to_string(width) + " x float>";
+      std::string callee = std::string("@lathe.math.") + math.name + ".v" + std::to_string(width);
+      std::string symbol = std::string(math.name) + "_" + std::to_string(width);
+      if (std::string(math.name) == "exp10" || std::string(math.name) == "sqrt")
+        continue;
+      ir += "declare " + type + " " + callee + "(" + type + ")\n";
+      ir += "define void @" + symbol + "_run(ptr %x, ptr %z) {\n  %v = load " + type +
+            ", ptr %x, align 4\n  %r = call " + type + " " + callee + "(" + type +
+            " %v)\n  store " + type + " %r, ptr %z, align 4\n  ret void\n}\n";
+      ir += "define void @" + symbol + "_plan() { ret void }\n";
+      artifact::Entry entry;
+      entry.name = symbol;
+      entry.runSymbol = symbol + "_run";
+      entry.planSymbol = symbol + "_plan";
+      variant.entries.push_back(entry);
+    }
+  auto object = compile(ir, level);
+  ASSERT_TRUE(bool(object)) << messageOf(object.takeError());
+  variant.object = std::move(*object);
+  contents.variants.push_back(std::move(variant));
+  llvm::Error error = artifact::write(contents, *folder / "vectors.lathe");
+  ASSERT_FALSE(bool(error)) << messageOf(std::move(error));
+  Opened vectors(*folder / "vectors.lathe");
+  for (const Math &math : unary) {
+    const lathe_entry *one = opened->find(
+        math.isInline ? std::string("lathe.math.") + math.name + ".f32" : formOf<float>(math.name));
+    std::vector<float> x = inputs<float>(math.low, math.high, 8), wanted = call(*one, x);
+    for (unsigned width : widths) {
+      const lathe_entry *entry = vectors.find(std::string(math.name) + "_" + std::to_string(width));
+      if (!entry)
+        continue;
+      auto *function =
+          reinterpret_cast<void (*)(const float *, float *)>(reinterpret_cast<void *>(entry->run));
+      for (size_t at = 0; at + width <= x.size(); at += width) {
+        std::vector<float> z(width);
+        function(&x[at], z.data());
+        for (unsigned i = 0; i < width; ++i)
+          if (!std::isnan(z[i]) || !std::isnan(wanted[at + i]))
+            ASSERT_EQ(bitsOf(z[i]), bitsOf(wanted[at + i]))
+                << math.name << "(" << x[at + i] << ") in a vector of " << width;
+      }
+    }
+  }
 }
 
 TEST_F(Builtins, EveryLevelComputesTheSame) {

@@ -123,23 +123,43 @@ TEST(Compile, LinksWhatInstructionSelectionCalls) {
   std::string text = assembly(R"(
 define float @f(float %x, float %y, ptr %p, ptr %q, i64 %n) {
   call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %q, i64 %n, i1 false)
-  %e = call float @llvm.exp.f32(float %x)
-  %r = frem float %e, %y
-  %s = call float @llvm.sin.f32(float %r)
-  %c = call float @llvm.cos.f32(float %r)
-  %t = fadd float %s, %c
+  %d = fpext float %x to double
+  %e = call double @llvm.exp.f64(double %d)
+  %r = frem double %e, 3.5
+  %s = call double @llvm.sin.f64(double %r)
+  %c = call double @llvm.cos.f64(double %r)
+  %u = fadd double %s, %c
+  %t = fptrunc double %u to float
   %b = fptrunc float %t to bfloat
   %w = fpext bfloat %b to float
   ret float %w
 }
-declare float @llvm.exp.f32(float)
-declare float @llvm.sin.f32(float)
-declare float @llvm.cos.f32(float)
+declare double @llvm.exp.f64(double)
+declare double @llvm.sin.f64(double)
+declare double @llvm.cos.f64(double)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1))",
                               "x86-64-v3");
-  for (const char *name : {"\nmemcpy:", "\nexpf:", "\nfmodf:", "\n__truncsfbf2:", "\nsincosf:"})
+  for (const char *name : {"\nmemcpy:", "\nexp:", "\nfmod:", "\n__truncsfbf2:", "\nsincos:"})
     EXPECT_THAT(text, HasSubstr(name));
-  EXPECT_THAT(text, Not(HasSubstr(".globl\texpf")));
+  EXPECT_THAT(text, Not(HasSubstr(".globl\texp")));
+}
+
+TEST(Compile, MathOnVectorsIsInline) {
+  std::string text = assembly(R"(
+define <16 x float> @f(<16 x float> %x) {
+  %r = call <16 x float> @llvm.exp.v16f32(<16 x float> %x)
+  ret <16 x float> %r
+}
+define <8 x bfloat> @g(<8 x bfloat> %x) {
+  %r = call <8 x bfloat> @llvm.tanh.v8bf16(<8 x bfloat> %x)
+  ret <8 x bfloat> %r
+}
+declare <16 x float> @llvm.exp.v16f32(<16 x float>)
+declare <8 x bfloat> @llvm.tanh.v8bf16(<8 x bfloat>))",
+                              "x86-64-v4-vnni-bf16");
+  EXPECT_THAT(text, HasSubstr("vfmadd213ps"));
+  EXPECT_THAT(text, Not(HasSubstr("call")));
+  EXPECT_THAT(text, Not(HasSubstr("rsp")));
 }
 
 TEST(Compile, NamesOfBuiltinsAreTaken) {

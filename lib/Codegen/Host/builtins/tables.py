@@ -82,40 +82,40 @@ print("#ifndef LATHE_BUILTINS_TABLES_H\n#define LATHE_BUILTINS_TABLES_H\n")
 print('#include "Common.h"\n\nnamespace lathe::builtins {\n')
 for name, value in [("ln2", log(2)), ("ln10", log(10)), ("log2E", 1 / log(2)),
                     ("log10E", 1 / log(10)), ("piHalf", pi / 2), ("pi", pi)]:
-    print(f"inline constexpr Pair {name} = {pair(value)};")
+    print(f"constexpr Pair {name} = {pair(value)};")
 print("\n// The high part has 32 bits: a multiple by less than 2^21 is exact.")
 for name, value in [("ln2", log(2)), ("log10Of2", log(2) / log(10))]:
     high = top(value, 32)
-    print(f"inline constexpr Pair {name}Split = {{{hexa(high)}, {hexa(value - high)}}};")
+    print(f"constexpr Pair {name}Split = {{{hexa(high)}, {hexa(value - high)}}};")
 print("\n// pi / 2 in three parts of 33 bits and the rest.")
 rest, parts = pi / 2, []
 for _ in range(3):
     parts.append(top(rest, 33))
     rest -= parts[-1]
-print(f"inline constexpr double piHalfParts[4] = {floats(parts + [rest])};")
+print(f"constexpr double piHalfParts[4] = {floats(parts + [rest])};")
 print("\n// atan(i / 8).")
-print("inline constexpr Pair atanTable[9] = {" +
+print("constexpr Pair atanTable[9] = {" +
       ", ".join(pair(atan(mpf(i) / 8)) for i in range(9)) + "};")
 print("\n// A word of zeros, then the bits of 2 / pi after the binary point.")
 bits = int(floor(2 / pi * mpf(2)**1280))
 words = ["0"] + [f"{(bits >> (1280 - 64 * (i + 1))) & (2**64 - 1):#018x}" for i in range(20)]
-print(f"inline constexpr u64 twoOverPi[{len(words)}] = {{{', '.join(words)}}};")
+print(f"constexpr u64 twoOverPi[{len(words)}] = {{{', '.join(words)}}};")
 
 mp.prec = 300
 middle, coefficients = chebyshev(
     lambda z: (erf(sqrt(z)) / sqrt(z) if z > 0 else 2 / sqrt(pi)) - 1, mpf(0), mpf(1), 13)
 print("\n// erf(x) / x - 1 as a polynomial in x^2 - 1/2, for x^2 <= 1.")
-print(f"inline constexpr double erfTable[{len(coefficients)}] = {floats(coefficients)};")
+print(f"constexpr double erfTable[{len(coefficients)}] = {floats(coefficients)};")
 print("\n// exp(x^2) erfc(x) / t for 0.75 <= x <= 28, as polynomials in t - middle, t = 2 / (2 + x),")
 print("// on four pieces of equal length.")
 low, high, pieces, degree = mpf(2) / 30, mpf(2) / mpf(2.75), 4, 14
 step = (high - low) / pieces
 fits = [chebyshev(lambda t: exp((2 / t - 2)**2) * erfc(2 / t - 2) / t, low + step * i,
                   low + step * (i + 1), degree) for i in range(pieces)]
-print(f"inline constexpr double erfcxLow = {hexa(low)}, erfcxScale = {hexa(1 / step)};")
+print(f"constexpr double erfcxLow = {hexa(low)}, erfcxScale = {hexa(1 / step)};")
 # The middle is rounded to a short number, so that t - middle is exact, and the fit is moved to it.
-print(f"inline constexpr double erfcxMiddle[{pieces}] = {floats(float(m) for m, _ in fits)};")
-print(f"inline constexpr double erfcxTable[{pieces}][{degree + 1}] = {{")
+print(f"constexpr double erfcxMiddle[{pieces}] = {floats(float(m) for m, _ in fits)};")
+print(f"constexpr double erfcxTable[{pieces}][{degree + 1}] = {{")
 for middle, fit in fits:
     shift, moved = mpf(float(middle)) - middle, [mpf(0)] * len(fit)
     for coefficient in reversed(fit):
@@ -149,7 +149,7 @@ fits = [
 ]
 for name, meaning, fit in fits:
     values = ", ".join(float.hex(single(c)) + "f" for c in fit)
-    print(f"// {meaning}\ninline constexpr float {name}[{len(fit)}] = {{{values}}};")
+    print(f"// {meaning}\nconstexpr float {name}[{len(fit)}] = {{{values}}};")
 for name, value, count in [("ln2F32", log(2), 2), ("log2EF32", 1 / log(2), 2),
                            ("log10EF32", 1 / log(10), 2), ("log10Of2F32", log(2) / log(10), 2),
                            ("piHalfF32", pi / 2, 3), ("piF32", pi, 2)]:
@@ -157,6 +157,6 @@ for name, value, count in [("ln2F32", log(2), 2), ("log2EF32", 1 / log(2), 2),
     if name in ("ln2F32", "log10Of2F32"):  # a multiple by less than 2^9 is exact
         parts[0] = float(top(value, 15))
         parts[1] = single(value - mpf(parts[0]))
-    print(f"inline constexpr float {name}[{count}] = {{" +
+    print(f"constexpr float {name}[{count}] = {{" +
           ", ".join(float.hex(p) + "f" for p in parts) + "};")
 print("\n} // namespace lathe::builtins\n\n#endif // LATHE_BUILTINS_TABLES_H")
