@@ -101,6 +101,8 @@ void compareNumbers(const Tensor &actual, const Tensor &expected, const Toleranc
     } else {
       bool same = (std::isnan(a) && std::isnan(e)) || a == e;
       excess = same ? 0 : HUGE_VAL;
+      if (!same)
+        result.maxAbsolute = result.maxRelative = result.maxUlp = HUGE_VAL;
     }
     if (excess <= 0)
       continue;

@@ -29,6 +29,7 @@ struct Comparison {
   bool passed = false;
   /// Why types or shapes or elements differ; empty when passed.
   std::string reason;
+  /// Largest distances; infinite where only one of the two is a number.
   double maxAbsolute = 0, maxRelative = 0;
   /// Distance in representable numbers of the type; 0 for what is not floating point.
   double maxUlp = 0;

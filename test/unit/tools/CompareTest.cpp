@@ -68,6 +68,7 @@ TEST(Compare, HalfPrecisionGetsFourUnits) {
 TEST(Compare, NotANumberAndInfinity) {
   EXPECT_TRUE(compareValues(floats({nan, inf, -inf}), floats({nan, inf, -inf}), {}).passed);
   EXPECT_FALSE(compareValues(floats({nan}), floats({1}), {}).passed);
+  EXPECT_EQ(compareValues(floats({nan}), floats({1}), {}).maxAbsolute, inf);
   EXPECT_FALSE(compareValues(floats({1}), floats({nan}), {}).passed);
   EXPECT_FALSE(compareValues(floats({inf}), floats({-inf}), {}).passed);
   EXPECT_FALSE(compareValues(floats({3e38f}), floats({inf}), {}).passed);
