@@ -36,6 +36,7 @@ llvm::ArrayRef<Operator> contractionOperators();
 llvm::ArrayRef<Operator> convOperators();
 llvm::ArrayRef<Operator> poolOperators();
 llvm::ArrayRef<Operator> normalizationOperators();
+llvm::ArrayRef<Operator> attentionOperators();
 llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> quantizationOperators();
 llvm::ArrayRef<Operator> sortOperators();
