@@ -1,5 +1,6 @@
 // A scheduled module becomes LLVM IR.
 // Apache-2.0 WITH LLVM-exception
+#include "LowerMath.h"
 #include "LowerRt.h"
 #include "dialects/Rt/Rt.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -16,7 +17,6 @@
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
-#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
 #include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
 #include "mlir/Pass/PassManager.h"
@@ -49,22 +49,6 @@ struct ViewLowering : ConvertOpToLLVMPattern<rt::ViewOp> {
 };
 } // namespace
 
-// Transcendental functions of f32 become polynomials, which vectorize; what has none stays a call
-// of the builtins.
-static LogicalResult expandMath(ModuleOp module) {
-  RewritePatternSet patterns(module.getContext());
-  static const llvm::StringSet approximated = {
-      "math.exp",  "math.expm1", "math.log", "math.log2", "math.log1p", "math.tanh", "math.erf",
-      "math.atan", "math.sin",   "math.cos", "math.cbrt", "math.atan2", "math.asin", "math.acos"};
-  populateMathPolynomialApproximationPatterns(
-      patterns, [](StringRef name) { return approximated.contains(name); });
-  populateMathF32ExpansionPatterns(patterns,
-                                   [](StringRef name) { return approximated.contains(name); });
-  GreedyRewriteConfig config;
-  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
-  return applyPatternsGreedily(module, std::move(patterns), config);
-}
-
 static LogicalResult convertToLLVM(ModuleOp module) {
   MLIRContext *context = module.getContext();
   LowerToLLVMOptions options(context);
@@ -72,6 +56,7 @@ static LogicalResult convertToLLVM(ModuleOp module) {
   RewritePatternSet patterns(context);
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
   arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+  populateMathToBuiltins(converter, patterns);
   populateMathToLLVMConversionPatterns(converter, patterns);
   populateMathToLibmConversionPatterns(patterns);
   populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
@@ -91,8 +76,6 @@ FailureOr<std::unique_ptr<llvm::Module>>
 lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef prefix,
                           WeightLayout &weights, SiteList &sites, llvm::LLVMContext &context) {
   MLIRContext *mlirContext = module.getContext();
-  if (failed(expandMath(module)))
-    return failure();
   PassManager structured(mlirContext);
   structured.addNestedPass<func::FuncOp>(createCSEPass());
   structured.addPass(createSCFToControlFlowPass());

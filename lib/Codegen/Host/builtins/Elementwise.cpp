@@ -106,19 +106,34 @@ template <typename F> LATHE_INLINE F clamp(F x, float low, float high) {
   return x > high ? all<F>(high) : x; // a NaN stays
 }
 
+/// What lies below `limit` is 0 without a product that underflows: masked values of a softmax do,
+/// and processors are slow at it.
+template <typename F> struct Vanishing {
+  IntOf<F> isZero;
+  F x;
+};
+template <typename F> LATHE_INLINE Vanishing<F> vanishingBelow(F x, float limit) {
+  IntOf<F> isZero = convert<IntOf<F>>(x < limit);
+  return {isZero, isZero != 0 ? F{} : x};
+}
+
 /// exp(x) * 2^shift.
 template <typename F> LATHE_INLINE F expTimes(F x, int shift) {
-  Power<F> power = powerOf(clamp(x, -104.5f, 90.0f));
-  return scaleBy<F>(1.0f + power.part, power.exponent + shift);
+  Vanishing<F> input = vanishingBelow(x, -104.0f);
+  Power<F> power = powerOf(input.x > 90.0f ? all<F>(90) : input.x);
+  F result = scaleBy<F>(1.0f + power.part, power.exponent + shift);
+  return input.isZero != 0 ? F{} : result;
 }
 
 template <typename F> LATHE_INLINE F exp_(F x) { return expTimes(x, 0); }
 
 template <typename F> LATHE_INLINE F exp2_(F x) {
-  x = clamp(x, -151.0f, 129.0f);
+  Vanishing<F> input = vanishingBelow(x, -150.0f);
+  x = input.x > 129.0f ? all<F>(129) : input.x;
   Rounded<F> k = round(x);
   F rest = x - k.value;
-  return scaleBy<F>(multiplyAdd(rest, evaluate(exp2F32, rest), all<F>(1)), k.integer);
+  F result = scaleBy<F>(multiplyAdd(rest, evaluate(exp2F32, rest), all<F>(1)), k.integer);
+  return input.isZero != 0 ? F{} : result;
 }
 
 /// exp(x) - 1 for -18 <= x <= 89.
@@ -253,9 +268,11 @@ template <typename F> struct Angle {
 template <typename F> LATHE_INLINE Angle<F> angleOf(F x) {
   Rounded<F> k = round<F>(x * 0x1.45f306p-1f);
   F first = multiplyAdd(k.value, -piHalfF32[0], x); // exact
-  F high = multiplyAdd(k.value, -piHalfF32[1], first);
-  F low = multiplyAdd(k.value, -piHalfF32[1], first - high);
-  return {high, multiplyAdd(k.value, -piHalfF32[2], low), k.integer};
+  // first - k * (second part), exactly, as a sum of two.
+  F product = k.value * piHalfF32[1], productLow = multiplyAdd(k.value, piHalfF32[1], -product);
+  F high = first - product, part = high - first;
+  F low = (first - (high - part)) - (product + part);
+  return {high, multiplyAdd(k.value, -piHalfF32[2], low - productLow), k.integer};
 }
 
 template <typename F> LATHE_INLINE F sineReduced(Angle<F> angle) {

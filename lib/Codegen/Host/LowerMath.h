@@ -1,0 +1,22 @@
+// Lowering of the math dialect to calls that become inline builtins.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_LIB_CODEGEN_HOST_LOWERMATH_H
+#define LATHE_LIB_CODEGEN_HOST_LOWERMATH_H
+
+namespace mlir {
+class LLVMTypeConverter;
+class RewritePatternSet;
+} // namespace mlir
+
+namespace lathe::codegen {
+
+/// Adds patterns that go before those of MathToLLVM: transcendental functions of any floating-point
+/// type, scalar or vector, become calls of functions named by `mathPrefix`, which compileHost
+/// replaces. Upstream has approximations of its own, but they are wrong for large angles and at the
+/// ends of ranges, and calls of libm for each lane of a vector.
+void populateMathToBuiltins(const mlir::LLVMTypeConverter &converter,
+                            mlir::RewritePatternSet &patterns);
+
+} // namespace lathe::codegen
+
+#endif // LATHE_LIB_CODEGEN_HOST_LOWERMATH_H
