@@ -279,8 +279,8 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   MLIRContext *context = module.getContext();
   if (group.tiled) {
     keepInRegisters(group);
-    packWeights(builder, call, group, *chooseTile(group.stages.front(), options.target));
     collapseTiledGroup(group);
+    packWeights(builder, call, group, *chooseTile(group.stages.front(), options.target));
   }
   auto pointer = LLVM::LLVMPointerType::get(context);
   OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
