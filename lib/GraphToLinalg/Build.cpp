@@ -317,6 +317,19 @@ Tensor Lowering::slice(const Tensor &input, ArrayRef<OpFoldResult> offsets,
     whole &= isConstantIntValue(offset, 0) && isConstantIntValue(step, 1);
   if (whole)
     return input;
+  std::optional<SmallVector<int64_t>> from = getConstantIntValues(offsets),
+                                      shape = getConstantIntValues(sizes),
+                                      by = getConstantIntValues(steps);
+  if (input.constant && from && shape && by) {
+    SmallVector<int64_t> stride = getStrides(cast<ShapedType>(input.constant.getType()).getShape());
+    int64_t start = 0;
+    for (size_t i = 0; i < stride.size(); ++i) {
+      start += (*from)[i] * stride[i];
+      stride[i] *= (*by)[i];
+    }
+    if (std::optional<Tensor> folded = readConstant(input, *shape, stride, start))
+      return *folded;
+  }
   Value result = tensor::ExtractSliceOp::create(b, loc, type(sizes, input.element), input.value,
                                                 offsets, sizes, steps);
   return {result, Sizes(sizes), input.element, input.splat};

@@ -132,19 +132,20 @@ static LogicalResult lowerGatherND(graph::GatherNDOp op, Lowering &l) {
   SmallVector<Value> dataSizes;
   for (OpFoldResult size : data.sizes)
     dataSizes.push_back(l.value(size));
-  l.set(op.getResult(), l.fromIndices(sizes, data.element, [&](const Scalars &s, ValueRange indexOf) {
+  l.set(op.getResult(),
+        l.fromIndices(sizes, data.element, [&](const Scalars &s, ValueRange indexOf) {
           SmallVector<Value> loops(indexOf);
-    SmallVector<Value> position(loops.begin(), loops.begin() + batch);
-    SmallVector<Value> at(loops.begin(), loops.begin() + indexRank - 1);
-    at.emplace_back();
-    for (int64_t i = 0; i < *tuple; ++i) {
-      at.back() = s.index(i);
-      Value index = s.extract(indices.value, at);
-      position.push_back(normaliseIndex(s, index, indices.element, dataSizes[batch + i]));
-    }
-    position.append(loops.begin() + indexRank - 1, loops.end());
-    return s.extract(data.value, position);
-  }));
+          SmallVector<Value> position(loops.begin(), loops.begin() + batch);
+          SmallVector<Value> at(loops.begin(), loops.begin() + indexRank - 1);
+          at.emplace_back();
+          for (int64_t i = 0; i < *tuple; ++i) {
+            at.back() = s.index(i);
+            Value index = s.extract(indices.value, at);
+            position.push_back(normaliseIndex(s, index, indices.element, dataSizes[batch + i]));
+          }
+          position.append(loops.begin() + indexRank - 1, loops.end());
+          return s.extract(data.value, position);
+        }));
   return success();
 }
 

@@ -31,6 +31,10 @@ const LoweringTable &LoweringTable::get() {
     addPad(families);
     addGather(families);
     addFill(families);
+    addAttention(families);
+    addQuantization(families);
+    addRecurrent(families);
+    addScan(families);
     return families;
   }();
   return table;

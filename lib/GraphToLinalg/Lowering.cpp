@@ -21,23 +21,10 @@ Lowering::Lowering(func::FuncOp source, graph::SymbolicShapes &shapes)
 
 // ---- Errors ------------------------------------------------------------------------------------
 
-static std::string findNodeName(Location loc) {
-  if (auto name = dyn_cast<NameLoc>(loc))
-    return name.getName().str();
-  if (auto fused = dyn_cast<FusedLoc>(loc))
-    for (Location part : fused.getLocations())
-      if (std::string name = findNodeName(part); !name.empty())
-        return name;
-  if (auto call = dyn_cast<CallSiteLoc>(loc))
-    return findNodeName(call.getCallee());
-  return {};
-}
-
+// The location names the node; who prints the diagnostic puts it in front.
 InFlightDiagnostic Lowering::unsupported(Operation *op) {
   InFlightDiagnostic diagnostic = emitError(op->getLoc());
-  if (std::string name = findNodeName(op->getLoc()); !name.empty())
-    diagnostic << "node '" << name << "': ";
-  diagnostic << "operator '" << op->getName().getStringRef() << "' is not supported: ";
+  diagnostic << "operator '" << op->getName().stripDialect() << "' is not supported: ";
   return diagnostic;
 }
 

@@ -54,19 +54,19 @@ static constexpr auto fast = arith::FastMathFlags::contract;
 Value Scalars::add(Value lhs, Value rhs) const {
   if (isFloat(lhs))
     return arith::AddFOp::create(b, loc, lhs, rhs, fast);
-  return arith::AddIOp::create(b, loc, lhs, rhs);
+  return b.createOrFold<arith::AddIOp>(loc, lhs, rhs);
 }
 
 Value Scalars::sub(Value lhs, Value rhs) const {
   if (isFloat(lhs))
     return arith::SubFOp::create(b, loc, lhs, rhs, fast);
-  return arith::SubIOp::create(b, loc, lhs, rhs);
+  return b.createOrFold<arith::SubIOp>(loc, lhs, rhs);
 }
 
 Value Scalars::mul(Value lhs, Value rhs) const {
   if (isFloat(lhs))
     return arith::MulFOp::create(b, loc, lhs, rhs, fast);
-  return arith::MulIOp::create(b, loc, lhs, rhs);
+  return b.createOrFold<arith::MulIOp>(loc, lhs, rhs);
 }
 
 Value Scalars::divf(Value lhs, Value rhs) const { return arith::DivFOp::create(b, loc, lhs, rhs); }
@@ -81,20 +81,20 @@ Value Scalars::max(Value lhs, Value rhs, bool isUnsigned) const {
   if (isFloat(lhs))
     return arith::MaximumFOp::create(b, loc, lhs, rhs);
   if (isUnsigned)
-    return arith::MaxUIOp::create(b, loc, lhs, rhs);
-  return arith::MaxSIOp::create(b, loc, lhs, rhs);
+    return b.createOrFold<arith::MaxUIOp>(loc, lhs, rhs);
+  return b.createOrFold<arith::MaxSIOp>(loc, lhs, rhs);
 }
 
 Value Scalars::min(Value lhs, Value rhs, bool isUnsigned) const {
   if (isFloat(lhs))
     return arith::MinimumFOp::create(b, loc, lhs, rhs);
   if (isUnsigned)
-    return arith::MinUIOp::create(b, loc, lhs, rhs);
-  return arith::MinSIOp::create(b, loc, lhs, rhs);
+    return b.createOrFold<arith::MinUIOp>(loc, lhs, rhs);
+  return b.createOrFold<arith::MinSIOp>(loc, lhs, rhs);
 }
 
 Value Scalars::select(Value condition, Value lhs, Value rhs) const {
-  return arith::SelectOp::create(b, loc, condition, lhs, rhs);
+  return b.createOrFold<arith::SelectOp>(loc, condition, lhs, rhs);
 }
 
 Value Scalars::cmp(arith::CmpFPredicate predicate, Value lhs, Value rhs) const {
@@ -102,12 +102,16 @@ Value Scalars::cmp(arith::CmpFPredicate predicate, Value lhs, Value rhs) const {
 }
 
 Value Scalars::cmp(arith::CmpIPredicate predicate, Value lhs, Value rhs) const {
-  return arith::CmpIOp::create(b, loc, predicate, lhs, rhs);
+  return b.createOrFold<arith::CmpIOp>(loc, predicate, lhs, rhs);
 }
 
-Value Scalars::andI(Value lhs, Value rhs) const { return arith::AndIOp::create(b, loc, lhs, rhs); }
+Value Scalars::andI(Value lhs, Value rhs) const {
+  return b.createOrFold<arith::AndIOp>(loc, lhs, rhs);
+}
 
-Value Scalars::orI(Value lhs, Value rhs) const { return arith::OrIOp::create(b, loc, lhs, rhs); }
+Value Scalars::orI(Value lhs, Value rhs) const {
+  return b.createOrFold<arith::OrIOp>(loc, lhs, rhs);
+}
 
 Value Scalars::notI(Value value) const {
   return arith::XOrIOp::create(
@@ -116,8 +120,8 @@ Value Scalars::notI(Value value) const {
 }
 
 Value Scalars::floorDiv(Value value, Value divisor) const {
-  Value quotient = arith::DivSIOp::create(b, loc, value, divisor);
-  Value rest = arith::RemSIOp::create(b, loc, value, divisor);
+  Value quotient = b.createOrFold<arith::DivSIOp>(loc, value, divisor);
+  Value rest = b.createOrFold<arith::RemSIOp>(loc, value, divisor);
   Value zero = constant(value.getType(), 0), one = constant(value.getType(), 1);
   Value below = cmp(arith::CmpIPredicate::slt, rest, zero);
   return select(below, sub(quotient, one), quotient);

@@ -187,6 +187,8 @@ OpFoldResult Lowering::viaArith(OpFoldResult lhs, OpFoldResult rhs, char operati
     made = s.min(l, r);
     break;
   }
+  if (exprs.contains(made) || getConstantIntValue(made))
+    return getAsOpFoldResult(made); // arithmetic folded
   AffineExpr symbol = newSymbol(made, atEntry);
   // Of sizes, only a difference may be negative; max with a size is one.
   bool sizesOnly = isNonNegative(left) && isNonNegative(right);
