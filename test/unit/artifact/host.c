@@ -1,4 +1,4 @@
-// Loads an artifact with the system's loader and calls an entry on doubles from a file:
+// Loads an artifact with the system's loader and calls an entry on the f32 or f64 of a file:
 //   host ARTIFACT ENTRY INPUT OUTPUT
 // Built for AArch64 and run under qemu by the tests. Apache-2.0 WITH LLVM-exception.
 #include "lathe/ArtifactFormat.h"
@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { capacity = 1 << 16 };
-static double x[capacity], z[capacity];
+static double x[capacity], z[capacity]; // or as many bytes of f32
 
 int main(int argc, char **argv) {
   if (argc != 5)
@@ -23,22 +23,25 @@ int main(int argc, char **argv) {
   FILE *in = fopen(argv[3], "rb");
   if (!in)
     return 5;
+  size_t bytes = fread(x, 1, sizeof(x), in);
+  fclose(in);
   lathe_value input = {0}, output = {0};
   input.data = x;
   output.data = z;
-  input.dims[0] = (int64_t)fread(x, sizeof(double), capacity, in);
-  fclose(in);
   lathe_call call = {0};
   call.inputs = &input;
   call.outputs = &output;
   const lathe_variant *variant = table->variants;
   for (uint32_t i = 0; i < variant->entry_count; ++i) {
-    if (strcmp(variant->entries[i].name, argv[2]))
+    const lathe_entry *entry = &variant->entries[i];
+    if (strcmp(entry->name, argv[2]))
       continue;
-    if (variant->entries[i].run(&call))
+    size_t size = entry->inputs[0].dtype == LATHE_F32 ? sizeof(float) : sizeof(double);
+    input.dims[0] = (int64_t)(bytes / size);
+    if (entry->run(&call))
       return 6;
     FILE *out = fopen(argv[4], "wb");
-    if (!out || fwrite(z, sizeof(double), (size_t)input.dims[0], out) != (size_t)input.dims[0])
+    if (!out || fwrite(z, 1, bytes, out) != bytes)
       return 7;
     return fclose(out) ? 8 : 0;
   }
