@@ -164,6 +164,59 @@ struct ExplicitSlice : OpRewritePattern<SliceOp> {
   }
 };
 
+/// The sizes of a transposed tensor are those of the tensor in another order.
+struct ShapeOfTranspose : OpRewritePattern<ShapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ShapeOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getData().getDefiningOp<TransposeOp>();
+    auto type = dyn_cast<RankedTensorType>(op.getResult().getType());
+    if (!transpose || !type || !type.hasStaticShape() || op.getStart() < 0 ||
+        int64_t(op.getStart()) + type.getDimSize(0) > int64_t(transpose.getPerm().size()))
+      return rewriter.notifyMatchFailure(op, "not of a transpose");
+    auto all = RankedTensorType::get({int64_t(transpose.getPerm().size())}, rewriter.getI64Type());
+    Value sizes = ShapeOp::create(rewriter, op.getLoc(), all, transpose.getData()).getResult();
+    Value order = makeIntegers(rewriter, op.getLoc(),
+                               transpose.getPerm().slice(op.getStart(), type.getDimSize(0)));
+    rewriter.replaceOpWithNewOp<GatherOp>(op, type, sizes, order, /*axis=*/0);
+    return success();
+  }
+};
+
+/// Reductions one after another over different dimensions are one.
+struct MergeReductions : OpRewritePattern<ReduceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getInput().getDefiningOp<ReduceOp>();
+    if (!inner || !inner.getResult().hasOneUse() || inner.getKind() != op.getKind() ||
+        inner.getKeepDims() != op.getKeepDims() || !inner.getAxes() || !op.getAxes())
+      return rewriter.notifyMatchFailure(op, "not a reduction of a like one");
+    if (!llvm::is_contained({ReduceKind::sum, ReduceKind::mean, ReduceKind::prod, ReduceKind::max,
+                             ReduceKind::min},
+                            op.getKind()))
+      return rewriter.notifyMatchFailure(op, "does not compose");
+    auto type = dyn_cast<RankedTensorType>(inner.getInput().getType());
+    if (!type)
+      return rewriter.notifyMatchFailure(op, "rank is not known");
+    SmallVector<int64_t> axes(*inner.getAxes()), outer(*op.getAxes());
+    // The outer axes count what the inner reduction has left.
+    SmallVector<int64_t> remaining;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      if (op.getKeepDims() || !llvm::is_contained(*inner.getAxes(), dim))
+        remaining.push_back(dim);
+    for (int64_t axis : outer) {
+      if (axis < 0 || axis >= int64_t(remaining.size()))
+        return failure();
+      if (!llvm::is_contained(axes, remaining[axis]))
+        axes.push_back(remaining[axis]);
+    }
+    llvm::sort(axes);
+    rewriter.replaceOpWithNewOp<ReduceOp>(op, op.getResult().getType(), op.getKind(),
+                                          inner.getInput(), rewriter.getDenseI64ArrayAttr(axes),
+                                          op.getKeepDims());
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Elementwise
 //===----------------------------------------------------------------------===//
@@ -259,6 +312,14 @@ void SplitOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRConte
 
 void SliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<ExplicitSlice>(context);
+}
+
+void ShapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<ShapeOfTranspose>(context);
+}
+
+void ReduceOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<MergeReductions>(context);
 }
 
 void BinaryOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {

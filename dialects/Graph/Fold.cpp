@@ -82,7 +82,19 @@ OpFoldResult SliceOp::fold(FoldAdaptor) {
     if (!steps || llvm::any_of(*steps, [](int64_t step) { return step < 1; }))
       return {};
   }
-  return foldSameStaticType(getData(), getResult());
+  if (OpFoldResult same = foldSameStaticType(getData(), getResult()))
+    return same;
+  // Only the dimensions that are cut must be known to keep their size.
+  auto type = dyn_cast<RankedTensorType>(getData().getType());
+  std::optional<SmallVector<int64_t>> axes = getIntegers(getAxes());
+  if (!type || type != getResult().getType() || !axes)
+    return {};
+  for (int64_t axis : *axes) {
+    int64_t dim = axis < 0 ? axis + type.getRank() : axis;
+    if (dim < 0 || dim >= type.getRank() || type.isDynamicDim(dim))
+      return {};
+  }
+  return getData();
 }
 
 OpFoldResult PadOp::fold(FoldAdaptor) {

@@ -16,6 +16,7 @@ def Graph_ReduceOp : Graph_Op<"reduce"> {
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "`` $kind $input attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Graph_ArgReduceOp : Graph_Op<"arg_reduce"> {

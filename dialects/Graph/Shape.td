@@ -164,6 +164,7 @@ def Graph_ShapeOp : Graph_Op<"shape"> {
                        OptionalAttr<I64Attr>:$end);
   let results = (outs Graph_I64Tensor:$result);
   let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+  let hasCanonicalizer = 1;
 }
 
 def Graph_SizeOp : Graph_Op<"size"> {

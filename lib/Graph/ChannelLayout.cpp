@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Graph/ChannelLayout.h"
 #include "dialects/Graph/Constants.h"
+#include "lib/Graph/DecomposeConvTranspose.h"
 #include "lib/Graph/MinCut.h"
 
 using namespace mlir;
@@ -170,6 +171,37 @@ struct Planner {
            getType(op.getData()).hasStaticShape();
   }
 
+  /// A reshape that keeps batch and channels only regroups space.
+  bool visit(ReshapeOp op) {
+    RankedTensorType from = getType(op.getData()), to = getType(op.getResult());
+    if (!from || !to || from.getRank() < 3 || to.getRank() < 3 || to.getRank() > 5 ||
+        !isReshapeTarget(to) || ShapedType::isDynamic(from.getDimSize(1)) ||
+        from.getDimSize(1) != to.getDimSize(1))
+      return false;
+    auto getSpace = [](RankedTensorType type) -> std::optional<int64_t> {
+      int64_t product = 1;
+      for (int64_t size : type.getShape().drop_front(2))
+        if (ShapedType::isDynamic(size) || llvm::MulOverflow(product, size, product))
+          return std::nullopt;
+      return product;
+    };
+    std::optional<int64_t> fromSpace = getSpace(from), toSpace = getSpace(to);
+    bool keepsBatch = !from.isDynamicDim(0) && from.getDimSize(0) == to.getDimSize(0);
+    if (!keepsBatch && (!fromSpace || !toSpace || *fromSpace == 0 || *fromSpace != *toSpace))
+      return false;
+    plan.rank = from.getRank();
+    plan.operands.push_back(&op.getDataMutable());
+    plan.results.push_back(op.getResult());
+    return true;
+  }
+
+  bool visit(ConvTransposeOp op) {
+    if (!canDecompose(op) || !planFirstOperand(op))
+      return false;
+    plan.gain = MinCut::unlimited;
+    return true;
+  }
+
   template <typename Op> bool planQuantization(Op op) {
     return op.getBlockSize() == 0 && getType(op.getScale()) && planFirstOperand(op);
   }
@@ -181,7 +213,8 @@ std::optional<LayoutPlan> lathe::graph::planChannelsLast(Operation *op) {
   Planner planner{plan};
   bool works =
       TypeSwitch<Operation *, bool>(op)
-          .Case<ConvOp, PoolOp, ConcatOp, SliceOp, PadOp, GatherOp, SoftmaxOp, DepthToSpaceOp>(
+          .Case<ConvOp, ConvTransposeOp, PoolOp, ConcatOp, SliceOp, PadOp, GatherOp, ReshapeOp,
+                SoftmaxOp, DepthToSpaceOp>(
               [&](auto op) { return planner.visit(op); })
           .Case<UnaryOp, CastOp, BinaryOp, SelectOp>(
               [&](Operation *op) { return planner.planElementwise(op); })
@@ -233,6 +266,9 @@ Operation *lathe::graph::rebuildChannelsLast(OpBuilder &builder, Operation *op,
   if (auto depthToSpace = dyn_cast<DepthToSpaceOp>(op))
     return rebuildDepthToSpace(builder, depthToSpace, getLast(depthToSpace.getData()));
 
+  if (auto convolution = dyn_cast<ConvTransposeOp>(op))
+    return decomposeConvTranspose(builder, convolution, getLast(convolution.getInput()));
+
   Operation *clone = op->clone();
   for (OpOperand *operand : plan.operands)
     clone->setOperand(operand->getOperandNumber(), getLast(operand->get()));
@@ -259,6 +295,14 @@ Operation *lathe::graph::rebuildChannelsLast(OpBuilder &builder, Operation *op,
         conv.setChannelsLast(true);
       })
       .Case([&](PoolOp pool) { pool.setChannelsLast(true); })
+      .Case([&](ReshapeOp reshape) {
+        SmallVector<int64_t> shape(getType(reshape.getResult()).getShape());
+        for (int64_t &size : shape)
+          if (ShapedType::isDynamic(size))
+            size = -1;
+        reshape.getShapeMutable().assign(integers(shape));
+        reshape.setAllowZero(false);
+      })
       .Case<ConcatOp, SplitOp, GatherOp, ArgReduceOp>(
           [&](auto op) { op.setAxis(mapAxis(op.getAxis(), rank)); })
       .Case<QuantizeOp, DequantizeOp>([&](auto op) {

@@ -84,6 +84,8 @@ void LayoutChoice::connect(Value value, int64_t rank) {
   SmallVector<unsigned> consumers;
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
+    if (isa<ShapeOp>(user)) // of sizes, which a constant permutation puts in order
+      continue;
     if (auto transpose = dyn_cast<TransposeOp>(user)) {
       if (llvm::equal(transpose.getPerm(), getToLastPerm(rank)))
         cut.addEdge(producer, cut.getSink(), cost);
@@ -120,7 +122,7 @@ llvm::DenseSet<Operation *> LayoutChoice::choose() {
   for (auto &[op, plan] : plans) {
     for (OpOperand *operand : plan.operands) {
       RankedTensorType type = getType(operand->get());
-      if (type.getRank() != plan.rank) {
+      if (type.getRank() < plan.rank) {
         // Lower ranks are brought to full rank and transposed for this operation alone.
         if (!getConstantValue(operand->get()) && type.getNumElements() != 1)
           cut.addEdge(cut.getSource(), nodes[op], estimateElements(type));
@@ -130,14 +132,31 @@ llvm::DenseSet<Operation *> LayoutChoice::choose() {
     }
     for (Value result : plan.results)
       if (seen.insert(result).second)
-        connect(result, plan.rank);
+        connect(result, getType(result).getRank());
   }
   llvm::DenseSet<Operation *> chosen;
   bool isSolved = cut.solve(/*budget=*/int64_t(200) * 1000 * 1000);
+  SmallVector<Operation *> queue;
   for (auto &[op, plan] : plans)
     // Without a cut only what must be moved is.
     if (isSolved ? cut.isOnSinkSide(nodes[op]) : plan.gain == MinCut::unlimited)
-      chosen.insert(op);
+      if (chosen.insert(op).second)
+        queue.push_back(op);
+  // Where the cost is the same, operations stay with those they would be fused with: transposes go
+  // behind what follows a convolution. Whole connected groups switch, so the cut remains least.
+  auto join = [&](Operation *op) {
+    auto node = op ? nodes.find(op) : nodes.end();
+    if (node != nodes.end() && cut.mayBeOnSinkSide(node->second) && chosen.insert(op).second)
+      queue.push_back(op);
+  };
+  while (isSolved && !queue.empty()) {
+    LayoutPlan &plan = plans.find(queue.pop_back_val())->second;
+    for (OpOperand *operand : plan.operands)
+      join(operand->get().getDefiningOp());
+    for (Value result : plan.results)
+      for (Operation *user : result.getUsers())
+        join(user);
+  }
   return chosen;
 }
 

@@ -275,6 +275,39 @@ struct Folder {
     return results;
   }
 
+  Results pad(PadOp padOp) const {
+    Data data, fill;
+    auto pads = getIntegers(padOp.getPads());
+    std::optional<int64_t> bytes = resultBytes();
+    if (!pads || !bytes || padOp.getMode() != PadMode::constant || !load(padOp.getData(), data))
+      return {};
+    int64_t rank = data.type.getRank();
+    auto axes = padOp.getAxes() ? getIntegers(padOp.getAxes())
+                                : std::optional(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+    unsigned width = getElementBytes(data.type.getElementType());
+    if (!axes || pads->size() != 2 * axes->size() || (padOp.getValue() &&
+        (!load(padOp.getValue(), fill) || fill.bytes.size() != width)))
+      return {};
+    SmallVector<int64_t> strides = getStrides(resultType().getShape());
+    int64_t offset = 0;
+    for (auto [i, axis] : llvm::enumerate(*axes)) {
+      int64_t dim = axis < 0 ? axis + rank : axis;
+      if (dim < 0 || dim >= rank || (*pads)[i] < 0 || (*pads)[i + axes->size()] < 0)
+        return {};
+      offset += (*pads)[i] * strides[dim];
+    }
+    SmallVector<char> result(*bytes, 0);
+    if (padOp.getValue())
+      for (int64_t i = 0; i < *bytes; i += width)
+        memcpy(result.data() + i, fill.bytes.data(), width);
+    const char *in = data.bytes.data();
+    forEach(data.shape(), strides, offset, [&](int64_t position) {
+      memcpy(result.data() + position * width, in, width);
+      in += width;
+    });
+    return make(result);
+  }
+
   Results full(FullOp fullOp) const {
     std::optional<int64_t> bytes = resultBytes();
     if (!bytes)
@@ -555,6 +588,7 @@ SmallVector<TypedAttr> lathe::graph::foldConstants(Operation *op, int64_t maxGro
       .Case([&](GatherOp op) { return folder.gather(op); })
       .Case([&](ConcatOp op) { return folder.concat(op); })
       .Case([&](SplitOp op) { return folder.split(op); })
+      .Case([&](PadOp op) { return folder.pad(op); })
       .Case([&](FullOp op) { return folder.full(op); })
       .Case([&](BinaryOp op) { return folder.binary(op); })
       .Case([&](UnaryOp op) { return folder.unary(op); })

@@ -1,5 +1,6 @@
 // Shape inference as a pass, and folding of what it determines.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Constants.h"
 #include "dialects/Graph/SymbolicShapes.h"
 #include "lathe/Graph.h"
 
@@ -39,6 +40,97 @@ static void foldKnownValues(func::FuncOp function, SymbolicShapes &shapes) {
     }
 }
 
+/// Writes a computed shape of a reshape as a constant: 0 for sizes that the input has in the same
+/// place, -1 for one that follows. nullopt when that does not describe it.
+static std::optional<SmallVector<int64_t>> describeReshape(SymbolicShapes &shapes, ReshapeOp op) {
+  auto from = shapes.getDims(op.getData()), to = shapes.getDims(op.getResult());
+  if (!from || !to)
+    return std::nullopt;
+  SmallVector<int64_t> target;
+  bool hasComputed = false;
+  for (auto [i, dim] : llvm::enumerate(*to)) {
+    std::optional<int64_t> size = lathe::graph::getConstant(dim);
+    if (size == 0)
+      return std::nullopt; // would need allow_zero, which copies nothing
+    if (size)
+      target.push_back(*size);
+    else if (i < from->size() && (*from)[i] == dim)
+      target.push_back(0);
+    else if (std::exchange(hasComputed, true))
+      return std::nullopt;
+    else
+      target.push_back(-1);
+  }
+  return target;
+}
+
+/// Sizes that stay as they are need not be resized, which leaves constants in most models.
+static void dropUnchangedAxes(SymbolicShapes &shapes, ResizeOp op) {
+  auto from = shapes.getDims(op.getData()), to = shapes.getDims(op.getResult());
+  if (!from || !to || op.getAxes() || op.getRoi() || op.getPolicy() != ResizePolicy::stretch ||
+      op.getCoordinates() == ResizeCoordinates::tf_crop_and_resize)
+    return;
+  auto sizes = op.getSizes() ? shapes.getElements(op.getSizes()) : std::nullopt;
+  auto scales = op.getScales() ? shapes.getReals(op.getScales()) : std::nullopt;
+  if (!sizes && !scales)
+    return;
+  SmallVector<int64_t> axes, newSizes;
+  SmallVector<float> newScales;
+  for (size_t i = 0; i < from->size(); ++i) {
+    // An unknown size may be equal all the same; a scale of exactly 1 keeps every sample.
+    if (sizes ? (*sizes)[i] == (*from)[i] : (*scales)[i].constant == 1.0)
+      continue;
+    axes.push_back(i);
+    std::optional<int64_t> size = sizes ? lathe::graph::getConstant((*sizes)[i]) : std::nullopt;
+    if (sizes ? !size : !(*scales)[i].constant)
+      return;
+    if (sizes)
+      newSizes.push_back(*size);
+    else
+      newScales.push_back(float(*(*scales)[i].constant));
+  }
+  if (axes.empty() || axes.size() == from->size())
+    return;
+  OpBuilder builder(op);
+  op.setAxes(axes);
+  if (sizes) {
+    op.getSizesMutable().assign(makeIntegers(builder, op.getLoc(), newSizes));
+    return;
+  }
+  auto type = RankedTensorType::get({int64_t(axes.size())}, builder.getF32Type());
+  op.getScalesMutable().assign(
+      ConstantOp::create(builder, op.getLoc(), type,
+                         DenseElementsAttr::get(type, ArrayRef<float>(newScales)))
+          .getResult());
+}
+
+/// Rewrites what only the analysis can tell to be constant, or to be nothing.
+static void useFacts(func::FuncOp function, SymbolicShapes &shapes) {
+  SmallVector<Operation *> unchanged;
+  function.walk([&](Operation *op) {
+    if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+      std::optional<SmallVector<int64_t>> target = describeReshape(shapes, reshape);
+      if (!target || getIntegers(reshape.getShape()) == target)
+        return;
+      OpBuilder builder(op);
+      reshape.getShapeMutable().assign(makeIntegers(builder, op->getLoc(), *target));
+      reshape.setAllowZero(false);
+    } else if (auto resize = dyn_cast<ResizeOp>(op)) {
+      dropUnchangedAxes(shapes, resize);
+    }
+    // Equal sizes, known or not, make these the identity.
+    if (!isa<ExpandOp, ReshapeOp>(op) || op->getOperand(0).getType() != op->getResult(0).getType())
+      return;
+    auto from = shapes.getDims(op->getOperand(0)), to = shapes.getDims(op->getResult(0));
+    if (from && to && *from == *to)
+      unchanged.push_back(op);
+  });
+  for (Operation *op : unchanged) {
+    op->getResult(0).replaceAllUsesWith(op->getOperand(0));
+    op->erase();
+  }
+}
+
 static void attachDims(func::FuncOp function, SymbolicShapes &shapes) {
   function.walk([&](Operation *op) {
     SmallVector<Attribute> texts;
@@ -57,6 +149,7 @@ static LogicalResult infer(func::FuncOp function, bool printDims) {
     return failure();
   if (function.isExternal())
     return success();
+  useFacts(function, *shapes);
   foldKnownValues(function, *shapes);
   if (printDims)
     attachDims(function, *shapes);

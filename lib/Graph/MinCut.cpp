@@ -80,5 +80,14 @@ bool MinCut::solve(int64_t budget) {
     if (budget < 0)
       return false;
   }
+  reachesSink.assign(edgesOf.size(), false);
+  reachesSink[getSink()] = true;
+  llvm::SmallVector<unsigned> queue{getSink()};
+  for (size_t i = 0; i < queue.size(); ++i)
+    for (unsigned edge : edgesOf[queue[i]])
+      if (unsigned node = edges[edge].to; edges[edge ^ 1].capacity > 0 && !reachesSink[node]) {
+        reachesSink[node] = true;
+        queue.push_back(node);
+      }
   return true;
 }

@@ -23,7 +23,10 @@ public:
   /// Computes the cut. False when the work would exceed `budget` steps, which only contrived graphs
   /// do; isOnSinkSide then has no meaning.
   bool solve(int64_t budget);
-  bool isOnSinkSide(unsigned node) const { return levels[node] < 0; }
+  /// Of several least cuts the one with the fewest nodes on the sink's side.
+  bool isOnSinkSide(unsigned node) const { return reachesSink[node]; }
+  /// Of several least cuts the one with the most nodes on the sink's side.
+  bool mayBeOnSinkSide(unsigned node) const { return levels[node] < 0; }
 
 private:
   struct Edge {
@@ -36,6 +39,7 @@ private:
   llvm::SmallVector<Edge, 0> edges; // edge i ^ 1 is the reverse of edge i
   llvm::SmallVector<llvm::SmallVector<unsigned, 4>, 0> edgesOf;
   llvm::SmallVector<int, 0> levels;
+  llvm::SmallVector<bool, 0> reachesSink;
   llvm::SmallVector<unsigned, 0> nextEdge;
 };
 
