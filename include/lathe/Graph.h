@@ -25,6 +25,9 @@ llvm::LogicalResult foldBatchNorm(mlir::func::FuncOp function);
 /// Runs convolutions and what surrounds them with channels last; simplifies afterwards.
 llvm::LogicalResult convertToChannelsLast(mlir::func::FuncOp function);
 
+/// Recognises layer normalization, GELU, softmax and attention; simplifies afterwards.
+llvm::LogicalResult recomposeGraph(mlir::func::FuncOp function);
+
 namespace graph {
 #define GEN_PASS_DECL
 #include "lib/Graph/Passes.h.inc"

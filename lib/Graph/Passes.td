@@ -85,4 +85,25 @@ def ChannelsLastPass : Pass<"graph-channels-last", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RecomposePass : Pass<"graph-recompose", "::mlir::func::FuncOp"> {
+  let summary = "Recognise layer normalization, GELU, softmax and attention";
+  let description = [{
+    Requires inferred shapes. Puts back together what exporters write as primitive nodes, in the
+    spellings that occur: layer and root-mean-square normalization (PyTorch's and TensorFlow's
+    forms), GELU (erf and tanh), softmax and its logarithm, and attention with its scale and mask.
+
+    ```mlir
+    %0 = graph.binary div %x, %sqrt2 : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+    %1 = graph.unary erf %0 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %2 = graph.binary add %1, %one : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+    %3 = graph.binary mul %x, %2 : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+    %4 = graph.binary mul %3, %half : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+    ```
+    becomes
+    ```mlir
+    %4 = graph.unary gelu %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+  }];
+}
+
 #endif
