@@ -35,6 +35,7 @@ const LoweringTable &LoweringTable::get() {
     addQuantization(families);
     addRecurrent(families);
     addScan(families);
+    addResize(families);
     return families;
   }();
   return table;
