@@ -2,6 +2,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "lib/Codegen/Host/Host.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
