@@ -6,6 +6,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 llvm_bin=/usr/lib/llvm-22/bin
 python=/usr/bin/python3 # Debian's, for which apt installs numpy; another may come first in PATH
 jobs=$(nproc)
+# Where the release build is; LATHE_BUILD names another.
+build=${LATHE_BUILD:-$root/build}
 
 if [ -t 1 ]; then
   bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
