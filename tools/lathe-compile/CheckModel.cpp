@@ -97,8 +97,7 @@ std::vector<std::string> findDataSets(const std::string &model) {
   std::error_code error;
   for (const fs::directory_entry &entry : fs::directory_iterator(folder, error)) {
     std::string name = entry.path().filename().string();
-    if ((name.starts_with("test_data_set_") || name.starts_with("upstream_data_set_")) &&
-        entry.is_directory(error))
+    if (name.starts_with("test_data_set_") && entry.is_directory(error))
       found.push_back(entry.path().string());
   }
   // By length first, so that set 10 comes after set 2.

@@ -29,7 +29,7 @@ struct CheckReport {
   std::string reason() const;
 };
 
-/// The folders beside a model that hold data sets, by name: test_data_set_*, upstream_data_set_*.
+/// The folders beside a model that hold data sets, in order: test_data_set_*.
 std::vector<std::string> findDataSets(const std::string &model);
 
 /// Compiles `model` to `artifact` and runs it on the data sets: folders with input_K.pb and
