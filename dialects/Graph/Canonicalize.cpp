@@ -71,6 +71,31 @@ struct ToReshape : OpRewritePattern<Op> {
   }
 };
 
+/// matmul(reshape(x), W) with a matrix W and rows of x merged before: multiplies first, so that the
+/// reshape meets the one that usually follows.
+struct MatMulBeforeReshape : OpRewritePattern<MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
+    auto reshape = op.getLhs().getDefiningOp<ReshapeOp>();
+    auto weight = dyn_cast<RankedTensorType>(op.getRhs().getType());
+    auto result = dyn_cast<RankedTensorType>(op.getResult().getType());
+    if (!reshape || !weight || weight.getRank() != 2 || !result || result.getRank() != 2 ||
+        !isReshapeTarget(result) || ShapedType::isDynamic(weight.getDimSize(0)))
+      return rewriter.notifyMatchFailure(op, "not a reshaped matrix times a matrix");
+    auto source = dyn_cast<RankedTensorType>(reshape.getData().getType());
+    if (!source || source.getRank() < 3 ||
+        source.getDimSize(source.getRank() - 1) != weight.getDimSize(0))
+      return rewriter.notifyMatchFailure(op, "the reshape does not merge rows only");
+    SmallVector<int64_t> shape(source.getShape().drop_back());
+    shape.push_back(weight.getDimSize(1));
+    auto type = RankedTensorType::get(shape, result.getElementType());
+    Value product =
+        MatMulOp::create(rewriter, op.getLoc(), type, reshape.getData(), op.getRhs()).getResult();
+    rewriter.replaceOp(op, makeReshape(rewriter, op.getLoc(), product, result));
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Transposes
 //===----------------------------------------------------------------------===//
@@ -284,6 +309,10 @@ struct MergeUnary : OpRewritePattern<UnaryOp> {
 
 void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<ConstantShape, MergeReshapes>(context);
+}
+
+void MatMulOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<MatMulBeforeReshape>(context);
 }
 
 void FlattenOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {

@@ -9,6 +9,7 @@ def Graph_MatMulOp : Graph_Op<"matmul"> {
   let arguments = (ins Graph_Tensor:$lhs, Graph_Tensor:$rhs);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let hasCanonicalizer = 1;
 }
 
 def Graph_EinsumOp : Graph_Op<"einsum"> {

@@ -28,6 +28,24 @@ llvm::LogicalResult convertToChannelsLast(mlir::func::FuncOp function);
 /// Recognises layer normalization, GELU, softmax and attention; simplifies afterwards.
 llvm::LogicalResult recomposeGraph(mlir::func::FuncOp function);
 
+/// Evaluates a module of functions without arguments: the values of each function's results, in
+/// order. The pipeline supplies one that compiles and runs them.
+using ConstantEvaluator = std::function<llvm::FailureOr<llvm::SmallVector<
+    llvm::SmallVector<mlir::TypedAttr>>>(mlir::ModuleOp)>;
+
+/// Replaces subgraphs of constants by their values. All of them go to `evaluator` as one module, a
+/// function each; where it fails they stay. Values that would take more than `maxGrowth` bytes
+/// above the constants they are computed from are left to be computed when running.
+llvm::LogicalResult evaluateConstants(mlir::func::FuncOp function,
+                                      const ConstantEvaluator &evaluator,
+                                      int64_t maxGrowth = 1 << 20);
+
+std::unique_ptr<mlir::Pass> createEvaluateConstantsPass(ConstantEvaluator evaluator);
+
+/// The passes of this stage in order. Without an evaluator only what ConstantFold.cpp knows is
+/// folded.
+void buildGraphPipeline(mlir::OpPassManager &passes, ConstantEvaluator evaluator = {});
+
 namespace graph {
 #define GEN_PASS_DECL
 #include "lib/Graph/Passes.h.inc"

@@ -104,6 +104,39 @@ static void dropUnchangedAxes(SymbolicShapes &shapes, ResizeOp op) {
           .getResult());
 }
 
+/// A slice that reverses nothing.
+static bool isForwardSlice(Operation *op) {
+  auto slice = dyn_cast<SliceOp>(op);
+  if (!slice || !slice.getSteps())
+    return bool(slice);
+  std::optional<SmallVector<int64_t>> steps = getIntegers(slice.getSteps());
+  return steps && llvm::all_of(*steps, [](int64_t step) { return step > 0; });
+}
+
+/// Shares small integer tensors that are equal by their expressions: models compute the same sizes
+/// from many values.
+static void shareShapes(func::FuncOp function, SymbolicShapes &shapes) {
+  for (Block &block : function.getBody()) {
+    llvm::StringMap<Value> known;
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      if (isa<ConstantOp>(op) || !isa<ShapeInferenceInterface>(op) || op.getNumResults() != 1)
+        continue;
+      Value result = op.getResult(0);
+      auto elements = shapes.getElements(result);
+      auto type = dyn_cast<RankedTensorType>(result.getType());
+      if (!elements || !type || !type.hasStaticShape() || elements->empty() ||
+          int64_t(elements->size()) != type.getNumElements() ||
+          llvm::is_contained(*elements, AffineExpr()))
+        continue;
+      std::string key;
+      llvm::raw_string_ostream(key) << type << shapes.toString(*elements);
+      auto [slot, isNew] = known.try_emplace(key, result);
+      if (!isNew)
+        result.replaceAllUsesWith(slot->second);
+    }
+  }
+}
+
 /// Rewrites what only the analysis can tell to be constant, or to be nothing.
 static void useFacts(func::FuncOp function, SymbolicShapes &shapes) {
   SmallVector<Operation *> unchanged;
@@ -119,7 +152,7 @@ static void useFacts(func::FuncOp function, SymbolicShapes &shapes) {
       dropUnchangedAxes(shapes, resize);
     }
     // Equal sizes, known or not, make these the identity.
-    if (!isa<ExpandOp, ReshapeOp>(op) || op->getOperand(0).getType() != op->getResult(0).getType())
+    if (!(isa<ExpandOp, ReshapeOp>(op) || isForwardSlice(op)) || op->getOperand(0).getType() != op->getResult(0).getType())
       return;
     auto from = shapes.getDims(op->getOperand(0)), to = shapes.getDims(op->getResult(0));
     if (from && to && *from == *to)
@@ -150,6 +183,7 @@ static LogicalResult infer(func::FuncOp function, bool printDims) {
   if (function.isExternal())
     return success();
   useFacts(function, *shapes);
+  shareShapes(function, *shapes);
   foldKnownValues(function, *shapes);
   if (printDims)
     attachDims(function, *shapes);

@@ -106,4 +106,25 @@ def RecomposePass : Pass<"graph-recompose", "::mlir::func::FuncOp"> {
   }];
 }
 
+def EvaluateConstantsPass : Pass<"graph-evaluate-constants", "::mlir::func::FuncOp"> {
+  let summary = "Replace subgraphs of constants by their values, by compiling and running them";
+  let description = [{
+    Each value that is computed from constants alone and used by something that is not becomes a
+    function of its own in one module; an evaluator (given by the pipeline; without one the pass does
+    nothing) compiles and runs the module. Values that would grow the data beyond `max-growth` stay.
+
+    ```mlir
+    %0 = graph.dequantize %weights, %scale {axis = 0 : i64} : (tensor<64x64xi8>, tensor<64xf32>) -> tensor<64x64xf32>
+    %1 = graph.matmul %x, %0 : (tensor<4x64xf32>, tensor<64x64xf32>) -> tensor<4x64xf32>
+    ```
+    becomes
+    ```mlir
+    %0 = graph.constant #graph.weight<...> : tensor<64x64xf32>
+    %1 = graph.matmul %x, %0 : (tensor<4x64xf32>, tensor<64x64xf32>) -> tensor<4x64xf32>
+    ```
+  }];
+  let options = [Option<"maxGrowth", "max-growth", "int64_t", "1048576",
+                        "Bytes that a value may take above the constants it is computed from">];
+}
+
 #endif

@@ -240,7 +240,6 @@ LogicalResult lathe::recomposeGraph(func::FuncOp function) {
     if (isa<BinaryOp, UnaryOp, MatMulOp>(op))
       ops.push_back(op);
   });
-  bool changed = false;
   for (Operation *op : ops) {
     OpBuilder builder(op);
     Value replacement = recompose(builder, op, *shapes);
@@ -249,9 +248,8 @@ LogicalResult lathe::recomposeGraph(func::FuncOp function) {
     if (failed(shapes->inferOp(replacement.getDefiningOp())))
       return failure();
     op->getResult(0).replaceAllUsesWith(replacement);
-    changed = true;
   }
-  return changed ? simplifyGraph(function) : success();
+  return simplifyGraph(function); // which removes what is dead
 }
 
 namespace {

@@ -71,15 +71,13 @@ static std::optional<Scores> matchScores(OpBuilder &builder, Value value) {
   Scores scores;
   RankedTensorType type = getType(value);
   for (unsigned depth = 0; depth < 6; ++depth) {
-    // A scale before the mask was added would scale the mask as well.
-    if (scores.masks.empty() || depth > 0)
-      value = stripScale(value, scores.scale);
+    value = stripScale(value, scores.scale);
     if (auto product = value.getDefiningOp<MatMulOp>()) {
       scores.product = product;
       return scores;
     }
     if (scores.scale != 1)
-      return std::nullopt; // scale * (scores + mask)
+      return std::nullopt; // scales what is still to be added as well
     if (auto select = value.getDefiningOp<SelectOp>()) {
       Value mask = makeSelectedMask(builder, select);
       if (!mask || select.getLhs().getType() != type)
@@ -140,6 +138,18 @@ static bool haveSameBatch(SymbolicShapes &shapes, Value lhs, Value rhs) {
   return l && r && l->size() == r->size() && l->drop_back(2) == r->drop_back(2);
 }
 
+/// Whether the scores, not the mask, have the shape of their sum. Sizes that differ in name only are
+/// taken to be equal; a run where they are not gets an error.
+static bool broadcastsToScores(SymbolicShapes &shapes, Value mask, Value scores) {
+  auto m = shapes.getDims(mask), s = shapes.getDims(scores);
+  if (!m || !s || m->size() > s->size())
+    return false;
+  for (auto [dim, size] : llvm::zip(*m, s->take_back(m->size())))
+    if (getConstant(size) == 1 && getConstant(dim) != 1)
+      return false;
+  return true;
+}
+
 Value lathe::graph::recomposeAttention(OpBuilder &builder, MatMulOp op, SymbolicShapes &shapes) {
   auto softmax = op.getLhs().getDefiningOp<SoftmaxOp>();
   RankedTensorType type = getType(op.getResult()), valueType = getType(op.getRhs());
@@ -162,12 +172,13 @@ Value lathe::graph::recomposeAttention(OpBuilder &builder, MatMulOp op, Symbolic
       getType(keys).getRank() != rank || !std::isfinite(scale))
     return {};
   if (!haveSameBatch(shapes, scores->product.getLhs(), scores->product.getRhs()) ||
-      !haveSameBatch(shapes, op.getLhs(), op.getRhs()))
+      !haveSameBatch(shapes, scores->product.getLhs(), op.getRhs()))
     return {};
   RankedTensorType scoreType = getType(softmax.getInput());
   for (Value mask : scores->masks)
     if (!getType(mask) || getType(mask).getRank() > rank ||
-        getType(mask).getElementType() != scoreType.getElementType())
+        getType(mask).getElementType() != scoreType.getElementType() ||
+        !broadcastsToScores(shapes, mask, scores->product.getResult()))
       return {};
 
   Value source = stripScale(transpose.getData(), scale);
