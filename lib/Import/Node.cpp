@@ -194,6 +194,17 @@ unsigned Node::choice(StringRef name, ArrayRef<StringRef> names, unsigned otherw
   return otherwise;
 }
 
+FailureOr<SmallVector<Value>> Node::inlineGraph(StringRef name) {
+  auto *attribute = findAttribute(name, AttributeProto::GRAPH, "GRAPH");
+  if (!attribute && !failed)
+    error() << opType() << " has no attribute '" << name << "'";
+  if (failed)
+    return failure();
+  FailureOr<SmallVector<Value>> values = importer.inlineGraph(*attribute->mutable_g());
+  failed |= mlir::failed(values);
+  return values;
+}
+
 void Node::ignore(std::initializer_list<StringRef> names) {
   for (StringRef name : names)
     used.insert(name);

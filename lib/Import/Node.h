@@ -80,6 +80,8 @@ public:
   mlir::Type typeAttribute(llvm::StringRef name, mlir::Type otherwise);
   /// One of several names: the index in `names`.
   unsigned choice(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> names, unsigned otherwise);
+  /// Imports the subgraph of an attribute of type GRAPH in place; the values of its outputs.
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>> inlineGraph(llvm::StringRef name);
   /// Attributes that change nothing here.
   void ignore(std::initializer_list<llvm::StringRef> names);
   /// Reports attributes that no one asked for.

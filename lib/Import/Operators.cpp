@@ -19,7 +19,8 @@ const std::map<Key, const Operator *> &table() {
          {elementwiseOperators, activationOperators, shapeOperators, indexingOperators,
           generatorOperators, resizeOperators, reductionOperators, contractionOperators,
           convOperators, poolOperators, normalizationOperators, attentionOperators,
-          recurrentOperators, quantizationOperators, sortOperators})
+          recurrentOperators, quantizationOperators, sortOperators, signalOperators, imageOperators,
+          trainingOperators, controlOperators})
       for (const Operator &op : family())
         all.emplace(Key(op.domain, op.name), &op);
     return all;

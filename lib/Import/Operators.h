@@ -40,6 +40,10 @@ llvm::ArrayRef<Operator> attentionOperators();
 llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> quantizationOperators();
 llvm::ArrayRef<Operator> sortOperators();
+llvm::ArrayRef<Operator> signalOperators();
+llvm::ArrayRef<Operator> imageOperators();
+llvm::ArrayRef<Operator> trainingOperators();
+llvm::ArrayRef<Operator> controlOperators();
 
 /// The operator of that name, null when there is none. The domain of ai.onnx is "".
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);
