@@ -24,26 +24,27 @@ static void foldKnownValues(func::FuncOp function, SymbolicShapes &shapes) {
         if (TypedAttr value = shapes.getConstant(result))
           known.emplace_back(result, value);
   });
-  SmallVector<Operation *> candidates;
   for (auto [value, attr] : known) {
     OpBuilder builder(value.getDefiningOp());
     auto constant = ConstantOp::create(builder, value.getLoc(), attr.getType(), attr);
     value.replaceAllUsesWith(constant.getResult());
-    candidates.append({constant, value.getDefiningOp()});
   }
   // Uses come after definitions, so one pass backwards erases whole chains.
-  llvm::SmallDenseSet<Operation *> erased;
-  for (Operation *op : llvm::reverse(candidates))
-    if (!erased.contains(op) && isOpTriviallyDead(op)) {
-      erased.insert(op);
-      op->erase();
-    }
+}
+
+/// Uses come after definitions, so one pass backwards erases whole chains.
+static void eraseDead(func::FuncOp function) {
+  for (Block &block : function.getBody())
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isOpTriviallyDead(&op))
+        op.erase();
 }
 
 /// Writes a computed shape of a reshape as a constant: 0 for sizes that the input has in the same
 /// place, -1 for one that follows. nullopt when that does not describe it.
-static std::optional<SmallVector<int64_t>> describeReshape(SymbolicShapes &shapes, ReshapeOp op) {
-  auto from = shapes.getDims(op.getData()), to = shapes.getDims(op.getResult());
+static std::optional<SmallVector<int64_t>> describeReshape(SymbolicShapes &shapes, Value source,
+                                                           ReshapeOp op) {
+  auto from = shapes.getDims(source), to = shapes.getDims(op.getResult());
   if (!from || !to)
     return std::nullopt;
   SmallVector<int64_t> target;
@@ -62,6 +63,27 @@ static std::optional<SmallVector<int64_t>> describeReshape(SymbolicShapes &shape
       target.push_back(-1);
   }
   return target;
+}
+
+/// Gives a reshape a constant shape, relative to its input or to what that was reshaped from.
+static void simplifyReshape(SymbolicShapes &shapes, ReshapeOp op) {
+  Value source = op.getData();
+  std::optional<SmallVector<int64_t>> target;
+  for (unsigned depth = 0; depth < 4; ++depth) {
+    if (auto described = describeReshape(shapes, source, op)) {
+      target = described;
+      op.getDataMutable().assign(source);
+    }
+    Operation *inner = source.getDefiningOp();
+    if (!isa_and_nonnull<ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(inner))
+      break;
+    source = inner->getOperand(0);
+  }
+  if (!target || getIntegers(op.getShape()) == target)
+    return;
+  OpBuilder builder(op);
+  op.getShapeMutable().assign(makeIntegers(builder, op.getLoc(), *target));
+  op.setAllowZero(false);
 }
 
 /// Sizes that stay as they are need not be resized, which leaves constants in most models.
@@ -142,12 +164,7 @@ static void useFacts(func::FuncOp function, SymbolicShapes &shapes) {
   SmallVector<Operation *> unchanged;
   function.walk([&](Operation *op) {
     if (auto reshape = dyn_cast<ReshapeOp>(op)) {
-      std::optional<SmallVector<int64_t>> target = describeReshape(shapes, reshape);
-      if (!target || getIntegers(reshape.getShape()) == target)
-        return;
-      OpBuilder builder(op);
-      reshape.getShapeMutable().assign(makeIntegers(builder, op->getLoc(), *target));
-      reshape.setAllowZero(false);
+      simplifyReshape(shapes, reshape);
     } else if (auto resize = dyn_cast<ResizeOp>(op)) {
       dropUnchangedAxes(shapes, resize);
     }
@@ -185,6 +202,7 @@ static LogicalResult infer(func::FuncOp function, bool printDims) {
   useFacts(function, *shapes);
   shareShapes(function, *shapes);
   foldKnownValues(function, *shapes);
+  eraseDead(function);
   if (printDims)
     attachDims(function, *shapes);
   return success();

@@ -58,10 +58,12 @@ func.func @conv(%x: tensor<1x3x32x32xf32>, %y: tensor<1x3x?x32xf32> {graph.dims 
 
 // -----
 
-// What shape arithmetic determines becomes constant, also through floats.
+// What shape arithmetic determines becomes constant, also through floats; what keeps its size is not
+// resized.
 // CHECK-LABEL: func @resize
-// CHECK-DAG: graph.constant dense<[1, 3, 25, 50]> : tensor<4xi64>
-// CHECK: graph.resize {{.*}} -> tensor<1x3x25x50xf32>
+// CHECK-NOT: graph.shape
+// CHECK: %[[SIZES:.*]] = graph.constant dense<[25, 50]> : tensor<2xi64>
+// CHECK: graph.resize %arg0 sizes %[[SIZES]] {axes = array<i64: 2, 3>, {{.*}} -> tensor<1x3x25x50xf32>
 func.func @resize(%x: tensor<1x3x10x20xf32>) -> tensor<*xf32> {
   %shape = graph.shape %x {start = 2 : i64} : (tensor<1x3x10x20xf32>) -> tensor<*xi64>
   %float = graph.cast %shape : (tensor<*xi64>) -> tensor<*xf32>

@@ -1,0 +1,112 @@
+// RUN: %lathe-opt %s --graph-simplify --split-input-file | FileCheck %s
+
+// CHECK-LABEL: func @transposes
+// CHECK-NEXT: return %arg0
+func.func @transposes(%x: tensor<2x3x4xf32>) -> tensor<2x3x4xf32> {
+  %0 = graph.transpose %x {perm = array<i64: 1, 2, 0>} : (tensor<2x3x4xf32>) -> tensor<3x4x2xf32>
+  %1 = graph.transpose %0 {perm = array<i64: 2, 0, 1>} : (tensor<3x4x2xf32>) -> tensor<2x3x4xf32>
+  return %1 : tensor<2x3x4xf32>
+}
+
+// -----
+
+// A transpose that moves only dimensions of size 1 is a reshape, and reshapes merge.
+// CHECK-LABEL: func @reshapes
+// CHECK: %[[SHAPE:.*]] = graph.constant dense<[-1, 8]>
+// CHECK-NEXT: %[[R:.*]] = graph.reshape %arg0, %[[SHAPE]]
+// CHECK-NEXT: return %[[R]]
+func.func @reshapes(%x: tensor<?x8x1x1xf32>) -> tensor<?x8xf32> {
+  %0 = graph.transpose %x {perm = array<i64: 0, 2, 3, 1>} : (tensor<?x8x1x1xf32>) -> tensor<?x1x1x8xf32>
+  %1 = graph.squeeze %0 {axes = array<i64: 1, 2>} : (tensor<?x1x1x8xf32>) -> tensor<?x8xf32>
+  return %1 : tensor<?x8xf32>
+}
+
+// -----
+
+// x + 0 is not x for x = -0; x * 1, x / 1, x - 0 and x + -0 are.
+// CHECK-LABEL: func @identities
+// CHECK: %[[ZERO:.*]] = graph.constant dense<0.0
+// CHECK-NEXT: %[[SUM:.*]] = graph.binary add %arg0, %[[ZERO]]
+// CHECK-NEXT: return %[[SUM]]
+func.func @identities(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %one = graph.constant dense<1.0> : tensor<f32>
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %minusZero = graph.constant dense<-0.0> : tensor<f32>
+  %0 = graph.binary add %x, %zero : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = graph.binary mul %one, %0 : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %2 = graph.binary div %1, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %3 = graph.binary sub %2, %zero : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %4 = graph.binary add %3, %minusZero : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %4 : tensor<4xf32>
+}
+
+// -----
+
+// An operand that broadcasts changes the shape, so it stays.
+// CHECK-LABEL: func @broadcasts
+// CHECK: graph.binary mul
+func.func @broadcasts(%x: tensor<1xf32>) -> tensor<4xf32> {
+  %ones = graph.constant dense<1.0> : tensor<4xf32>
+  %0 = graph.binary mul %x, %ones : (tensor<1xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+// f32 -> f64 -> f32 is exact, f32 -> f16 -> f32 is not.
+// CHECK-LABEL: func @casts
+// CHECK: %[[HALF:.*]] = graph.cast %arg0 : (tensor<4xf32>) -> tensor<4xf16>
+// CHECK: %[[BACK:.*]] = graph.cast %[[HALF]]
+// CHECK: return %arg0, %[[BACK]]
+func.func @casts(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %0 = graph.cast %x : (tensor<4xf32>) -> tensor<4xf64>
+  %1 = graph.cast %0 : (tensor<4xf64>) -> tensor<4xf32>
+  %2 = graph.cast %x : (tensor<4xf32>) -> tensor<4xf16>
+  %3 = graph.cast %2 : (tensor<4xf16>) -> tensor<4xf32>
+  return %1, %3 : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @constants
+// CHECK-DAG: %[[T:.*]] = graph.constant dense<{{\[\[}}1.000000e+00, 3.000000e+00], [2.000000e+00, 4.000000e+00]]>
+// CHECK-DAG: %[[S:.*]] = graph.constant dense<{{\[\[}}2.000000e+00, 1.000000e+00]]>
+// CHECK-DAG: %[[A:.*]] = graph.constant dense<{{\[\[}}1.100000e+01, 2.200000e+01], [1.300000e+01, 2.400000e+01]]>
+// CHECK-DAG: %[[P:.*]] = graph.constant dense<[0.000000e+00, 1.000000e+01, 2.000000e+01]>
+// CHECK: return %[[T]], %[[S]], %[[A]], %[[P]]
+func.func @constants() -> (tensor<2x2xf32>, tensor<1x2xf32>, tensor<2x2xf32>, tensor<3xf32>) {
+  %c = graph.constant dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>
+  %row = graph.constant dense<[10.0, 20.0]> : tensor<2xf32>
+  %zero = graph.constant dense<[0, 1]> : tensor<2xi64>
+  %from = graph.constant dense<[0, -1]> : tensor<2xi64>
+  %to = graph.constant dense<[1, -9223372036854775808]> : tensor<2xi64>
+  %step = graph.constant dense<[1, -1]> : tensor<2xi64>
+  %pads = graph.constant dense<[1, 0]> : tensor<2xi64>
+  %0 = graph.transpose %c {perm = array<i64: 1, 0>} : (tensor<2x2xf32>) -> tensor<2x2xf32>
+  %1 = graph.slice %c from %from to %to axes %zero steps %step : (tensor<2x2xf32>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>) -> tensor<1x2xf32>
+  %2 = graph.binary add %row, %c : (tensor<2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  %3 = graph.pad %row by %pads {mode = #graph<pad_mode constant>} : (tensor<2xf32>, tensor<2xi64>) -> tensor<3xf32>
+  return %0, %1, %2, %3 : tensor<2x2xf32>, tensor<1x2xf32>, tensor<2x2xf32>, tensor<3xf32>
+}
+
+// -----
+
+// Division by zero in constants is left to the run, which reports it.
+// CHECK-LABEL: func @division
+// CHECK: graph.binary div
+func.func @division() -> tensor<i64> {
+  %one = graph.constant dense<1> : tensor<i64>
+  %zero = graph.constant dense<0> : tensor<i64>
+  %0 = graph.binary div %one, %zero : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  return %0 : tensor<i64>
+}
+
+// -----
+
+// CHECK-LABEL: func @reductions
+// CHECK-NEXT: graph.reduce mean %arg0 {axes = array<i64: 2, 3>, keep_dims = false}
+func.func @reductions(%x: tensor<1x8x4x4xf32>) -> tensor<1x8xf32> {
+  %0 = graph.reduce mean %x {axes = array<i64: 3>, keep_dims = false} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4xf32>
+  %1 = graph.reduce mean %0 {axes = array<i64: 2>, keep_dims = false} : (tensor<1x8x4xf32>) -> tensor<1x8xf32>
+  return %1 : tensor<1x8xf32>
+}
