@@ -103,7 +103,7 @@ Sizes Lowering::broadcastSizes(ArrayRef<Sizes> inputs) {
         // Either may be 1 at run time.
         Value l = value(known), r = value(dim);
         Scalars s = scalars();
-        known = s.select(s.cmp(arith::CmpIPredicate::eq, l, value(size(1))), r, l);
+        known = markSize(s.select(s.cmp(arith::CmpIPredicate::eq, l, value(size(1))), r, l));
       }
     }
   }
@@ -143,63 +143,49 @@ static BroadcastPlan planBroadcast(Lowering &l, const Tensor &input, ArrayRef<Op
   return plan;
 }
 
-// Reads the operand at the loops' indices, at 0 where its dimension turns out to be 1.
-static Value readBroadcast(Lowering &l, const Scalars &s, const Tensor &input,
-                           const BroadcastPlan &plan, ArrayRef<Value> isOne) {
-  SmallVector<Value> indices;
-  unsigned next = 0;
-  for (auto [i, result] : llvm::enumerate(plan.map.getResults())) {
-    auto dim = dyn_cast<AffineDimExpr>(result);
-    if (!dim) {
-      indices.push_back(s.index(0));
-      continue;
-    }
-    Value index = linalg::IndexOp::create(s.b, s.loc, dim.getPosition());
-    if (llvm::is_contained(plan.unknown, int64_t(i)))
-      index = s.select(isOne[next++], s.index(0), index);
-    indices.push_back(index);
+// A copy in which the dimensions of which only the run knows have the size they broadcast to. It is
+// a small tensor as a rule, and lets the operation itself keep plain accesses.
+static Tensor broadcastAtRunTime(Lowering &l, const Tensor &input, ArrayRef<OpFoldResult> sizes,
+                                 ArrayRef<int64_t> unknown) {
+  Sizes grown = input.sizes;
+  SmallVector<Value> isOne(input.rank());
+  for (int64_t dim : unknown) {
+    OpFoldResult &size = grown[dim];
+    Value actual = l.value(size);
+    size = sizes[sizes.size() - input.rank() + dim];
+    Value target = l.value(size);
+    Scalars s = l.scalars();
+    isOne[dim] = s.cmp(arith::CmpIPredicate::eq, actual, l.value(l.size(1)));
+    s.check(s.orI(isOne[dim], s.cmp(arith::CmpIPredicate::eq, actual, target)), LATHE_CODE_SHAPE,
+            "dimension of size %0 does not broadcast to size %1", {actual, target});
   }
-  return tensor::ExtractOp::create(s.b, s.loc, input.value, indices);
+  return l.fromIndices(grown, input.element, [&](const Scalars &s, ValueRange indices) {
+    SmallVector<Value> position(indices);
+    for (int64_t dim : unknown)
+      position[dim] = s.select(isOne[dim], s.index(0), position[dim]);
+    return s.extract(input.value, position);
+  });
 }
 
 Tensor Lowering::elementwise(ArrayRef<Operand> inputs, ArrayRef<OpFoldResult> sizes, Type element,
                              ScalarBody body, bool raw) {
   int64_t rank = sizes.size();
-  SmallVector<Operand> direct;
-  SmallVector<BroadcastPlan> plans;
-  SmallVector<SmallVector<Value>> isOne(inputs.size());
-  for (auto [i, input] : llvm::enumerate(inputs)) {
-    BroadcastPlan plan;
-    if (input.map || input.tensor.splat)
-      plan.map = input.map;
-    else
-      plan = planBroadcast(*this, input.tensor, sizes);
-    for (int64_t dim : plan.unknown) {
-      Value actual = value(input.tensor.sizes[dim]);
-      Value target = value(sizes[rank - input.tensor.rank() + dim]);
-      Scalars s = scalars();
-      Value one = s.cmp(arith::CmpIPredicate::eq, actual, value(size(1)));
-      s.check(s.orI(one, s.cmp(arith::CmpIPredicate::eq, actual, target)), LATHE_CODE_SHAPE,
-              "dimension of size %0 does not broadcast to size %1", {actual, target});
-      isOne[i].push_back(one);
-    }
-    if (plan.unknown.empty())
-      direct.emplace_back(input.tensor, plan.map);
-    plans.push_back(std::move(plan));
+  SmallVector<Operand> operands(inputs);
+  for (Operand &operand : operands) {
+    if (operand.map || operand.tensor.splat)
+      continue;
+    BroadcastPlan plan = planBroadcast(*this, operand.tensor, sizes);
+    if (!plan.unknown.empty())
+      operand.tensor = broadcastAtRunTime(*this, operand.tensor, sizes, plan.unknown);
+    operand.map = plan.map;
   }
   Value out = empty(sizes, getStorageType(element));
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
-  Value result = generic(direct, out, b.getMultiDimIdentityMap(rank), iterators,
+  Value result = generic(operands, out, b.getMultiDimIdentityMap(rank), iterators,
                          [&](const Scalars &s, ValueRange args) -> SmallVector<Value> {
                            SmallVector<Value> values;
-                           unsigned next = 0;
-                           for (auto [i, input] : llvm::enumerate(inputs)) {
-                             Value stored =
-                                 plans[i].unknown.empty()
-                                     ? args[next++]
-                                     : readBroadcast(*this, s, input.tensor, plans[i], isOne[i]);
-                             values.push_back(raw ? stored : s.load(stored, input.tensor.element));
-                           }
+                           for (auto [operand, arg] : llvm::zip(operands, args))
+                             values.push_back(raw ? arg : s.load(arg, operand.tensor.element));
                            Value computed = body(s, values);
                            return {raw ? computed : s.store(computed, element)};
                          })

@@ -72,7 +72,7 @@ static LogicalResult lowerRange(graph::RangeOp op, Lowering &l) {
       SmallVector<Value> zeros(tensor.rank(), l.value(l.size(0)));
       return s.load(s.extract(tensor.value, zeros), element);
     };
-    sizes[0] = countRange(s, read(start), read(limit), read(delta));
+    sizes[0] = l.markSize(countRange(s, read(start), read(limit), read(delta)));
   }
   auto scalar = [&](const Tensor &tensor) {
     return Operand(

@@ -86,30 +86,60 @@ Tensor Lowering::constantTensor(DenseElementsAttr value) {
   return makeConstant(toStorage(value), value.getElementType());
 }
 
+// Copies elements of one width, the last two dimensions in blocks that stay in the cache.
+template <typename Element>
+static void readStrided(const Element *from, ArrayRef<int64_t> shape, ArrayRef<int64_t> strides,
+                        Element *&to) {
+  constexpr int64_t block = 64;
+  if (shape.size() > 2) {
+    for (int64_t i = 0; i < shape[0]; ++i)
+      readStrided(from + i * strides[0], shape.drop_front(), strides.drop_front(), to);
+    return;
+  }
+  int64_t rows = shape.size() == 2 ? shape[0] : 1, columns = shape.empty() ? 1 : shape.back();
+  int64_t rowStride = shape.size() == 2 ? strides[0] : 0;
+  int64_t columnStride = shape.empty() ? 0 : strides.back();
+  for (int64_t row = 0; row < rows; row += block)
+    for (int64_t column = 0; column < columns; column += block)
+      for (int64_t i = row; i < std::min(row + block, rows); ++i)
+        for (int64_t j = column; j < std::min(column + block, columns); ++j)
+          to[i * columns + j] = from[i * rowStride + j * columnStride];
+  to += rows * columns;
+}
+
 std::optional<Tensor> Lowering::readConstant(const Tensor &input, ArrayRef<int64_t> shape,
                                              ArrayRef<int64_t> strides, int64_t offset) {
   if (!input.constant)
     return std::nullopt;
+  auto type = RankedTensorType::get(shape, getStorageType(input.element));
+  if (input.splat)
+    return makeConstant(DenseElementsAttr::get(type, Attribute(input.splat)), input.element);
   SmallVector<char> buffer;
   ArrayRef<char> bytes = graph::getConstantBytes(input.constant, buffer);
-  auto type = RankedTensorType::get(shape, getStorageType(input.element));
   std::optional<uint64_t> total = graph::getStorageBytes(type);
-  int64_t width = type.getElementTypeBitWidth() / 8;
   if (bytes.empty() || !total || *total == 0)
     return std::nullopt;
   std::vector<char> result(*total);
-  SmallVector<int64_t> index(shape.size());
-  int64_t from = offset;
-  // An odometer over the result; `from` follows in the input.
-  for (uint64_t to = 0; to < *total; to += width) {
-    std::memcpy(result.data() + to, bytes.data() + from * width, width);
-    for (int64_t dim = shape.size() - 1; dim >= 0; --dim) {
-      from += strides[dim];
-      if (++index[dim] < shape[dim])
-        break;
-      from -= strides[dim] * shape[dim];
-      index[dim] = 0;
-    }
+  auto read = [&](auto element) {
+    auto *to = reinterpret_cast<decltype(element) *>(result.data());
+    readStrided(reinterpret_cast<const decltype(element) *>(bytes.data()) + offset, shape, strides,
+                to);
+  };
+  switch (type.getElementTypeBitWidth()) {
+  case 8:
+    read(uint8_t());
+    break;
+  case 16:
+    read(uint16_t());
+    break;
+  case 32:
+    read(uint32_t());
+    break;
+  case 64:
+    read(uint64_t());
+    break;
+  default:
+    return std::nullopt;
   }
   return makeConstant(graph::makeConstantAttr(type, result), input.element);
 }

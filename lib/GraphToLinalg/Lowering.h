@@ -85,6 +85,9 @@ public:
   /// The size as an index value.
   mlir::Value value(mlir::OpFoldResult size);
 
+  /// The value as a size, which the caller knows not to be negative.
+  mlir::OpFoldResult markSize(mlir::Value value);
+
   /// Sizes of an operation's result: its static dimensions, what shape analysis says in terms of
   /// known sizes, else `computed` (by the operation's own rule). A null attribute where nothing
   /// says.

@@ -343,9 +343,8 @@ static OpFoldResult scaledSize(Lowering &l, OpFoldResult size, const Amount &sca
 }
 
 // output / input, or under a policy the one scale of all dimensions.
-static FailureOr<SmallVector<Amount>> scalesFromSizes(Lowering &l, graph::ResizeOp op,
-                                                      const Tensor &input, ArrayRef<int64_t> axes,
-                                                      ArrayRef<OpFoldResult> wanted) {
+static SmallVector<Amount> scalesFromSizes(Lowering &l, graph::ResizeOp op, const Tensor &input,
+                                           ArrayRef<int64_t> axes, ArrayRef<OpFoldResult> wanted) {
   SmallVector<Amount> scales;
   for (auto [axis, size] : llvm::zip(axes, wanted)) {
     Amount from = amount(l, input.sizes[axis]), to = amount(l, size);
@@ -356,18 +355,32 @@ static FailureOr<SmallVector<Amount>> scalesFromSizes(Lowering &l, graph::Resize
     Scalars s = l.scalars();
     scales.push_back({{}, s.divf(to.get(s), from.get(s))});
   }
-  if (op.getPolicy() == graph::ResizePolicy::stretch)
+  if (op.getPolicy() == graph::ResizePolicy::stretch || scales.empty())
     return scales;
-  float common = op.getPolicy() == graph::ResizePolicy::not_larger ? INFINITY : 0;
-  for (const Amount &scale : scales) {
-    if (!scale.known)
-      return failure();
-    common = op.getPolicy() == graph::ResizePolicy::not_larger ? std::min(common, *scale.known)
-                                                               : std::max(common, *scale.known);
+  bool smallest = op.getPolicy() == graph::ResizePolicy::not_larger;
+  Amount common = scales.front();
+  Scalars s = l.scalars();
+  for (const Amount &scale : ArrayRef(scales).drop_front()) {
+    if (common.known && scale.known)
+      common.known =
+          smallest ? std::min(*common.known, *scale.known) : std::max(*common.known, *scale.known);
+    else
+      common = {{},
+                smallest ? s.min(common.get(s), scale.get(s)) : s.max(common.get(s), scale.get(s))};
   }
-  for (Amount &scale : scales)
-    scale.known = common;
+  llvm::fill(scales, common);
   return scales;
+}
+
+// round(size * scale), halves away from zero
+static OpFoldResult roundedSize(Lowering &l, OpFoldResult size, const Amount &scale) {
+  if (std::optional<int64_t> known = getConstantIntValue(size); known && scale.known)
+    return l.size(std::llround(double(float(*known) * *scale.known)));
+  Scalars s = l.scalars();
+  Value product = s.mul(amount(l, size).get(s), scale.get(s));
+  Type f32 = l.b.getF32Type(), i64 = l.b.getI64Type();
+  Value rounded = math::RoundOp::create(s.b, s.loc, product);
+  return s.toIndex(s.convert(rounded, f32, i64), i64);
 }
 
 static LogicalResult lowerResize(graph::ResizeOp op, Lowering &l) {
@@ -381,14 +394,13 @@ static LogicalResult lowerResize(graph::ResizeOp op, Lowering &l) {
     std::optional<Sizes> wanted = l.getElements(op.getSizes());
     if (!wanted || wanted->size() != axes.size())
       return l.unsupported(op) << "the number of sizes is not known when compiling";
-    FailureOr<SmallVector<Amount>> found = scalesFromSizes(l, op, input, axes, *wanted);
-    if (failed(found))
-      return l.unsupported(op) << "keeping the aspect ratio of sizes not known when compiling";
-    scales = *found;
-    for (auto [axis, size] : llvm::zip(axes, *wanted)) {
+    for (OpFoldResult size : *wanted)
       l.requireNonNegative(size);
-      computed[axis] = size;
-    }
+    scales = scalesFromSizes(l, op, input, axes, *wanted);
+    bool stretches = op.getPolicy() == graph::ResizePolicy::stretch;
+    for (size_t i = 0; i < axes.size(); ++i)
+      computed[axes[i]] =
+          stretches ? (*wanted)[i] : roundedSize(l, input.sizes[axes[i]], scales[i]);
   } else {
     for (size_t i = 0; i < axes.size(); ++i) {
       scales.push_back(floatElement(l, op.getScales(), i));

@@ -103,7 +103,15 @@ AffineExpr Lowering::expr(OpFoldResult size) {
   auto it = exprs.find(value);
   if (it != exprs.end())
     return it->second;
-  return newSymbol(value, /*atEntry=*/false);
+  // Nothing is known of a value that was computed elsewhere, not even its sign.
+  AffineExpr symbol = newSymbol(value, /*atEntry=*/false);
+  dataSymbols.insert(symbol);
+  return symbol;
+}
+
+OpFoldResult Lowering::markSize(Value value) {
+  dataSymbols.erase(expr(OpFoldResult(value)));
+  return value;
 }
 
 Value Lowering::value(OpFoldResult size) {
@@ -290,4 +298,6 @@ void Lowering::requireNonNegative(OpFoldResult size) {
   Scalars s{builder, loc};
   s.check(s.cmp(arith::CmpIPredicate::sge, number, zero), LATHE_CODE_SIZE,
           "a size is %0, it must not be negative", {number});
+  if (isa<AffineSymbolExpr>(known))
+    dataSymbols.erase(known);
 }

@@ -153,7 +153,7 @@ static SliceDim sliceDimAtRunTime(Lowering &l, OpFoldResult dimSize, OpFoldResul
   Value distance = s.select(forward, s.sub(to, from), s.sub(from, to));
   Value stride = s.select(forward, by, s.sub(zero, by));
   Value count = s.floorDiv(s.add(distance, s.sub(stride, one)), stride);
-  return {from, s.max(count, zero), 0, by};
+  return {l.markSize(from), l.markSize(s.max(count, zero)), 0, by};
 }
 
 static LogicalResult lowerSlice(graph::SliceOp op, Lowering &l) {
