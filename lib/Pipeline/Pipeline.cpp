@@ -142,9 +142,7 @@ bool Compilation::runGraph(ModuleOp module) {
   if (options.optLevel == 0)
     return true;
   PassManager passes(&context);
-  passes.addNestedPass<func::FuncOp>(graph::createSimplifyPass());
-  passes.addNestedPass<func::FuncOp>(graph::createFoldBatchNormPass());
-  passes.addNestedPass<func::FuncOp>(graph::createSimplifyPass());
+  buildGraphPipeline(passes);
   return succeeded(passes.run(module));
 }
 
