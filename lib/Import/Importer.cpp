@@ -180,7 +180,6 @@ LogicalResult GraphImporter::importMain(ModuleOp module) {
   Block *body = function.addEntryBlock();
   for (auto [i, name] : llvm::enumerate(inputNames)) {
     main.values[name] = body->getArgument(i);
-    body->getArgument(i).setLoc(NameLoc::get(builder.getStringAttr(name), fileLoc));
   }
   // The function gets its type before the nodes: shape inference reads the argument attributes.
   function.setAllArgAttrs(inputAttrs);
@@ -261,8 +260,8 @@ Value GraphImporter::lookup(StringRef name) {
       error() << "initializer '" << name << "': " << message;
       return {};
     }
-    Location location = NameLoc::get(builder.getStringAttr(name), fileLoc);
-    auto op = graph::ConstantOp::create(builder, location, value->getType(), *value);
+    // Names in locations are names of nodes.
+    auto op = graph::ConstantOp::create(builder, fileLoc, value->getType(), *value);
     if (failed(inferShapes(op)))
       return {};
     return s->values[name] = op.getResult();

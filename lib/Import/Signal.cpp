@@ -33,10 +33,14 @@ static Complex twiddles(Node &node, Value rows, Value columns, Value length, Typ
 }
 
 /// The transform along the last dimension of x [..., N], or its inverse: x times a matrix
-/// [N, bins]. Signals shorter than `length` count as padded with zeros.
+/// [N, bins]. Signals shorter than `length` count as padded with zeros. Sums of N terms replace the
+/// log N steps of a fast transform, so they are in f64: no error shows in a result of f32.
 static Complex transform(Node &node, Complex x, Value samples, Value bins, Value length,
                          bool inverse) {
-  Type element = Node::elementOf(x.real);
+  if (!x.real)
+    return {};
+  Type given = Node::elementOf(x.real), element = node.builder().getF64Type();
+  x = {node.cast(x.real, element), node.cast(x.imaginary, element)};
   Complex w = twiddles(node, samples, bins, length, element);
   // e^-ia = cos a - i sin a; the inverse turns the other way.
   if (!inverse)
@@ -51,7 +55,7 @@ static Complex transform(Node &node, Complex x, Value samples, Value bins, Value
     y.real = node.binary(BinaryKind::div, y.real, scale);
     y.imaginary = node.binary(BinaryKind::div, y.imaginary, scale);
   }
-  return y;
+  return {node.cast(y.real, given), node.cast(y.imaginary, given)};
 }
 
 /// Moves dimension `axis` to the end, or back again.

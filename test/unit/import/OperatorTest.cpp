@@ -240,4 +240,103 @@ TEST(Operator, ShapeArithmeticIsFollowed) {
   EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<?x12xf32>"));
 }
 
+TEST(Operator, AttentionIsOneOperation) {
+  TestModel model(23);
+  model.input("q", {1, 4, 6, 8}).input("k", {1, 2, 6, 8}).input("v", {1, 2, 6, 8}).output("y");
+  attribute(model.node("Attention", {"q", "k", "v"}, {"y"}), "is_causal", int64_t(1));
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_EQ(imported.operations(), strings({"attention"}));
+  EXPECT_TRUE(imported.find<graph::AttentionOp>().getCausal());
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<1x4x6x8xf32>"));
+  // More keys than queries and no cache: query 0 sees key 0 only, which a mask must say.
+  TestModel longer(23);
+  longer.input("q", {1, 4, 6, 8}).input("k", {1, 4, 9, 8}).input("v", {1, 4, 9, 8}).output("y");
+  attribute(longer.node("Attention", {"q", "k", "v"}, {"y"}), "is_causal", int64_t(1));
+  Imported masked = importModel(longer);
+  ASSERT_TRUE(masked.module) << masked.errors;
+  EXPECT_FALSE(masked.find<graph::AttentionOp>().getCausal());
+  EXPECT_TRUE(masked.find<graph::AttentionOp>().getMask());
+}
+
+TEST(Operator, AttentionKeepsItsCache) {
+  TestModel model(23);
+  model.input("q", {-1, 1, 32}).input("k", {-1, 1, 16}).input("v", {-1, 1, 16});
+  model.input("pk", {-1, 2, -1, 8}).input("pv", {-1, 2, -1, 8});
+  for (const char *name : {"y", "nk", "nv"})
+    model.output(name);
+  onnx::NodeProto &node =
+      model.node("Attention", {"q", "k", "v", "", "pk", "pv"}, {"y", "nk", "nv"});
+  attribute(node, "q_num_heads", int64_t(4));
+  attribute(node, "kv_num_heads", int64_t(2));
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(),
+              ElementsAre("tensor<?x1x32xf32>", "tensor<?x2x?x8xf32>", "tensor<?x2x?x8xf32>"));
+  node.set_input(5, "");
+  EXPECT_THAT(refusal(model), HasSubstr("one of past_key and past_value"));
+}
+
+TEST(Operator, RotaryEmbeddingForms) {
+  for (bool is3D : {false, true}) {
+    TestModel model(23);
+    model.input("x", is3D ? Dims{2, 5, 24} : Dims{2, 3, 5, 8});
+    model.input("cos", {2, 5, 4}).input("sin", {2, 5, 4}).output("y");
+    onnx::NodeProto &node = model.node("RotaryEmbedding", {"x", "cos", "sin"}, {"y"});
+    if (is3D)
+      attribute(node, "num_heads", int64_t(3));
+    attribute(node, "interleaved", int64_t(is3D));
+    Imported imported = importModel(model);
+    ASSERT_TRUE(imported.module) << imported.errors;
+    EXPECT_THAT(imported.resultTypes(),
+                ElementsAre(is3D ? "tensor<2x5x24xf32>" : "tensor<2x3x5x8xf32>"));
+  }
+}
+
+TEST(Operator, TransformsKnowTheirSizes) {
+  TestModel model(17);
+  model.input("x", {2, 16, 1}).output("y").output("z");
+  attribute(model.node("DFT", {"x"}, {"y"}), "onesided", int64_t(1));
+  model.tensor("step", onnx::TensorProto::INT64, {}).add_int64_data(4);
+  model.tensor("length", onnx::TensorProto::INT64, {}).add_int64_data(8);
+  model.node("STFT", {"x", "step", "", "length"}, {"z"});
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x9x2xf32>", "tensor<2x3x5x2xf32>"));
+}
+
+TEST(Operator, GridSampleKnowsItsShape) {
+  TestModel model(20);
+  model.input("x", {2, 3, 8, 8}).input("grid", {2, 5, 6, 2}).output("y");
+  attribute(model.node("GridSample", {"x", "grid"}, {"y"}), "padding_mode", "reflection");
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x3x5x6xf32>"));
+}
+
+TEST(Operator, IfWithAKnownConditionIsItsBranch) {
+  for (bool known : {true, false}) {
+    TestModel model;
+    model.input("x", {2}).output("y");
+    if (known)
+      model.tensor("c", onnx::TensorProto::BOOL, {}).add_int32_data(1);
+    else
+      model.input("c", {}, onnx::TensorProto::BOOL);
+    onnx::NodeProto &node = model.node("If", {"c"}, {"y"});
+    for (const char *name : {"then_branch", "else_branch"}) {
+      auto &branch = *node.add_attribute();
+      branch.set_name(name);
+      branch.set_type(onnx::AttributeProto::GRAPH);
+      const char *op = name[0] == 't' ? "Neg" : "Abs";
+      TestModel::fill(*branch.mutable_g()->add_node(), op, {"x"}, {"inner"});
+      branch.mutable_g()->add_output()->set_name("inner");
+    }
+    Imported imported = importModel(model);
+    if (known)
+      EXPECT_EQ(imported.find<graph::UnaryOp>().getKind(), graph::UnaryKind::neg);
+    else
+      EXPECT_THAT(imported.errors, HasSubstr("input 0 of If must be a constant"));
+  }
+}
+
 } // namespace
