@@ -36,6 +36,10 @@ mlir::LogicalResult planMemory(mlir::ModuleOp module);
 /// All of the above, in order.
 mlir::LogicalResult scheduleModule(mlir::ModuleOp module, const Options &options);
 
+/// Makes the steps known to textual pipelines, as `schedule-fuse`, `schedule-form-dispatches` and
+/// `schedule-plan-memory`.
+void registerPasses();
+
 } // namespace lathe::schedule
 
 #endif // LATHE_SCHEDULE_H

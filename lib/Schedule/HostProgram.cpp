@@ -55,10 +55,13 @@ SmallVector<Size> HostProgram::getSizes(Value tensor) {
         continue;
       }
       Location loc = pad.getLoc();
-      Value total = sizes.materialize(builder, loc, source[i]);
-      for (OpFoldResult part : {low, high})
-        total = arith::AddIOp::create(builder, loc, total,
-                                      sizes.materialize(builder, loc, getSize(part)));
+      std::array<Size, 3> parts = {source[i], getSize(low), getSize(high)};
+      OpBuilder::InsertionGuard guard(builder);
+      if (llvm::all_of(parts, [&](const Size &part) { return isAtEntry(part); }))
+        builder.setInsertionPoint(allocMarker);
+      Value total = sizes.materialize(builder, loc, parts[0]);
+      for (const Size &part : ArrayRef(parts).drop_front())
+        total = arith::AddIOp::create(builder, loc, total, sizes.materialize(builder, loc, part));
       result.push_back(sizes.get(total));
     }
     return result;
@@ -108,6 +111,14 @@ bool HostProgram::isAvailable(ArrayRef<OpFoldResult> values) const {
   });
 }
 
+bool HostProgram::isAtEntry(const Size &size) const {
+  return llvm::all_of(size.factors, [&](unsigned factor) {
+    Operation *def = sizes.getValue(factor).getDefiningOp();
+    return !def ||
+           (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
+  });
+}
+
 View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
   View view;
   view.element = element;
@@ -118,13 +129,7 @@ View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
     bytes = bytes * size;
   // With sizes known at entry the memory is planned; it then belongs at the top of the function.
   OpBuilder::InsertionGuard guard(builder);
-  bool atEntry = llvm::all_of(bytes.factors, [&](unsigned factor) {
-    Value value = sizes.getValue(factor);
-    Operation *def = value.getDefiningOp();
-    return !def ||
-           (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
-  });
-  if (atEntry)
+  if (isAtEntry(bytes))
     builder.setInsertionPoint(allocMarker);
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
   view.base = rt::AllocOp::create(builder, loc, pointer, sizes.materialize(builder, loc, bytes));
@@ -250,13 +255,8 @@ FailureOr<View> HostProgram::getOrCreate(Value tensor) {
     view.sizes = shape;
     view.strides = contiguousStrides(shape);
     // The output's memory is at hand before the run only when its shape follows from the inputs'.
-    for (const Size &size : shape)
-      for (unsigned factor : size.factors) {
-        Operation *def = sizes.getValue(factor).getDefiningOp();
-        if (def &&
-            !(def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker)))
-          return remember(allocate(loc, type.getElementType(), shape));
-      }
+    if (!llvm::all_of(shape, [&](const Size &size) { return isAtEntry(size); }))
+      return remember(allocate(loc, type.getElementType(), shape));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(allocMarker);
     view.base = rt::OutputOp::create(builder, loc, LLVM::LLVMPointerType::get(builder.getContext()),
@@ -507,11 +507,7 @@ LogicalResult HostProgram::visit(func::ReturnOp op) {
     SmallVector<Value> dims;
     bool dependsOnData = false;
     for (const Size &size : view.sizes) {
-      bool atEntry = llvm::all_of(size.factors, [&](unsigned factor) {
-        Operation *def = sizes.getValue(factor).getDefiningOp();
-        return !def ||
-               (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
-      });
+      bool atEntry = isAtEntry(size);
       dependsOnData |= !atEntry;
       OpBuilder::InsertionGuard guard(builder);
       if (atEntry)

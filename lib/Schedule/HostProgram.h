@@ -62,6 +62,8 @@ private:
   /// The memory of `tensor`, made now if no one has: at its destination or in an rt.alloc.
   mlir::FailureOr<View> getOrCreate(Value tensor);
   bool isAvailable(llvm::ArrayRef<mlir::OpFoldResult> sizes) const;
+  /// Whether `size` is known above the allocations: it follows from the inputs' dims.
+  bool isAtEntry(const Size &size) const;
   View allocate(mlir::Location loc, mlir::Type element, llvm::ArrayRef<Size> sizes);
   View subview(mlir::Location loc, const View &view, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                llvm::ArrayRef<mlir::OpFoldResult> sizes, llvm::ArrayRef<mlir::OpFoldResult> strides,

@@ -175,18 +175,22 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
   };
 
   if (!lifetimes.empty()) {
-    // All sizes are defined before the first allocation that uses them; the last such place.
-    Operation *lastSize = nullptr;
-    for (Lifetime *value : sized) {
-      Operation *def = value->alloc.getBytes().getDefiningOp();
-      if (!lastSize || lastSize->isBeforeInBlock(def))
-        lastSize = def;
-    }
+    // Sizes move to the top of @run, where all offsets are computed.
     OpBuilder builder(module.getContext());
-    if (lastSize)
-      builder.setInsertionPointAfter(lastSize);
-    else
-      builder.setInsertionPointToStart(&body);
+    builder.setInsertionPointToStart(&body);
+    Operation *top = LLVM::UndefOp::create(builder, run.getLoc(), builder.getI64Type());
+    DenseSet<Operation *> hoisted;
+    std::function<void(Value)> hoist = [&](Value value) {
+      Operation *def = value.getDefiningOp();
+      if (!def || !hoisted.insert(def).second)
+        return;
+      for (Value operand : def->getOperands())
+        hoist(operand);
+      def->moveBefore(top);
+    };
+    for (Lifetime *value : sized)
+      hoist(value->alloc.getBytes());
+    builder.setInsertionPoint(top);
     SmallVector<Value> offsets =
         emitOffsets(builder, run.getLoc(), [](Value size) { return size; });
     SmallVector<Value> fixedOffsets;
@@ -200,15 +204,10 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
       fixedOffsets.push_back(memory);
     }
     for (auto [lifetime, memory] : llvm::zip_equal(lifetimes, fixedOffsets)) {
-      // Addresses derived above the place where offsets are known move below it.
-      SmallVector<Operation *> users(lifetime.alloc->getUsers());
       lifetime.alloc.replaceAllUsesWith(memory);
       lifetime.alloc.erase();
-      Operation *after = memory.getDefiningOp();
-      for (Operation *user : users)
-        if (user->getBlock() == after->getBlock() && user->isBeforeInBlock(after))
-          user->moveAfter(after);
     }
+    top->erase();
   }
 
   auto ret = cast<func::ReturnOp>(plan.getBody().front().getTerminator());

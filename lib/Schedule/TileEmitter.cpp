@@ -124,7 +124,7 @@ static TileParameters chooseParameters(const Stage &root, const TileChoice &choi
       most = 14;
     rows = rowExtent.isStatic() ? std::min(rowExtent.constant, most) : most;
     rows = std::max<int64_t>(rows, 1);
-    if (rowExtent.isStatic())
+    if (rowExtent.isStatic() && rowExtent.constant > 0)
       rows = llvm::divideCeil(rowExtent.constant, llvm::divideCeil(rowExtent.constant, rows));
   }
   tile.rows = rows;

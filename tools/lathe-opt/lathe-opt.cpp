@@ -12,6 +12,9 @@
 #ifdef LATHE_HAS_GRAPH_TO_LINALG
 #include "lathe/GraphToLinalg.h"
 #endif
+#ifdef LATHE_HAS_SCHEDULE
+#include "lathe/Schedule.h"
+#endif
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -24,6 +27,9 @@ int main(int argc, char **argv) {
 #endif
 #ifdef LATHE_HAS_GRAPH_TO_LINALG
   lathe::registerGraphToLinalgPasses();
+#endif
+#ifdef LATHE_HAS_SCHEDULE
+  lathe::schedule::registerPasses();
 #endif
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Lathe's optimizer driver\n", registry));

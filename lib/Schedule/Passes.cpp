@@ -1,0 +1,51 @@
+// The steps of the stage as passes.
+// Apache-2.0 WITH LLVM-exception
+#include "dialects/Rt/Rt.h"
+#include "lathe/Schedule.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace lathe::schedule {
+#define GEN_PASS_DECL
+#define GEN_PASS_DEF_SCHEDULEFUSEPASS
+#define GEN_PASS_DEF_SCHEDULEFORMDISPATCHESPASS
+#define GEN_PASS_DEF_SCHEDULEPLANMEMORYPASS
+#define GEN_PASS_REGISTRATION
+#include "lib/Schedule/Passes.h.inc"
+
+namespace {
+struct ScheduleFusePass : impl::ScheduleFusePassBase<ScheduleFusePass> {
+  void runOnOperation() override {
+    if (failed(fuseOnTensors(getOperation())))
+      signalPassFailure();
+  }
+};
+
+struct ScheduleFormDispatchesPass
+    : impl::ScheduleFormDispatchesPassBase<ScheduleFormDispatchesPass> {
+  using Base::Base;
+  void runOnOperation() override {
+    Options options;
+    options.target = {vectorBits, vectorRegisters, l1Bytes, l2Bytes};
+    options.optLevel = optLevel;
+    if (failed(formDispatches(getOperation(), options)))
+      signalPassFailure();
+  }
+};
+
+struct SchedulePlanMemoryPass : impl::SchedulePlanMemoryPassBase<SchedulePlanMemoryPass> {
+  void runOnOperation() override {
+    if (failed(planMemory(getOperation())))
+      signalPassFailure();
+  }
+};
+} // namespace
+
+void registerPasses() { registerSchedulePasses(); }
+
+} // namespace lathe::schedule

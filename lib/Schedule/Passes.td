@@ -1,0 +1,90 @@
+// The passes of stage Schedule.
+#ifndef LATHE_SCHEDULE_PASSES
+#define LATHE_SCHEDULE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def ScheduleFusePass : Pass<"schedule-fuse", "::mlir::ModuleOp"> {
+  let summary = "Fuse elementwise producers into their only consumers, on tensors";
+  let description = [{
+    Pre-condition: the output of `graph-to-linalg`. Knows no target. Nothing is computed twice, and
+    the operands of contractions and windows stay plain, as register tiles need them.
+
+    Before, after:
+    ```mlir
+    %a = linalg.generic {...} ins(%x, %s : tensor<4x8xf32>, tensor<8xf32>) ... // multiply
+    %b = linalg.generic {...} ins(%a : tensor<4x8xf32>) ...                    // exponential
+
+    %b = linalg.generic {...} ins(%x, %s : tensor<4x8xf32>, tensor<8xf32>) outs(%e) {
+    ^bb0(%in: f32, %scale: f32, %out: f32):
+      %0 = arith.mulf %in, %scale : f32
+      %1 = math.exp %0 : f32
+      linalg.yield %1 : f32
+    } -> tensor<4x8xf32>
+    ```
+  }];
+}
+
+def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::ModuleOp"> {
+  let summary = "Replace @main on tensors by a host program of dispatches and their kernels";
+  let description = [{
+    Pre-condition: the output of `graph-to-linalg`, fused or not; `@main` has one block. Afterwards
+    the module has `@run(call)`, `@plan(call, plan)` and private kernels of vector loops; there are
+    no tensors, and every intermediate is an `rt.alloc`. What cannot be scheduled is an error at its
+    operation.
+
+    Before, after:
+    ```mlir
+    func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %e = tensor.empty() : tensor<4x8xf32>
+      %y = linalg.generic {...} ins(%x : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {...}
+      return %y : tensor<4x8xf32>
+    }
+
+    func.func @run(%call: !llvm.ptr) -> i32 {
+      %x = rt.input %call[0] : !llvm.ptr -> !llvm.ptr
+      %y = rt.output %call[0] : !llvm.ptr -> !llvm.ptr
+      rt.dispatch @loop_87a1(%call) buffers(%x, %y) sizes() count %c1 {grain = 1563 : i64} ...
+      return %ok : i32
+    }
+    func.func private @loop_87a1(%x: !llvm.ptr, %y: !llvm.ptr, %begin: index, %end: index) {...}
+    ```
+    The options describe the processor; no field names a chip.
+  }];
+  let dependentDialects = [
+    "::lathe::rt::RtDialect", "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+  let options = [
+    Option<"vectorBits", "vector-bits", "unsigned", "256", "Width of a vector register">,
+    Option<"vectorRegisters", "vector-registers", "unsigned", "16", "Number of vector registers">,
+    Option<"l1Bytes", "l1-bytes", "uint64_t", "32 << 10", "Data in the first-level cache">,
+    Option<"l2Bytes", "l2-bytes", "uint64_t", "512 << 10", "Data in the second-level cache">,
+    Option<"optLevel", "opt-level", "unsigned", "3",
+           "0: a dispatch for every operation, plain loops, no register tiles">
+  ];
+}
+
+def SchedulePlanMemoryPass : Pass<"schedule-plan-memory", "::mlir::ModuleOp"> {
+  let summary = "Put every intermediate into one arena";
+  let description = [{
+    Pre-condition: the output of `schedule-form-dispatches`. Each `rt.alloc` whose size follows from
+    the inputs' dims becomes a place in the arena, shared by values that never live at the same time;
+    `@plan` reports the arena's size as a formula of the dims. Sizes that depend on data are asked
+    of the runtime when they are known.
+
+    Before, after:
+    ```mlir
+    %a = rt.alloc %c4096 : index -> !llvm.ptr
+    rt.dispatch @f(%call) buffers(%x, %a) ...
+    %b = rt.alloc %bytes : index -> !llvm.ptr
+
+    %a = rt.arena %call, %c0 : !llvm.ptr -> !llvm.ptr
+    %b = rt.arena %call, %c4096 : !llvm.ptr -> !llvm.ptr
+    rt.dispatch @f(%call) buffers(%x, %a) ...
+    ```
+  }];
+}
+
+#endif

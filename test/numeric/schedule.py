@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# Compares what scheduled models compute with numpy, for each level, -O0 and -O3, 1 and 2 threads.
+# Licensed under Apache-2.0 WITH LLVM-exception.
+import argparse
+import os
+import sys
+import tempfile
+import time
+import warnings
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import numpy as np  # noqa: E402
+
+import schedule_cases  # noqa: E402
+from runner import LEVELS, Runner  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", required=True, help="the folder with lathe and lathe-compile")
+    parser.add_argument("--only", nargs="*", help="names of models")
+    parser.add_argument("--keep", metavar="FOLDER", help="where models and artifacts stay")
+    parser.add_argument("--levels", default=",".join(LEVELS), help="targets, the plainest first")
+    parser.add_argument("-O", dest="optimizations", default="0,3")
+    args = parser.parse_args()
+    models = [(build, [{}]) for build in schedule_cases.STATIC] + schedule_cases.DYNAMIC
+    models = [(build, sizes) for build, sizes in models
+              if not args.only or build.__name__ in args.only]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.keep or temporary
+        os.makedirs(folder, exist_ok=True)
+        runner = Runner(os.path.join(args.bin, "lathe-compile"), os.path.join(args.bin, "lathe"),
+                        folder, args.levels.split(","))
+        for build, sizes in models:
+            start, before = time.monotonic(), runner.comparisons
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                graphs = [build(**size) for size in sizes]
+            runner.check(graphs, [int(level) for level in args.optimizations.split(",")])
+            print(f"{build.__name__}: {runner.comparisons - before} values compared, "
+                  f"{time.monotonic() - start:.1f} s", flush=True)
+    print("\n".join(runner.failures))
+    print(f"{runner.comparisons} values compared, {len(runner.failures)} failures")
+    return 1 if runner.failures or not runner.comparisons else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,502 @@
+# What the schedule must compute right: sizes that leave remainders, values used twice, views of views.
+# Licensed under Apache-2.0 WITH LLVM-exception.
+"""Each function traces one model of many small cases; those of DYNAMIC are traced once per size."""
+import itertools
+
+import numpy as np
+
+from tracer import Graph
+
+SIZES = [1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 32, 33, 40, 64, 65, 100]
+
+
+def covering(*axes):
+    """Few tuples in which all pairs of values of two axes that follow each other occur."""
+    longest = max(map(len, axes))
+    rows = []
+    for shift in range(longest):
+        rows += [tuple(axis[(i + shift * place * place) % len(axis)]
+                       for place, axis in enumerate(axes)) for i in range(longest)]
+    return list(dict.fromkeys(rows))
+
+
+def matmul():
+    g = Graph("matmul")
+    for i, (m, n, k) in enumerate(covering(SIZES, SIZES, SIZES)[::5]):
+        with g.case(f"matmul_{m}_{n}_{k}"):
+            a = g.input(m, k)
+            b = g.weight(k, n) if i % 2 else g.input(k, n)
+            y = g.matmul(a, b)
+            if i % 3 == 0:
+                y = g.relu(g.add(y, g.weight(n)))
+            if i % 5 == 0:
+                y = g.add(y, g.input(m, n))
+            g.output(y)
+    return g
+
+
+def gemm():
+    g = Graph("gemm")
+    for i, (m, n, k) in enumerate(covering(SIZES, SIZES, SIZES)[2::13]):
+        trans_a, trans_b = i % 2, i // 2 % 2
+        with g.case(f"gemm_{m}_{n}_{k}_{trans_a}{trans_b}"):
+            a = g.input(*((k, m) if trans_a else (m, k)))
+            shape = (n, k) if trans_b else (k, n)
+            b = g.weight(*shape) if i % 3 else g.input(*shape)
+            bias = [None, g.weight(n), g.input(m, 1), g.weight(m, n), g.weight(1)][i % 5]
+            g.output(g.gemm(a, b, bias, trans_a, trans_b, *[(1, 1), (0.5, 1), (1, -2)][i % 3]))
+    return g
+
+
+def batch_matmul():
+    g = Graph("batch_matmul")
+    shapes = [((2, 5, 7), (2, 7, 9)), ((3, 1, 17, 5), (4, 5, 33)), ((2, 3, 4, 8), (2, 3, 8, 1)),
+              ((6, 3), (2, 3, 16)), ((7,), (2, 7, 5)), ((2, 5, 7), (7,)), ((5,), (5,)),
+              ((1, 1, 8), (3, 8, 40)), ((2, 1, 3, 6), (1, 5, 6, 2)), ((4, 12, 31), (31, 65)),
+              ((2, 2, 1, 64), (2, 2, 64, 33)), ((5, 1, 1), (5, 1, 1))]
+    for i, (left, right) in enumerate(shapes):
+        for weight in (False, True):
+            with g.case(f"batch_matmul_{i}_{weight}"):
+                b = g.weight(*right) if weight else g.input(*right)
+                g.output(g.matmul(g.input(*left), b))
+    # As attention has it: a transpose on one side.
+    with g.case("attention"):
+        q, k, v = (g.transpose(g.reshape(g.input(2, 9, 24), 2, 9, 3, 8), 0, 2, 1, 3)
+                   for _ in range(3))
+        scores = g.mul(g.matmul(q, g.transpose(k, 0, 1, 3, 2)), g.weight(values=0.25))
+        mixed = g.matmul(g.softmax(scores, -1), v)
+        g.output(g.reshape(g.transpose(mixed, 0, 2, 1, 3), 0, 0, -1))
+    return g
+
+
+def empty_sizes():
+    g = Graph("empty_sizes")
+    for m, n, k in [(0, 5, 3), (4, 0, 3), (4, 33, 0), (0, 0, 0), (0, 64, 64), (1, 1, 0)]:
+        with g.case(f"matmul_{m}_{n}_{k}"):
+            g.output(g.add(g.matmul(g.input(m, k), g.input(k, n)), g.weight(n)))
+    with g.case("conv"):
+        g.output(g.relu(g.conv(g.input(0, 3, 8, 8), g.weight(16, 3, 3, 3), g.weight(16))))
+    with g.case("concat"):
+        x = g.input(2, 0, 3)
+        g.output(g.concat(1, g.tanh(x), g.relu(g.input(2, 4, 3)), x))
+    with g.case("reduce"):
+        g.output(g.reduce("Sum", g.input(3, 0), [1]))
+        g.output(g.reduce("Sum", g.input(0, 3), [1]))
+    with g.case("softmax"):
+        g.output(g.softmax(g.input(0, 5), -1))
+    with g.case("elementwise"):
+        g.output(g.neg(g.input(0)))
+        g.output(g.add(g.input(0, 1), g.input(1, 7)))
+    with g.case("slice"):
+        g.output(g.slice(g.relu(g.input(4, 5)), 0, 2, 2))
+    with g.case("scalar"):
+        g.output(g.add(g.input(), g.input()))
+        g.output(g.reduce("Sum", g.input(5, 7), [0, 1], keepdims=0))
+        g.output(g.reshape(g.relu(g.input(1, 1)), 1))
+    return g
+
+
+def conv_2d():
+    g = Graph("conv_2d")
+    channels = [1, 3, 5, 16, 24, 33]
+    variants = [dict(), dict(pads=[1, 1, 1, 1]), dict(strides=[2, 2], pads=[1, 1, 1, 1]),
+                dict(dilations=[2, 1], pads=[2, 0, 1, 1]), dict(strides=[2, 3], pads=[0, 2, 1, 0]),
+                dict(dilations=[2, 2], strides=[2, 1], pads=[2, 2, 2, 2])]
+    kernels = [(1, 1), (3, 3), (2, 3), (5, 1), (3, 3), (1, 1)]
+    heights = [7, 9, 12, 6, 15, 8]
+    for i, (c, o, v) in enumerate(covering(channels, channels, range(6))):
+        kernel, height = kernels[(i + v) % 6], heights[(i + 2 * v) % 6]
+        with g.case(f"conv_{c}_{o}_{kernel[0]}x{kernel[1]}_{v}"):
+            x = g.input(1 + i % 2, c, height, height + 1)
+            y = g.conv(x, g.weight(o, c, *kernel), g.weight(o) if i % 2 else None, **variants[v])
+            if i % 3 == 0:
+                y = g.relu(y)
+            if i % 4 == 0:
+                y = g.add(y, g.tanh(y))
+            g.output(y)
+    return g
+
+
+def conv_groups():
+    g = Graph("conv_groups")
+    cases = [(4, 4, 4), (16, 16, 16), (24, 24, 24), (33, 33, 33), (3, 6, 3), (8, 24, 8),
+             (6, 4, 2), (16, 8, 4), (32, 48, 2), (66, 66, 2), (1, 5, 1)]
+    for i, (c, o, group) in enumerate(cases):
+        for j, options in enumerate([dict(pads=[1, 1, 1, 1]), dict(strides=[2, 2]),
+                                     dict(dilations=[2, 2], pads=[2, 2, 2, 2])]):
+            with g.case(f"conv_{c}_{o}_by_{group}_{j}"):
+                y = g.conv(g.input(1 + j % 2, c, 8, 9), g.weight(o, c // group, 3, 3), g.weight(o),
+                           group=group, **options)
+                g.output(g.mul(y, g.sigmoid(y)) if i % 2 else y)
+    return g
+
+
+def conv_other_ranks():
+    g = Graph("conv_other_ranks")
+    for c, o, k, size in [(1, 1, 3, 10), (3, 16, 3, 31), (16, 33, 5, 20), (24, 8, 1, 17),
+                          (64, 64, 3, 40)]:
+        with g.case(f"conv1d_{c}_{o}_{k}"):
+            g.output(g.conv(g.input(2, c, size), g.weight(o, c, k), g.weight(o),
+                            pads=[k // 2, k // 2], strides=[1 + c % 2]))
+    with g.case("conv1d_depthwise"):
+        g.output(g.conv(g.input(1, 17, 33), g.weight(17, 1, 4), group=17, pads=[3, 0]))
+    with g.case("conv3d"):
+        g.output(g.conv(g.input(1, 3, 5, 6, 7), g.weight(8, 3, 2, 3, 3), g.weight(8),
+                        pads=[1, 0, 1, 0, 1, 1]))
+    with g.case("weights_computed"):
+        g.output(g.conv(g.input(1, 5, 6, 6), g.tanh(g.input(7, 5, 3, 3))))
+    return g
+
+
+def pools():
+    g = Graph("pools")
+    for c in (1, 3, 16, 33):
+        with g.case(f"pool_{c}"):
+            x = g.relu(g.input(2, c, 9, 10))
+            g.output(g.max_pool(x, (3, 3), [2, 2], [1, 1, 1, 1]))
+            g.output(g.average_pool(x, (2, 2), [2, 2]))
+            g.output(g.average_pool(x, (3, 3), [1, 2], [1, 1, 1, 1]))
+            g.output(g.average_pool(x, (3, 3), [2, 1], [1, 0, 1, 2], count_include_pad=1))
+            g.output(g.node("GlobalAveragePool", x.array.mean((2, 3), keepdims=True), x))
+            g.output(g.node("GlobalMaxPool", x.array.max((2, 3), keepdims=True), x))
+    with g.case("pool1d"):
+        g.output(g.max_pool(g.input(1, 5, 16), (2,), [2]))
+        g.output(g.average_pool(g.input(1, 17, 16), (4,), [3], [2, 1]))
+    return g
+
+
+def reductions():
+    g = Graph("reductions")
+    kinds = ["Sum", "Mean", "Max", "Min", "L2"]
+    shapes = [(5, 7, 33), (2, 3, 4, 17), (1, 16, 1), (65,), (40, 8)]
+    count = 0
+    for shape in shapes:
+        for size in range(1, len(shape) + 1):
+            for axes in itertools.combinations(range(len(shape)), size):
+                kind, keep = kinds[count % 5], count // 2 % 2
+                count += 1
+                with g.case(f"reduce_{kind}_{'x'.join(map(str, shape))}_{''.join(map(str, axes))}"):
+                    x = g.input(*shape)
+                    y = g.reduce(kind, g.tanh(x) if count % 3 == 0 else x, axes, keep)
+                    g.output(g.sub(x, y) if keep and count % 2 else y)
+    for axis in range(3):
+        with g.case(f"arg_max_{axis}"):
+            g.output(g.arg_max(g.input(4, 9, 17), axis))
+    with g.case("integers"):
+        g.output(g.reduce("Sum", g.input(5, 19, dtype="int64"), [0]))
+        g.output(g.reduce("Max", g.input(5, 19, dtype="int32"), [1]))
+    return g
+
+
+def rows():
+    g = Graph("rows")
+    for size in (1, 2, 5, 16, 17, 31, 33, 65, 100):
+        with g.case(f"softmax_{size}"):
+            g.output(g.softmax(g.input(3, 4, size), -1))
+            g.output(g.softmax(g.input(2, size, 3), 1))
+        with g.case(f"layer_norm_{size}"):
+            x = g.add(g.input(3, 5, size), g.weight(size))
+            y = g.layer_norm(x, g.weight(size), g.weight(size))
+            g.output(g.add(x, g.relu(y)))
+    # Spelled out, with what the pieces share also used elsewhere.
+    with g.case("spelled_out"):
+        x = g.input(6, 33)
+        top = g.reduce("Max", x, [1])
+        powers = g.exp(g.sub(x, top))
+        total = g.reduce("Sum", powers, [1])
+        g.output(g.node("Div", powers.array / total.array, powers, total))
+        g.output(g.add(top, total))
+    with g.case("two_axes"):
+        x = g.input(4, 5, 6)
+        g.output(g.sub(x, g.reduce("Mean", g.sub(x, g.reduce("Mean", x, [2])), [1])))
+    with g.case("different_rows"):
+        # The second reduction runs across the rows of the first.
+        x = g.relu(g.input(8, 8))
+        g.output(g.reduce("Sum", g.mul(x, g.reduce("Sum", x, [1])), [0]))
+        g.output(g.matmul(g.softmax(x, 0), g.softmax(x, 1)))
+    return g
+
+
+def element_types():
+    """Booleans are one byte in memory, and lanes of other widths must not mix."""
+    g = Graph("element_types")
+    with g.case("matmul_mask"):
+        y = g.matmul(g.input(9, 40), g.weight(40, 33))
+        mask = g.greater(y, g.input(9, 33))
+        g.output(mask)
+        g.output(g.where(mask, y, g.neg(y)))
+    with g.case("matmul_mask_read"):
+        y = g.matmul(g.input(7, 16), g.weight(16, 48))
+        g.output(g.where(g.input(7, 48, dtype="bool"), y, g.input(1, 48)))
+    with g.case("matmul_cast"):
+        y = g.matmul(g.input(5, 24), g.weight(24, 32))
+        g.output(g.cast(g.greater(y, g.weight(values=0.0)), "int64"))
+        g.output(g.add(y, g.cast(g.input(5, 32, dtype="int32"), "float32")))
+    with g.case("matmul_integers"):
+        g.output(g.matmul(g.input(6, 17, dtype="int32"), g.input(17, 33, dtype="int32")))
+        g.output(g.matmul(g.input(6, 17, dtype="int64"), g.weight(17, 33, dtype="int64")))
+    with g.case("conv_mask"):
+        y = g.conv(g.input(1, 3, 8, 8), g.weight(20, 3, 3, 3))
+        g.output(g.greater(y, g.weight(values=0.0)))
+    with g.case("masked_softmax"):
+        x, mask = g.input(3, 17), g.input(3, 17, dtype="bool")
+        g.output(g.softmax(g.where(mask, x, g.weight(values=-1e9)), -1))
+    with g.case("bool_chain"):
+        mask = g.greater(g.input(5, 13), g.input(13))
+        g.output(g.node("Not", ~mask.array, mask))
+        g.output(g.concat(0, mask, g.input(2, 13, dtype="bool")))
+    return g
+
+
+def views():
+    """Concatenations, pads and slices of values with several users."""
+    g = Graph("views")
+    with g.case("concat_and_elsewhere"):
+        a, b = g.relu(g.input(3, 5)), g.tanh(g.input(3, 4))
+        g.output(g.concat(1, a, b))
+        g.output(g.neg(a))
+        g.output(b)
+    with g.case("concat_twice"):
+        a = g.relu(g.input(2, 6))
+        g.output(g.concat(0, a, a))
+        g.output(g.concat(1, a, g.neg(a), a))
+    with g.case("nested_concat"):
+        a, b, c = (g.relu(g.input(2, n, 4)) for n in (1, 3, 2))
+        inner = g.concat(1, a, b)
+        g.output(g.concat(1, inner, c))
+        g.output(g.tanh(inner))
+        g.output(g.concat(2, g.concat(1, g.neg(a), g.neg(b)), g.concat(1, g.exp(a), g.exp(b))))
+    with g.case("concat_of_matmul"):
+        x = g.input(7, 16)
+        parts = [g.relu(g.matmul(x, g.weight(16, n))) for n in (33, 1, 8)]
+        g.output(g.tanh(g.concat(1, *parts)))
+    with g.case("concat_of_convs"):
+        x = g.input(1, 3, 6, 6)
+        parts = [g.relu(g.conv(x, g.weight(n, 3, 3, 3), g.weight(n), pads=[1, 1, 1, 1]))
+                 for n in (16, 5, 33)]
+        joined = g.concat(1, *parts)
+        g.output(g.conv(joined, g.weight(8, 54, 1, 1)))
+        g.output(parts[1])
+    with g.case("dense_block"):
+        x = g.conv(g.input(1, 3, 8, 8), g.weight(8, 3, 3, 3), pads=[1, 1, 1, 1])
+        for _ in range(3):
+            y = g.conv(g.relu(x), g.weight(4, x.shape[1], 3, 3), pads=[1, 1, 1, 1])
+            x = g.concat(1, x, y)
+        g.output(x)
+    with g.case("slice_and_pad"):
+        x = g.relu(g.input(4, 6))
+        g.output(g.pad(x, (1, 2), (0, 1), 0.5))
+        g.output(g.neg(g.slice(x, 1, 1, 4)))
+        g.output(g.pad(g.slice(x, 0, 1, 3), (2, 0), (0, 3)))
+    with g.case("pad_once"):
+        g.output(g.relu(g.pad(g.tanh(g.input(3, 5)), (1, 1), (1, 1), -1.0)))
+    with g.case("pad_of_pad"):
+        g.output(g.pad(g.pad(g.exp(g.input(3, 3)), (1, 0), (0, 1), 2.0), (0, 2), (1, 0), 3.0))
+    with g.case("pad_of_concat"):
+        x = g.input(2, 3)
+        g.output(g.pad(g.concat(1, g.neg(x), g.exp(x)), (1, 1), (1, 1)))
+        g.output(g.concat(0, g.pad(g.relu(x), (0, 1), (1, 0), 4.0), g.pad(x, (0, 0), (0, 1))))
+    with g.case("pad_modes"):
+        x = g.relu(g.input(5, 6))
+        g.output(g.pad(x, (2, 1), (1, 3), mode="reflect"))
+        g.output(g.pad(x, (2, 1), (1, 3), mode="edge"))
+    with g.case("conv_of_padded_twice"):
+        x = g.relu(g.input(1, 5, 7, 7))
+        g.output(g.add(g.conv(x, g.weight(6, 5, 3, 3), pads=[1, 1, 1, 1]),
+                       g.conv(x, g.weight(6, 5, 5, 5), pads=[2, 2, 2, 2])))
+    with g.case("slices"):
+        x = g.tanh(g.input(6, 10))
+        g.output(g.slice(x, 1, 0, 10, 3))
+        g.output(g.slice(x, 1, 9, -11, -2))
+        g.output(g.add(g.slice(x, 0, 0, 3), g.slice(x, 0, 3, 6)))
+        g.output(g.slice(g.slice(x, 0, 1, 5), 1, 2, 8, 2))
+    with g.case("split_and_join"):
+        a, b, c = g.split(g.relu(g.input(3, 12)), 1, 3, 5, 4)
+        g.output(g.concat(1, c, a, b))
+        g.output(g.reduce("Sum", b, [1]))
+    with g.case("reshape_of_slice"):
+        x = g.relu(g.input(4, 6, 5))
+        g.output(g.reshape(g.slice(x, 1, 1, 4), 4, 15))
+        g.output(g.reshape(g.slice(x, 0, 1, 3), 60))
+        g.output(g.matmul(g.reshape(g.slice(x, 2, 0, 4), 24, 4), g.weight(4, 17)))
+    with g.case("reshape_into_concat"):
+        x = g.input(2, 12)
+        g.output(g.concat(1, g.reshape(g.relu(x), 2, 3, 4), g.reshape(g.neg(x), 2, 3, 4)))
+        g.output(g.concat(2, g.reshape(g.relu(x), 2, 3, 4), g.reshape(g.neg(x), 2, 3, 4)))
+    with g.case("gather"):
+        x = g.relu(g.input(5, 7))
+        g.output(g.gather(x, g.ints([[0, 4], [2, -1]]), 0))
+        g.output(g.concat(0, g.gather(x, g.ints([3]), 0), g.neg(x)))
+    return g
+
+
+def transposes():
+    g = Graph("transposes")
+    for order in itertools.permutations(range(3)):
+        with g.case("transpose_" + "".join(map(str, order))):
+            g.output(g.transpose(g.relu(g.input(5, 17, 33)), *order))
+    with g.case("transpose_4"):
+        x = g.input(2, 3, 4, 5)
+        g.output(g.transpose(x, 0, 2, 3, 1))
+        g.output(g.add(g.transpose(x, 0, 3, 1, 2), g.weight(4)))
+    with g.case("there_and_back"):
+        x = g.tanh(g.input(8, 12))
+        y = g.relu(g.transpose(x, 1, 0))
+        g.output(g.transpose(y, 1, 0))
+        g.output(g.matmul(y, x))
+        g.output(g.matmul(x, y))
+    with g.case("add_of_own_transpose"):
+        x = g.relu(g.input(9, 9))
+        g.output(g.add(x, g.transpose(x, 1, 0)))
+    with g.case("transposed_epilogue"):
+        y = g.matmul(g.input(16, 8), g.weight(8, 16))
+        g.output(g.add(y, g.transpose(y, 1, 0)))
+    with g.case("transposed_result"):
+        g.output(g.transpose(g.relu(g.matmul(g.input(10, 8), g.weight(8, 33))), 1, 0))
+    return g
+
+
+def residuals():
+    g = Graph("residuals")
+    with g.case("matmul_residual"):
+        x = g.input(6, 32)
+        y = g.add(x, g.matmul(g.relu(g.matmul(x, g.weight(32, 64))), g.weight(64, 32)))
+        g.output(g.add(y, g.tanh(y)))
+    with g.case("square"):
+        y = g.matmul(g.input(8, 8), g.weight(8, 40))
+        g.output(g.mul(y, y))
+        g.output(g.add(y, y))
+    with g.case("product_of_products"):
+        x = g.input(7, 16)
+        a, b = g.matmul(x, g.weight(16, 33)), g.matmul(x, g.weight(16, 33))
+        g.output(g.mul(g.sigmoid(a), b))
+    with g.case("bias_of_rows"):
+        y = g.matmul(g.input(7, 16), g.weight(16, 40))
+        g.output(g.add(g.mul(y, g.input(7, 1)), g.weight(40)))
+    with g.case("epilogue_reads_row_of_itself"):
+        y = g.matmul(g.input(7, 16), g.weight(16, 40))
+        g.output(g.sub(y, g.slice(y, 0, 0, 1)))
+        g.output(g.sub(y, g.reduce("Max", y, [1])))
+    with g.case("conv_residual"):
+        x = g.relu(g.conv(g.input(1, 3, 8, 8), g.weight(16, 3, 3, 3), pads=[1, 1, 1, 1]))
+        for _ in range(2):
+            y = g.conv(x, g.weight(16, 16, 3, 3), g.weight(16), pads=[1, 1, 1, 1])
+            x = g.relu(g.add(x, y))
+        g.output(x)
+    with g.case("squeeze_and_excite"):
+        x = g.conv(g.input(1, 8, 6, 6), g.weight(24, 8, 1, 1))
+        scale = g.sigmoid(g.conv(g.reduce("Mean", x, [2, 3]), g.weight(24, 24, 1, 1)))
+        g.output(g.mul(x, scale))
+    with g.case("long_chain"):
+        x = y = g.input(3, 17)
+        for i in range(30):
+            y = g.add(g.mul(g.tanh(y), g.weight(17)), x if i % 7 == 0 else g.weight(17))
+        g.output(y)
+    return g
+
+
+def endings():
+    """Outputs that are inputs, constants, other outputs, or views of them."""
+    g = Graph("endings")
+    x = g.input(3, 4)
+    g.output(x)
+    g.output(x)
+    with g.case("twice"):
+        y = g.relu(x)
+        g.output(y)
+        g.output(y)
+        g.output(g.neg(y))
+    with g.case("constant"):
+        c = g.weight(2, 3)
+        g.output(g.identity(c))
+        g.output(g.add(c, c))
+        g.output(g.reshape(c, 3, 2))
+        g.output(g.expand(g.weight(1, 3), 4, 3))
+    with g.case("views_of_inputs"):
+        g.output(g.reshape(x, 12))
+        g.output(g.slice(x, 0, 1, 3))
+        g.output(g.transpose(x, 1, 0))
+        g.output(g.expand(x, 2, 3, 4))
+    with g.case("views_of_outputs"):
+        y = g.tanh(g.input(4, 6))
+        g.output(y)
+        g.output(g.reshape(y, 24))
+        g.output(g.slice(y, 1, 2, 4))
+        g.output(g.reshape(g.slice(y, 0, 0, 2), 12))
+    with g.case("concat_and_parts"):
+        a, b = g.relu(g.input(2, 3)), g.neg(g.input(2, 3))
+        joined = g.concat(0, a, b)
+        g.output(joined)
+        g.output(a)
+        g.output(g.slice(joined, 0, 1, 3))
+    return g
+
+
+def dynamic_matmul(m, n, k):
+    g = Graph("dynamic_matmul", m=m, n=n, k=k)
+    a, b = g.input("m", "k"), g.input("k", "n")
+    y = g.matmul(a, b)
+    g.output(y, ["m", "n"])
+    g.output(g.relu(g.add(y, g.input("n"))), ["m", "n"])
+    g.output(g.matmul(g.input("m", 33), g.weight(33, 65)), ["m", 65])
+    g.output(g.softmax(g.matmul(a, g.transpose(g.input("n", "k"), 1, 0)), -1), ["m", "n"])
+    return g
+
+
+def dynamic_rows(b, s):
+    g = Graph("dynamic_rows", b=b, s=s)
+    x = g.input("b", "s", 24)
+    y = g.layer_norm(g.add(x, g.weight(24)), g.weight(24), g.weight(24))
+    g.output(y, ["b", "s", 24])
+    g.output(g.reduce("Sum", y, [1]), ["b", 1, 24])
+    g.output(g.reduce("Mean", g.tanh(x), [0, 2], keepdims=0), ["s"])
+    z = g.transpose(g.reshape(y, 0, 0, 3, 8), 0, 2, 1, 3)
+    g.output(g.softmax(g.matmul(z, g.transpose(z, 0, 1, 3, 2)), -1), ["b", 3, "s", "s"])
+    g.output(g.concat(1, y, g.neg(x), y), ["b", "t", 24])
+    g.output(g.concat(2, g.relu(y), x), ["b", "s", 48])
+    g.output(g.pad(g.relu(x), (0, 1, 2), (1, 0, 3), 2.0), ["p", "q", 29])
+    g.output(g.add(g.slice(y, 2, 1, 24, 5), g.input("s", 1)), ["b", "s", 5])
+    g.output(g.reshape(g.slice(y, 2, 4, 12), 0, 0, 2, 4), ["b", "s", 2, 4])
+    g.output(x, ["b", "s", 24])
+    return g
+
+
+def dynamic_views(b, s):
+    g = Graph("dynamic_views", b=b, s=s)
+    x = g.relu(g.input("b", "s", 24))
+    g.output(g.reshape(g.slice(x, 2, 4, 12), 0, -1), ["b", "r"])
+    g.output(g.matmul(g.reshape(x, -1, 24), g.weight(24, 17)), ["r", 17])
+    g.output(g.slice(g.transpose(x, 1, 0, 2), 0, 0, 1), [1, "b", 24])
+    g.output(g.slice(x, 1, -1, 2**31), ["b", 1, 24])
+    g.output(g.slice(x, 1, -1, -2**31, -1), ["b", "s", 24])
+    g.output(g.concat(1, g.slice(x, 1, 0, 1), x), ["b", "t", 24])
+    g.output(g.add(x, g.reduce("Max", x, [1])), ["b", "s", 24])
+    g.output(g.expand(g.slice(x, 1, 0, 1), 1, 3, 24), ["b", 3, 24])
+    g.output(g.conv(g.transpose(x, 0, 2, 1), g.weight(5, 24, 3), pads=[1, 1]), ["b", 5, "s"])
+    return g
+
+
+def dynamic_images(b, h):
+    g = Graph("dynamic_images", b=b, h=h)
+    x = g.input("b", 3, "h", "h")
+    y = g.relu(g.conv(x, g.weight(16, 3, 3, 3), g.weight(16), pads=[1, 1, 1, 1]))
+    y = g.add(y, g.conv(y, g.weight(16, 1, 3, 3), g.weight(16), pads=[1, 1, 1, 1], group=16))
+    g.output(y, ["b", 16, "h", "h"])
+    z = g.max_pool(y, (3, 3), [2, 2], [1, 1, 1, 1])
+    g.output(g.conv(z, g.weight(33, 16, 1, 1), strides=[2, 2]), ["b", 33, "u", "u"])
+    g.output(g.concat(1, z, g.average_pool(y, (3, 3), [2, 2], [1, 1, 1, 1])), ["b", 32, "v", "v"])
+    mean = g.reduce("Mean", y, [2, 3], keepdims=0)
+    g.output(g.gemm(mean, g.weight(10, 16), g.weight(10), transB=1), ["b", 10])
+    return g
+
+
+STATIC = [matmul, gemm, batch_matmul, empty_sizes, conv_2d, conv_groups, conv_other_ranks, pools,
+          reductions, rows, element_types, views, transposes, residuals, endings]
+DYNAMIC = [
+    (dynamic_matmul, [dict(zip("mnk", sizes)) for sizes in
+                      [*covering(SIZES, SIZES, SIZES)[::16], (0, 3, 2), (3, 0, 2), (2, 3, 0)]]),
+    (dynamic_rows, [dict(zip("bs", sizes)) for sizes in
+                    [(1, 1), (2, 5), (3, 16), (1, 33), (4, 17), (0, 3), (3, 0)]]),
+    (dynamic_views, [dict(zip("bs", sizes)) for sizes in [(1, 1), (2, 7), (5, 16), (3, 33)]]),
+    (dynamic_images, [dict(zip("bh", sizes)) for sizes in [(1, 9), (2, 16), (3, 5), (0, 7)]]),
+]
