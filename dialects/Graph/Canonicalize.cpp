@@ -96,6 +96,67 @@ struct MatMulBeforeReshape : OpRewritePattern<MatMulOp> {
   }
 };
 
+/// The reshape that gives the value and nothing else, when its last dimension stays.
+ReshapeOp getSinkable(Value value) {
+  auto reshape = value.getDefiningOp<ReshapeOp>();
+  return reshape && reshape.getResult().hasOneUse() &&
+                 isa<RankedTensorType>(reshape.getData().getType()) &&
+                 isa<RankedTensorType>(reshape.getResult().getType())
+             ? reshape
+             : ReshapeOp();
+}
+
+/// Replaces `op` by the reshape of what `clone`, a copy of it on the unreshaped operand, gives.
+void sinkReshape(PatternRewriter &rewriter, Operation *op, ReshapeOp reshape, unsigned operand) {
+  Operation *clone = rewriter.clone(*op);
+  clone->setOperand(operand, reshape.getData());
+  clone->getResult(0).setType(
+      RankedTensorType::get(cast<RankedTensorType>(reshape.getData().getType()).getShape(),
+                            getElementTypeOrSelf(op->getResult(0).getType())));
+  rewriter.replaceOpWithNewOp<ReshapeOp>(op, op->getResult(0).getType(), clone->getResult(0),
+                                         reshape.getShape(), reshape.getAllowZero());
+}
+
+/// f(reshape(x)) is reshape(f(x)): functions stay with what they follow, and reshapes meet.
+template <typename Op> struct SinkBelowUnary : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    ReshapeOp reshape = getSinkable(op.getInput());
+    if (!reshape || cast<RankedTensorType>(reshape.getResult().getType()).getShape() !=
+                        cast<ShapedType>(op.getResult().getType()).getShape())
+      return rewriter.notifyMatchFailure(op, "not of a reshape");
+    sinkReshape(rewriter, op, reshape, 0);
+    return success();
+  }
+};
+
+/// reshape(x) + b is reshape(x + b) for a scalar b, or a vector along a last dimension that stays.
+struct SinkBelowBinary : OpRewritePattern<BinaryOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(BinaryOp op, PatternRewriter &rewriter) const override {
+    auto result = dyn_cast<RankedTensorType>(op.getResult().getType());
+    for (unsigned i : {0u, 1u}) {
+      ReshapeOp reshape = result ? getSinkable(op->getOperand(i)) : ReshapeOp();
+      auto other = dyn_cast<RankedTensorType>(op->getOperand(1 - i).getType());
+      if (!reshape || !other || other.getRank() > 1)
+        continue;
+      auto from = cast<RankedTensorType>(reshape.getData().getType());
+      auto to = cast<RankedTensorType>(reshape.getResult().getType());
+      if (to.getShape() != result.getShape() || from.getRank() == 0)
+        continue;
+      // The reshape must keep the columns that a vector belongs to.
+      int64_t last = from.getShape().back();
+      bool isScalar = other.getRank() == 0 || other.getDimSize(0) == 1;
+      if (!isScalar && (ShapedType::isDynamic(last) || other.getDimSize(0) != last ||
+                        to.getShape().back() != last))
+        continue;
+      sinkReshape(rewriter, op, reshape, i);
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "not of a reshape and a vector");
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Transposes
 //===----------------------------------------------------------------------===//
@@ -352,9 +413,9 @@ void ReduceOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRCont
 }
 
 void BinaryOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<SquareToMul, ConstantRight>(context);
+  patterns.add<SquareToMul, ConstantRight, SinkBelowBinary>(context);
 }
 
 void UnaryOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<MergeUnary>(context);
+  patterns.add<MergeUnary, SinkBelowUnary<UnaryOp>>(context);
 }
