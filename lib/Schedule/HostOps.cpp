@@ -338,6 +338,9 @@ LogicalResult HostProgram::visit(scf::ForOp op) {
     }
 
   OpBuilder::InsertionGuard guard(builder);
+  // A loop that carries no scalar is made with a terminator.
+  if (!loop.getBody()->empty())
+    loop.getBody()->back().erase();
   builder.setInsertionPointToEnd(loop.getBody());
   Block &body = *op.getBody();
   auto yield = cast<scf::YieldOp>(body.getTerminator());
@@ -384,8 +387,7 @@ LogicalResult HostProgram::visit(scf::ForOp op) {
   for (auto &[from, to] : copies)
     dispatchCopy(loc, from, to);
   flush();
-  if (loop.getBody()->empty() || !loop.getBody()->back().hasTrait<OpTrait::IsTerminator>())
-    scf::YieldOp::create(builder, loc, yielded);
+  scf::YieldOp::create(builder, loc, yielded);
   return success();
 }
 

@@ -1,0 +1,112 @@
+// RUN: %lathe-opt %s --split-input-file --canonicalize --schedule-form-dispatches --canonicalize --schedule-plan-memory | FileCheck %s
+
+// Both parts are computed in their place in the output: two dispatches, no copy.
+// CHECK-LABEL: func.func @run
+// CHECK-NOT:     rt.arena
+// CHECK:         %[[OUT:.*]] = rt.output
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{.*}}, %[[OUT]])
+// CHECK:         %[[PART:.*]] = llvm.getelementptr %[[OUT]][96]
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{.*}}, %[[PART]])
+// CHECK-NOT:     rt.dispatch
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+func.func @main(%a: tensor<3x8xf32>, %b: tensor<2x8xf32>) -> tensor<5x8xf32> {
+  %e = tensor.empty() : tensor<3x8xf32>
+  %x = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%a : tensor<3x8xf32>) outs(%e : tensor<3x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<3x8xf32>
+  %e1 = tensor.empty() : tensor<2x8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%b : tensor<2x8xf32>) outs(%e1 : tensor<2x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<2x8xf32>
+  %whole = tensor.empty() : tensor<5x8xf32>
+  %first = tensor.insert_slice %x into %whole[0, 0] [3, 8] [1, 1]
+      : tensor<3x8xf32> into tensor<5x8xf32>
+  %second = tensor.insert_slice %y into %first[3, 0] [2, 8] [1, 1]
+      : tensor<2x8xf32> into tensor<5x8xf32>
+  return %second : tensor<5x8xf32>
+}
+
+// -----
+
+// A part with another reader has memory of its own and is copied.
+// CHECK-LABEL: func.func @run
+// CHECK-DAG:     %[[WHOLE:.*]] = rt.output %{{.*}}[0]
+// CHECK-DAG:     %[[PART:.*]] = rt.output %{{.*}}[1]
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{.*}}, %[[PART]])
+// CHECK:         rt.dispatch @{{.*}} buffers(%[[PART]], %[[WHOLE]])
+#id = affine_map<(i, j) -> (i, j)>
+func.func @main(%a: tensor<3x8xf32>) -> (tensor<6x8xf32>, tensor<3x8xf32>) {
+  %e = tensor.empty() : tensor<3x8xf32>
+  %x = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%a : tensor<3x8xf32>) outs(%e : tensor<3x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<3x8xf32>
+  %whole = tensor.empty() : tensor<6x8xf32>
+  %first = tensor.insert_slice %x into %whole[0, 0] [3, 8] [1, 1]
+      : tensor<3x8xf32> into tensor<6x8xf32>
+  %second = tensor.insert_slice %a into %first[3, 0] [3, 8] [1, 1]
+      : tensor<3x8xf32> into tensor<6x8xf32>
+  return %second, %x : tensor<6x8xf32>, tensor<3x8xf32>
+}
+
+// -----
+
+// The producer writes the interior, and only the strips of the border are filled: above, below,
+// and on the right.
+// CHECK-LABEL: func.func @run
+// CHECK:         %[[OUT:.*]] = rt.output
+// CHECK:         %[[INTERIOR:.*]] = llvm.getelementptr %[[OUT]][40]
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{.*}}, %[[INTERIOR]])
+// CHECK:         rt.dispatch @{{.*}} buffers(%[[OUT]])
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{[0-9]+}})
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{[0-9]+}})
+// CHECK-NOT:     rt.dispatch
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+func.func @main(%a: tensor<4x8xf32>) -> tensor<6x10xf32> {
+  %e = tensor.empty() : tensor<4x8xf32>
+  %x = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%a : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<4x8xf32>
+  %zero = arith.constant 0.0 : f32
+  %y = tensor.pad %x low[1, 0] high[1, 2] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<4x8xf32> to tensor<6x10xf32>
+  return %y : tensor<6x10xf32>
+}
+
+// -----
+
+// Slices, reshapes and casts are views: the only dispatch computes.
+// CHECK-LABEL: func.func @run
+// CHECK:         %[[IN:.*]] = rt.input
+// CHECK:         %[[SLICE:.*]] = llvm.getelementptr %[[IN]][64]
+// CHECK:         rt.dispatch @{{.*}} buffers(%[[SLICE]], %{{.*}})
+// CHECK-NOT:     rt.dispatch
+// CHECK:         return
+#id = affine_map<(i) -> (i)>
+func.func @main(%a: tensor<4x8xf32>) -> tensor<16xf32> {
+  %slice = tensor.extract_slice %a[2, 0] [2, 8] [1, 1] : tensor<4x8xf32> to tensor<2x8xf32>
+  %flat = tensor.collapse_shape %slice [[0, 1]] : tensor<2x8xf32> into tensor<16xf32>
+  %e = tensor.empty() : tensor<16xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%flat : tensor<16xf32>) outs(%e : tensor<16xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<16xf32>
+  return %y : tensor<16xf32>
+}
