@@ -173,14 +173,16 @@ static Term sumUnused(Lowering &l, Term term, StringRef needed) {
 }
 
 // Multiplies two terms and sums over the letters that neither the result nor a later term has.
+// The loops that remain are in the order of `output`, so that the result needs no transposition.
 static Term multiply(Lowering &l, const Term &lhs, const Term &rhs, StringRef needed,
-                     Type element) {
+                     StringRef output, Type element) {
   std::string loops, sums;
   for (char letter : lhs.letters + rhs.letters) {
     std::string &list = needed.contains(letter) ? loops : sums;
     if (!StringRef(list).contains(letter))
       list += letter;
   }
+  llvm::stable_sort(loops, [&](char a, char b) { return output.find(a) < output.find(b); });
   std::string kept = loops;
   loops += sums;
   Sizes sizes(loops.size());
@@ -235,7 +237,7 @@ static LogicalResult lowerEinsum(graph::EinsumOp op, Lowering &l) {
   result = sumUnused(l, result, needed(1));
   for (size_t i = 1; i < terms.size(); ++i) {
     Term next = sumUnused(l, terms[i], needed(i + 1) + result.letters);
-    result = multiply(l, result, next, needed(i + 1), element);
+    result = multiply(l, result, next, needed(i + 1), output, element);
   }
   SmallVector<int64_t> permutation = positions(output, result.letters);
   if (llvm::is_contained(permutation, -1))

@@ -36,6 +36,7 @@ const LoweringTable &LoweringTable::get() {
     addRecurrent(families);
     addScan(families);
     addResize(families);
+    addSort(families);
     return families;
   }();
   return table;

@@ -292,14 +292,14 @@ LogicalResult Lowering::lowerOp(Operation &op) {
         return isa<RankedTensorType>(result.getType()) && getSymbolicElements(result).has_value();
       }))
     return success();
+  // An operand that failed was reported at its own operation.
+  if (!llvm::all_of(op.getOperands(), [&](Value operand) { return has(operand); }))
+    return failure();
   if (std::string bad = findBadType(op); !bad.empty())
     return unsupported(&op) << bad;
   const Handler *handler = LoweringTable::get().find(op.getName().getStringRef());
   if (!handler)
     return unsupported(&op) << "it has no lowering yet";
-  // An operand that failed was reported at its own operation.
-  if (!llvm::all_of(op.getOperands(), [&](Value operand) { return has(operand); }))
-    return failure();
   return (*handler)(&op, *this);
 }
 

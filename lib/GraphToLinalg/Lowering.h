@@ -244,6 +244,7 @@ void addScan(LoweringTable &table);
 void addRecurrent(LoweringTable &table);
 void addAttention(LoweringTable &table);
 void addQuantization(LoweringTable &table);
+void addSort(LoweringTable &table);
 
 } // namespace lathe::g2l
 
