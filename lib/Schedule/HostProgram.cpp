@@ -94,6 +94,9 @@ SmallVector<Size> HostProgram::getSizes(Value tensor) {
     return getSizes(dps.getTiedOpOperand(cast<OpResult>(tensor))->get());
   if (auto insert = dyn_cast_or_null<tensor::InsertSliceOp>(def))
     return getSizes(insert.getDest());
+  // The place of a carried tensor has the sizes of its initial value.
+  if (auto loop = dyn_cast_or_null<scf::ForOp>(def))
+    return getSizes(loop.getTiedLoopInit(cast<OpResult>(tensor))->get());
   llvm_unreachable("every tensor is made by an operation that walkOp knows");
 }
 

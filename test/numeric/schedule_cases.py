@@ -432,6 +432,67 @@ def endings():
     return g
 
 
+def recurrent():
+    g = Graph("recurrent")
+    for direction, hidden in [("forward", 5), ("reverse", 16), ("bidirectional", 17)]:
+        d = 2 if direction == "bidirectional" else 1
+        with g.case(f"lstm_{direction}_{hidden}"):
+            for result in g.lstm(g.input(4, 3, 6), g.weight(d, 4 * hidden, 6),
+                                 g.weight(d, 4 * hidden, hidden), g.weight(d, 8 * hidden),
+                                 direction):
+                g.output(result)
+    return g
+
+
+def parallel():
+    """Large enough that several threads take part."""
+    g = Graph("parallel")
+    with g.case("matmul"):
+        x = g.input(257, 129)
+        y = g.matmul(x, g.weight(129, 321))
+        g.output(g.relu(g.add(y, g.weight(321))))
+        g.output(g.softmax(y, -1))
+        g.output(g.softmax(y, 0))
+    with g.case("wide"):
+        g.output(g.matmul(g.input(1, 300), g.weight(300, 1001)))
+    with g.case("tall"):
+        g.output(g.matmul(g.input(2001, 33), g.weight(33, 5)))
+    with g.case("batched"):
+        g.output(g.matmul(g.input(12, 65, 64), g.input(12, 64, 70)))
+    with g.case("conv"):
+        x = g.relu(g.conv(g.input(2, 3, 41, 43), g.weight(40, 3, 3, 3), g.weight(40),
+                          pads=[1, 1, 1, 1]))
+        y = g.conv(x, g.weight(40, 1, 3, 3), group=40, pads=[1, 1, 1, 1])
+        g.output(g.concat(1, y, g.conv(x, g.weight(17, 40, 1, 1))))
+        g.output(g.add(x, y))
+        g.output(g.max_pool(y, (3, 3), [2, 2]))
+        g.output(g.reduce("Mean", x, [2, 3]))
+    with g.case("rows"):
+        x = g.input(300, 400)
+        g.output(g.layer_norm(x, g.weight(400), g.weight(400)))
+        g.output(g.reduce("Sum", x, [0]))
+        g.output(g.reduce("Max", x, [0, 1]))
+        g.output(g.arg_max(x, 0))
+    with g.case("elementwise"):
+        x = g.input(7, 301, 203)
+        g.output(g.transpose(g.tanh(x), 2, 0, 1))
+        g.output(g.mul(x, g.input(301, 1)))
+        g.output(g.pad(g.exp(x), (0, 2, 1), (1, 0, 3), 1.0))
+    return g
+
+
+def dynamic_loops(b, s):
+    g = Graph("dynamic_loops", b=b, s=s)
+    for direction, hidden in [("forward", 8), ("bidirectional", 5)]:
+        d = 2 if direction == "bidirectional" else 1
+        y, h, c = g.lstm(g.input("s", "b", 7), g.weight(d, 4 * hidden, 7),
+                         g.weight(d, 4 * hidden, hidden), g.weight(d, 8 * hidden), direction)
+        g.output(y, ["s", d, "b", hidden])
+        g.output(h, [d, "b", hidden])
+        g.output(g.relu(c), [d, "b", hidden])
+    return g
+
+
 def dynamic_matmul(m, n, k):
     g = Graph("dynamic_matmul", m=m, n=n, k=k)
     a, b = g.input("m", "k"), g.input("k", "n")
@@ -491,12 +552,14 @@ def dynamic_images(b, h):
 
 
 STATIC = [matmul, gemm, batch_matmul, empty_sizes, conv_2d, conv_groups, conv_other_ranks, pools,
-          reductions, rows, element_types, views, transposes, residuals, endings]
+          reductions, rows, element_types, views, transposes, residuals, endings,
+          recurrent, parallel]
 DYNAMIC = [
     (dynamic_matmul, [dict(zip("mnk", sizes)) for sizes in
                       [*covering(SIZES, SIZES, SIZES)[::16], (0, 3, 2), (3, 0, 2), (2, 3, 0)]]),
     (dynamic_rows, [dict(zip("bs", sizes)) for sizes in
                     [(1, 1), (2, 5), (3, 16), (1, 33), (4, 17), (0, 3), (3, 0)]]),
     (dynamic_views, [dict(zip("bs", sizes)) for sizes in [(1, 1), (2, 7), (5, 16), (3, 33)]]),
+    (dynamic_loops, [dict(zip("bs", sizes)) for sizes in [(1, 1), (3, 4), (2, 17)]]),
     (dynamic_images, [dict(zip("bh", sizes)) for sizes in [(1, 9), (2, 16), (3, 5), (0, 7)]]),
 ]

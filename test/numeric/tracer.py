@@ -248,3 +248,31 @@ class Graph:
         result = (x.array - mean) / np.sqrt(variance + np.float32(epsilon))
         return self.node("LayerNormalization", result * scale.array + bias.array, x, scale, bias,
                          axis=-1, epsilon=epsilon)
+
+    # -- Recurrent
+
+    def lstm(self, x, w, r, b, direction="forward"):
+        """x: [steps, batch, in]; results Y, Y_h, Y_c."""
+        hidden, directions = r.shape[2], r.shape[0]
+        batch = x.shape[1]
+        ys, hs, cs = [], [], []
+        for d in range(directions):
+            backward = direction == "reverse" or d == 1
+            h = c = np.zeros((batch, hidden))
+            steps = []
+            for value in x.array[::-1] if backward else x.array:
+                bias = b.array[d, :4 * hidden] + b.array[d, 4 * hidden:]
+                gates = value @ w.array[d].T + h @ r.array[d].T + bias
+                i, o, f, g = np.split(gates, 4, axis=1)
+                i, o, f = (1 / (1 + np.exp(-gate)) for gate in (i, o, f))
+                c = f * c + i * np.tanh(g)
+                h = o * np.tanh(c)
+                steps.append(h)
+            steps = np.array(steps).reshape(-1, batch, hidden)
+            ys.append(steps[::-1] if backward else steps)
+            hs.append(h)
+            cs.append(c)
+        names = self.model.node("LSTM", x.name, w.name, r.name, b.name, results=3,
+                                hidden_size=hidden, direction=direction)
+        return [Tensor(name, array) for name, array in
+                zip(names, (np.stack(ys, axis=1), np.stack(hs), np.stack(cs)))]
