@@ -125,3 +125,21 @@ LATHE_BUILTIN float __floattisf(i128 x) { return float(fromSigned(x, 24)); }
 LATHE_BUILTIN double __floattidf(i128 x) { return fromSigned(x, 53); }
 LATHE_BUILTIN float __floatuntisf(u128 x) { return float(fromUnsigned(x, 24)); }
 LATHE_BUILTIN double __floatuntidf(u128 x) { return fromUnsigned(x, 53); }
+
+// From f16 every conversion to f64 is exact; to f16, rounding to f64 first would round twice, so
+// the integer is cut to what f16 can tell apart from infinity.
+LATHE_BUILTIN i128 __fixhfti(_Float16 x) {
+  return toSigned(halfToFloat(__builtin_bit_cast(u16, x)));
+}
+LATHE_BUILTIN u128 __fixunshfti(_Float16 x) {
+  return toUnsigned(halfToFloat(__builtin_bit_cast(u16, x)));
+}
+LATHE_BUILTIN _Float16 __floattihf(i128 x) {
+  i128 limit = 1 << 20;
+  i128 cut = x > limit ? limit : x < -limit ? -limit : x;
+  return __builtin_bit_cast(_Float16, narrow<5, 10>(double(i64(cut))));
+}
+LATHE_BUILTIN _Float16 __floatuntihf(u128 x) {
+  u128 limit = 1 << 20;
+  return __builtin_bit_cast(_Float16, narrow<5, 10>(double(i64(x > limit ? limit : x))));
+}
