@@ -21,6 +21,12 @@ bool shouldFuse(OpOperand *operand) {
     return false;
   if (!operand->get().hasOneUse())
     return false;
+  // Each fusion copies both bodies: without a limit a chain of n operations costs n^2. Past some
+  // fifty operations a body is bound by arithmetic, and another pass over memory costs little.
+  constexpr size_t maxBodyOperations = 64;
+  if (producer.getBody()->getOperations().size() + consumer.getBody()->getOperations().size() >
+      maxBodyOperations)
+    return false;
   // A broadcast of something computed would compute it again for every copy.
   AffineMap map = consumer.getMatchingIndexingMap(operand);
   bool broadcasts = map.getNumResults() < consumer.getNumLoops();
