@@ -7,8 +7,8 @@
 
 namespace lathe::codegen {
 
-/// Replaces all rt operations but `rt.view` by loads from lathe_call, stores to lathe_value, and calls
-/// of services. Runs after structured control flow is gone, since failures return early.
+/// Replaces all rt operations but `rt.view` by loads from lathe_call, stores to lathe_value, and
+/// calls of services. Runs after structured control flow is gone, since failures return early.
 mlir::LogicalResult lowerRt(mlir::ModuleOp module, WeightLayout &weights, SiteList &sites);
 
 } // namespace lathe::codegen
