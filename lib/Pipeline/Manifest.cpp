@@ -31,18 +31,29 @@ static void collectNodes(Location location, llvm::SetVector<StringRef> &nodes) {
 VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name) {
   VariantInfo info;
   info.name = name.str();
-  llvm::MapVector<StringRef, std::pair<uint64_t, llvm::SetVector<StringRef>>> kernels;
+  struct Entry {
+    uint64_t calls = 0;
+    int64_t flops = 0, bytes = 0;
+    llvm::SetVector<StringRef> nodes;
+  };
+  llvm::MapVector<StringRef, Entry> kernels;
   scheduled.walk([&](rt::DispatchOp dispatch) {
-    auto &[calls, nodes] = kernels[dispatch.getKernel()];
-    ++calls;
-    collectNodes(dispatch.getLoc(), nodes);
+    Entry &entry = kernels[dispatch.getKernel()];
+    ++entry.calls;
+    if (auto flops = dispatch->getAttrOfType<IntegerAttr>("flops"))
+      entry.flops = flops.getInt();
+    if (auto bytes = dispatch->getAttrOfType<IntegerAttr>("bytes"))
+      entry.bytes = bytes.getInt();
+    collectNodes(dispatch.getLoc(), entry.nodes);
   });
   for (auto &[kernel, entry] : kernels) {
     KernelInfo kernelInfo;
     kernelInfo.name = kernel.str();
     kernelInfo.kind = kernel.split('_').first.str();
-    kernelInfo.calls = entry.first;
-    for (StringRef node : entry.second)
+    kernelInfo.calls = entry.calls;
+    kernelInfo.flops = entry.flops;
+    kernelInfo.bytes = entry.bytes;
+    for (StringRef node : entry.nodes)
       kernelInfo.nodes.push_back(node.str());
     info.kernels.push_back(std::move(kernelInfo));
   }
@@ -85,6 +96,8 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
           {"name", kernel.name},
           {"kind", kernel.kind},
           {"calls", int64_t(kernel.calls)},
+          {"flops", kernel.flops},
+          {"bytes", kernel.bytes},
           {"nodes", llvm::json::Array(kernel.nodes)},
       });
     llvm::json::Object target{{"name", variant.name},

@@ -16,6 +16,7 @@ struct KernelInfo {
   std::string kind;               ///< "tile" or "loop"
   std::vector<std::string> nodes; ///< names of the model's nodes that it computes
   uint64_t calls = 0;
+  int64_t flops = 0, bytes = 0; ///< of one call; 0 when they depend on the inputs' dims
 };
 
 struct VariantInfo {

@@ -273,6 +273,41 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
 // Dispatch
 //===----------------------------------------------------------------------===//
 
+// Floating-point operations of a group, and the bytes of the tensors it reads and writes, each
+// counted once; nullopt where a size is known only when running.
+static std::optional<std::pair<int64_t, int64_t>> countWork(const Group &group) {
+  int64_t flops = 0, bytes = 0;
+  llvm::SmallDenseSet<std::pair<Value, int64_t>> seen;
+  for (const Stage &stage : group.stages) {
+    int64_t iterations = 1;
+    for (const Size &extent : stage.extents) {
+      if (!extent.isStatic())
+        return std::nullopt;
+      iterations *= extent.constant;
+    }
+    for (Operation &op : stage.body->without_terminator())
+      if (op.getNumResults() == 1 && isa<FloatType>(op.getResult(0).getType()) &&
+          isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, arith::MaximumFOp,
+              arith::MinimumFOp>(op))
+        flops += iterations;
+      else if (isa<math::MathDialect>(op.getDialect()))
+        flops += iterations;
+    auto touch = [&](const Access &access) {
+      if (!access.view.base || !seen.insert({access.view.base, access.view.constantOffset}).second)
+        return;
+      int64_t elements = 1;
+      for (const Size &size : access.view.sizes)
+        elements *= size.isStatic() ? size.constant : 1;
+      bytes += elements * std::max<int64_t>(1, access.view.element.getIntOrFloatBitWidth() / 8);
+    };
+    llvm::for_each(stage.inputs, touch);
+    for (auto [output, stores] : llvm::zip_equal(stage.outputs, stage.storesOutput))
+      if (stores)
+        touch(output);
+  }
+  return std::pair(flops, bytes);
+}
+
 void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
                              llvm::function_ref<Value(Location, const View &)> addressOf) {
   Location loc = group.stages.front().loc;
@@ -321,8 +356,17 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   for (Value size : kernel.hostSizes)
     scalars.push_back(packScalar(builder, loc, size));
   bool checked = llvm::any_of(group.stages, [](const Stage &stage) { return stage.checked; });
-  rt::DispatchOp::create(builder, loc, FlatSymbolRefAttr::get(context, it->second), call,
-                         kernel.hostBuffers, scalars, count, builder.getI64IntegerAttr(work.grain),
-                         work.serial ? builder.getUnitAttr() : UnitAttr(),
-                         checked ? builder.getUnitAttr() : UnitAttr());
+  // The dispatch carries the nodes of all its stages; messages name the first.
+  SmallVector<Location> nodes;
+  for (const Stage &stage : group.stages)
+    nodes.push_back(stage.loc);
+  auto dispatch = rt::DispatchOp::create(
+      builder, FusedLoc::get(context, nodes), FlatSymbolRefAttr::get(context, it->second), call,
+      kernel.hostBuffers, scalars, count, builder.getI64IntegerAttr(work.grain),
+      work.serial ? builder.getUnitAttr() : UnitAttr(),
+      checked ? builder.getUnitAttr() : UnitAttr());
+  if (auto counted = countWork(group)) {
+    dispatch->setDiscardableAttr("flops", builder.getI64IntegerAttr(counted->first));
+    dispatch->setDiscardableAttr("bytes", builder.getI64IntegerAttr(counted->second));
+  }
 }

@@ -109,8 +109,11 @@ public:
     total = secondsSince(start) / runs;
     for (const auto &[body, sum] : sums) {
       const char *symbol = lathe_module_symbol(module.get(), body);
-      KernelTime time{symbol ? symbol : "?", nullptr, sum.nanoseconds * 1e-9 / runs,
-                      sum.calls / runs};
+      // The runtime calls a kernel through its body, which carries the kernel's name.
+      std::string name = symbol ? symbol : "?";
+      if (name.ends_with("_body"))
+        name.resize(name.size() - std::string_view("_body").size());
+      KernelTime time{name, nullptr, sum.nanoseconds * 1e-9 / runs, sum.calls / runs};
       if (target)
         for (const KernelInfo &kernel : target->kernels)
           if (kernel.name == time.name)
