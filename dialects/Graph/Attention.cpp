@@ -28,8 +28,8 @@ LogicalResult AttentionOp::inferShapes(SymbolicShapes &shapes) {
     return failure();
   if (auto heads = getConstant(q[1]), groups = getConstant(k[1]);
       heads && groups && (*groups == 0 || *heads % *groups != 0))
-    return emitOpError("query has ") << *heads << " heads, which don't divide by the " << *groups
-                                     << " of key and value";
+    return emitOpError("query has ")
+           << *heads << " heads, which don't divide by the " << *groups << " of key and value";
   if (getMask())
     if (auto mask = shapes.getDims(getMask())) {
       SmallVector<AffineExpr> scores{q[0], q[1], q[2], k[2]};

@@ -56,8 +56,7 @@ struct MergeReshapes : OpRewritePattern<ReshapeOp> {
 };
 
 /// flatten, squeeze and unsqueeze after another reshape become a reshape, which then merges.
-template <typename Op>
-struct ToReshape : OpRewritePattern<Op> {
+template <typename Op> struct ToReshape : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     if (!isReshaping(op.getData().getDefiningOp()) || !isReshapeTarget(op.getResult().getType()))
@@ -154,6 +153,47 @@ struct SinkBelowBinary : OpRewritePattern<BinaryOp> {
       return success();
     }
     return rewriter.notifyMatchFailure(op, "not of a reshape and a vector");
+  }
+};
+
+/// Zeros put around the image are pads of the convolution.
+struct PadIntoConv : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
+    auto pad = op.getInput().getDefiningOp<PadOp>();
+    if (!pad || pad.getMode() != PadMode::constant || op.getAutoPad() != AutoPad::none)
+      return rewriter.notifyMatchFailure(op, "input is not padded, or pads are not known");
+    if (pad.getValue() && getSplat(pad.getValue()) != 0.0)
+      return rewriter.notifyMatchFailure(op, "padded by something else than 0");
+    std::optional<SmallVector<int64_t>> sizes = getIntegers(pad.getPads());
+    int64_t spatial = op.getStrides().size(), first = op.getChannelsLast() ? 1 : 2;
+    SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, spatial + 2));
+    if (pad.getAxes()) {
+      auto given = getIntegers(pad.getAxes());
+      if (!given)
+        return rewriter.notifyMatchFailure(op, "padded dimensions are computed");
+      axes = *given;
+    }
+    if (!sizes || sizes->size() != 2 * axes.size())
+      return rewriter.notifyMatchFailure(op, "sizes of pads are computed");
+    SmallVector<int64_t> pads(op.getPads());
+    for (auto [i, axis] : llvm::enumerate(axes)) {
+      int64_t begin = (*sizes)[i], end = (*sizes)[i + axes.size()];
+      int64_t dim = (axis < 0 ? axis + spatial + 2 : axis) - first;
+      if (begin == 0 && end == 0)
+        continue;
+      if (dim < 0 || dim >= spatial || begin < 0 || end < 0 || begin > (1 << 30) || end > (1 << 30))
+        return rewriter.notifyMatchFailure(op, "pads other dimensions, or crops");
+      pads[dim] += begin;
+      pads[dim + spatial] += end;
+    }
+    if (llvm::any_of(pads, [](int64_t size) { return size > (int64_t(1) << 31); }))
+      return rewriter.notifyMatchFailure(op, "pads are too large");
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getInputMutable().assign(pad.getData());
+      op.setPads(pads);
+    });
+    return success();
   }
 };
 
@@ -276,9 +316,9 @@ struct MergeReductions : OpRewritePattern<ReduceOp> {
     if (!inner || !inner.getResult().hasOneUse() || inner.getKind() != op.getKind() ||
         inner.getKeepDims() != op.getKeepDims() || !inner.getAxes() || !op.getAxes())
       return rewriter.notifyMatchFailure(op, "not a reduction of a like one");
-    if (!llvm::is_contained({ReduceKind::sum, ReduceKind::mean, ReduceKind::prod, ReduceKind::max,
-                             ReduceKind::min},
-                            op.getKind()))
+    if (!llvm::is_contained(
+            {ReduceKind::sum, ReduceKind::mean, ReduceKind::prod, ReduceKind::max, ReduceKind::min},
+            op.getKind()))
       return rewriter.notifyMatchFailure(op, "does not compose");
     auto type = dyn_cast<RankedTensorType>(inner.getInput().getType());
     if (!type)
@@ -370,6 +410,10 @@ struct MergeUnary : OpRewritePattern<UnaryOp> {
 
 void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<ConstantShape, MergeReshapes>(context);
+}
+
+void ConvOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<PadIntoConv>(context);
 }
 
 void MatMulOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {

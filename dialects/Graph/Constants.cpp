@@ -50,13 +50,12 @@ std::optional<double> lathe::graph::getSplat(Value value) {
     return std::nullopt;
   Type element = dense.getElementType();
   if (auto type = dyn_cast<FloatType>(element)) {
-    if (type.getWidth() < 16)
+    if (type.getWidth() != 16 && type.getWidth() != 32 && type.getWidth() != 64)
       return std::nullopt;
     auto values = dense.getValues<APFloat>();
     APFloat first = *values.begin();
-    if (!dense.isSplat() && !llvm::all_of(values, [&](const APFloat &v) {
-          return v.bitwiseIsEqual(first);
-        }))
+    if (!dense.isSplat() &&
+        !llvm::all_of(values, [&](const APFloat &v) { return v.bitwiseIsEqual(first); }))
       return std::nullopt;
     return first.convertToDouble();
   }
@@ -74,7 +73,7 @@ std::optional<double> lathe::graph::getSplat(Value value) {
 TypedAttr lathe::graph::reshapeConstant(TypedAttr value, RankedTensorType type) {
   auto from = dyn_cast_if_present<RankedTensorType>(value ? value.getType() : Type());
   if (!from || !type || !type.hasStaticShape() || !from.hasStaticShape() ||
-      from.getElementType() != type.getElementType() ||
+      from.getElementType() != type.getElementType() || !type.getElementType().isIntOrFloat() ||
       from.getNumElements() != type.getNumElements())
     return {};
   if (auto dense = dyn_cast<DenseElementsAttr>(value))

@@ -88,9 +88,9 @@ LogicalResult EinsumOp::inferShapes(SymbolicShapes &shapes) {
         continue;
       FailureOr<AffineExpr> merged = shapes.broadcast(slot->second, dim);
       if (failed(merged))
-        return emitOpError("letter '") << letter << "' stands for sizes "
-                                       << shapes.toString(slot->second) << " and "
-                                       << shapes.toString(dim);
+        return emitOpError("letter '")
+               << letter << "' stands for sizes " << shapes.toString(slot->second) << " and "
+               << shapes.toString(dim);
       slot->second = *merged;
     }
   }

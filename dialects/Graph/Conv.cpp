@@ -20,17 +20,15 @@ LogicalResult lathe::graph::verifyWindows(Operation *op, const Windows &windows)
       failed(verifySizes(op, "dilations", windows.dilations, true)) ||
       failed(verifySizes(op, "pads", windows.pads, false)))
     return failure();
-  if (windows.autoPad != AutoPad::none && !llvm::all_of(windows.pads, [](int64_t pad) {
-        return pad == 0;
-      }))
+  if (windows.autoPad != AutoPad::none &&
+      !llvm::all_of(windows.pads, [](int64_t pad) { return pad == 0; }))
     return op->emitOpError("has both auto_pad and explicit pads");
   return success();
 }
 
 AffineExpr lathe::graph::getWindowExtent(SymbolicShapes &shapes, AffineExpr kernel,
                                          int64_t dilation) {
-  return shapes.add(
-      shapes.multiply(shapes.add(kernel, -1), shapes.constant(dilation)), 1);
+  return shapes.add(shapes.multiply(shapes.add(kernel, -1), shapes.constant(dilation)), 1);
 }
 
 FailureOr<SmallVector<AffineExpr>>
@@ -44,6 +42,9 @@ lathe::graph::countWindows(Operation *op, SymbolicShapes &shapes, const Windows 
   for (size_t i = 0; i < rank; ++i) {
     AffineExpr stride = shapes.constant(windows.strides[i]);
     AffineExpr extent = getWindowExtent(shapes, kernel[i], windows.dilations[i]);
+    if (getConstant(extent).value_or(0) > (int64_t(1) << 60))
+      return op->emitOpError("window of size ") << shapes.toString(kernel[i]) << " and dilation "
+                                                << windows.dilations[i] << " is too large";
     if (windows.autoPad == AutoPad::same_upper || windows.autoPad == AutoPad::same_lower) {
       counts[i] = floorDivideExprs(shapes.add(input[i], windows.strides[i] - 1), stride);
       auto size = getConstant(input[i]), window = getConstant(extent), out = getConstant(counts[i]);
@@ -58,8 +59,7 @@ lathe::graph::countWindows(Operation *op, SymbolicShapes &shapes, const Windows 
       pads[i + rank] = isUpper ? large : small;
       continue;
     }
-    AffineExpr padded =
-        shapes.add(shapes.add(input[i], windows.pads[i]), windows.pads[i + rank]);
+    AffineExpr padded = shapes.add(shapes.add(input[i], windows.pads[i]), windows.pads[i + rank]);
     AffineExpr room = subtractExprs(padded, extent);
     if (std::optional<int64_t> known = getConstant(room);
         known && *known < 0 && getConstant(input[i]) != 0)
@@ -114,8 +114,8 @@ LogicalResult ConvOp::inferShapes(SymbolicShapes &shapes) {
   AffineExpr groupChannels = (*weight)[last ? spatial : 1];
   std::optional<int64_t> filterCount = getConstant(filters);
   if (filterCount && *filterCount % int64_t(getGroup()) != 0)
-    return emitOpError("weight has ") << *filterCount << " filters, which don't divide by the "
-                                      << getGroup() << " groups";
+    return emitOpError("weight has ")
+           << *filterCount << " filters, which don't divide by the " << getGroup() << " groups";
   if (failed(shapes.checkEqual(
           *this, channels, shapes.multiply(groupChannels, shapes.constant(getGroup())),
           "channels of the input and those the weight takes (channels per group times groups)")))
@@ -126,9 +126,9 @@ LogicalResult ConvOp::inferShapes(SymbolicShapes &shapes) {
                                          "the size of the bias and the number of filters")))
       return failure();
   std::optional<SmallVector<int64_t>> pads;
-  auto counts = countWindows(*this, shapes, {getStrides(), getDilations(), getPads(), getAutoPad()},
-                             input->slice(last ? 1 : 2, spatial),
-                             weight->slice(last ? 0 : 2, spatial), pads);
+  auto counts =
+      countWindows(*this, shapes, {getStrides(), getDilations(), getPads(), getAutoPad()},
+                   input->slice(last ? 1 : 2, spatial), weight->slice(last ? 0 : 2, spatial), pads);
   if (failed(counts))
     return failure();
   if (pads) {
@@ -158,8 +158,7 @@ LogicalResult ConvTransposeOp::verify() {
     return emitOpError("output_padding and output_shape need one size per spatial dimension, ")
            << spatial;
   if (failed(verifySizes(*this, "output_padding", getOutputPadding(), false)) ||
-      (getOutputShape() &&
-       failed(verifySizes(*this, "output_shape", *getOutputShape(), false))) ||
+      (getOutputShape() && failed(verifySizes(*this, "output_shape", *getOutputShape(), false))) ||
       failed(verifySizes(*this, "group", int64_t(getGroup()), true)))
     return failure();
   int64_t rank = spatial + 2;
@@ -180,8 +179,8 @@ LogicalResult ConvTransposeOp::inferShapes(SymbolicShapes &shapes) {
     return failure();
   if (std::optional<int64_t> channels = getConstant((*input)[1]);
       channels && *channels % int64_t(getGroup()) != 0)
-    return emitOpError("input has ") << *channels << " channels, which don't divide by the "
-                                     << getGroup() << " groups";
+    return emitOpError("input has ")
+           << *channels << " channels, which don't divide by the " << getGroup() << " groups";
   SmallVector<AffineExpr> dims{(*input)[0],
                                shapes.multiply((*weight)[1], shapes.constant(getGroup()))};
   SmallVector<int64_t> pads(getPads()), outputPadding(getOutputPadding());
@@ -194,9 +193,9 @@ LogicalResult ConvTransposeOp::inferShapes(SymbolicShapes &shapes) {
   for (size_t i = 0; i < spatial; ++i) {
     AffineExpr extent = getWindowExtent(shapes, (*weight)[i + 2], getDilations()[i]);
     AffineExpr stride = shapes.constant(getStrides()[i]);
-    AffineExpr full = shapes.add(
-        shapes.add(shapes.multiply(shapes.add((*input)[i + 2], -1), stride), extent),
-        getOutputPadding()[i]);
+    AffineExpr full =
+        shapes.add(shapes.add(shapes.multiply(shapes.add((*input)[i + 2], -1), stride), extent),
+                   getOutputPadding()[i]);
     if (!derivesPads) {
       dims.push_back(shapes.add(full, -pads[i] - pads[i + spatial]));
       continue;

@@ -21,6 +21,7 @@ def Graph_ConvOp : Graph_Op<"conv"> {
     DefaultValuedAttr<BoolAttr, "false">:$channels_last);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$input `,` $weight (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
+  let hasCanonicalizer = 1;
 }
 
 def Graph_ConvTransposeOp : Graph_Op<"conv_transpose"> {

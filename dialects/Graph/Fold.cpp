@@ -116,9 +116,9 @@ OpFoldResult ResizeOp::fold(FoldAdaptor) {
 }
 
 OpFoldResult ReduceOp::fold(FoldAdaptor) {
-  bool keepsValue = llvm::is_contained({ReduceKind::sum, ReduceKind::mean, ReduceKind::prod,
-                                        ReduceKind::max, ReduceKind::min},
-                                       getKind());
+  bool keepsValue = llvm::is_contained(
+      {ReduceKind::sum, ReduceKind::mean, ReduceKind::prod, ReduceKind::max, ReduceKind::min},
+      getKind());
   if (keepsValue && getAxes() && getAxes()->empty() &&
       getInput().getType() == getResult().getType())
     return getInput();
@@ -175,13 +175,11 @@ static bool keepsShape(Value value, Value other, Value result) {
 OpFoldResult BinaryOp::fold(FoldAdaptor) {
   bool isFloat = isa<FloatType>(getElementTypeOrSelf(getLhs().getType()));
   if (std::optional<double> rhs = getSplat(getRhs()))
-    if (isRightIdentity(getKind(), *rhs, isFloat) &&
-        keepsShape(getLhs(), getRhs(), getResult()))
+    if (isRightIdentity(getKind(), *rhs, isFloat) && keepsShape(getLhs(), getRhs(), getResult()))
       return getLhs();
   if (isCommutative(getKind()))
     if (std::optional<double> lhs = getSplat(getLhs()))
-      if (isRightIdentity(getKind(), *lhs, isFloat) &&
-          keepsShape(getRhs(), getLhs(), getResult()))
+      if (isRightIdentity(getKind(), *lhs, isFloat) && keepsShape(getRhs(), getLhs(), getResult()))
         return getRhs();
   return {};
 }

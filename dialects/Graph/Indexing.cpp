@@ -36,8 +36,8 @@ LogicalResult GatherOp::inferShapes(SymbolicShapes &shapes) {
   std::optional<int64_t> size = getConstant((*data)[axis]);
   for (int64_t &position : *positions) {
     if (size && (position < -*size || position >= *size))
-      return emitOpError("index ") << position << " is out of range for dimension " << axis
-                                   << " of size " << *size;
+      return emitOpError("index ")
+             << position << " is out of range for dimension " << axis << " of size " << *size;
     if (size && position < 0)
       position += *size;
   }
@@ -93,9 +93,9 @@ LogicalResult GatherNDOp::inferShapes(SymbolicShapes &shapes) {
   if (!depth)
     return success();
   if (*depth < 1 || *depth > int64_t(data->size()) - int64_t(getBatchDims()))
-    return emitOpError("indices address ") << *depth << " dimensions, the data has rank "
-                                           << data->size() << " and batch_dims is "
-                                           << getBatchDims();
+    return emitOpError("indices address ")
+           << *depth << " dimensions, the data has rank " << data->size() << " and batch_dims is "
+           << getBatchDims();
   for (int64_t i = 0; i < int64_t(getBatchDims()); ++i)
     if (failed(shapes.checkEqual(*this, (*data)[i], (*indices)[i],
                                  "sizes of data and indices in batch dimension " + Twine(i))))
@@ -148,14 +148,14 @@ LogicalResult ScatterNDOp::inferShapes(SymbolicShapes &shapes) {
   auto indices = shapes.getDims(getIndices()), updates = shapes.getDims(getUpdates());
   std::optional<int64_t> depth = indices ? getConstant(indices->back()) : std::nullopt;
   if (depth && (*depth < 1 || *depth > int64_t(data->size())))
-    return emitOpError("indices address ") << *depth << " dimensions, the data has rank "
-                                           << data->size();
+    return emitOpError("indices address ")
+           << *depth << " dimensions, the data has rank " << data->size();
   if (depth && updates) {
     SmallVector<AffineExpr> expected(indices->drop_back());
     expected.append(data->begin() + *depth, data->end());
     if (expected.size() != updates->size())
-      return emitOpError("updates must have shape ") << shapes.toString(expected) << ", got "
-                                                     << shapes.toString(*updates);
+      return emitOpError("updates must have shape ")
+             << shapes.toString(expected) << ", got " << shapes.toString(*updates);
     for (auto [i, pair] : llvm::enumerate(llvm::zip(expected, *updates)))
       if (failed(shapes.checkEqual(*this, std::get<0>(pair), std::get<1>(pair),
                                    "the size expected of and found in dimension " + Twine(i) +
@@ -189,9 +189,9 @@ LogicalResult OneHotOp::inferShapes(SymbolicShapes &shapes) {
   AffineExpr depth;
   if (auto elements = shapes.getElements(getDepth()); elements && elements->size() == 1)
     depth = (*elements)[0];
-  else if (auto reals = shapes.getReals(getDepth());
-           reals && reals->size() == 1 && (*reals)[0].constant.value_or(-1) >= 0 &&
-           *(*reals)[0].constant < 0x1p40)
+  else if (auto reals = shapes.getReals(getDepth()); reals && reals->size() == 1 &&
+                                                     (*reals)[0].constant.value_or(-1) >= 0 &&
+                                                     *(*reals)[0].constant < 0x1p40)
     depth = shapes.constant(int64_t(*(*reals)[0].constant));
   if (std::optional<int64_t> known = getConstant(depth); known && *known < 0)
     return emitOpError("depth is ") << *known << ", but must not be negative";
@@ -236,8 +236,8 @@ static FailureOr<AffineExpr> divideDim(Operation *op, SymbolicShapes &shapes, un
                                        AffineExpr dim, int64_t divisor) {
   std::optional<int64_t> size = getConstant(dim);
   if (size && *size % divisor != 0)
-    return op->emitOpError("dimension ") << index << " has size " << *size
-                                         << ", which does not divide by " << divisor;
+    return op->emitOpError("dimension ")
+           << index << " has size " << *size << ", which does not divide by " << divisor;
   return floorDivideExprs(dim, shapes.constant(divisor));
 }
 
@@ -252,8 +252,7 @@ LogicalResult DepthToSpaceOp::inferShapes(SymbolicShapes &shapes) {
   AffineExpr block = shapes.constant(getBlock());
   if (getBlock() > (1 << 20))
     return emitOpError("block is ") << getBlock() << ", which no channel count divides by";
-  FailureOr<AffineExpr> channels =
-      divideDim(*this, shapes, 1, (*data)[1], getBlock() * getBlock());
+  FailureOr<AffineExpr> channels = divideDim(*this, shapes, 1, (*data)[1], getBlock() * getBlock());
   if (failed(channels))
     return failure();
   return shapes.setDims(getResult(), {(*data)[0], *channels, shapes.multiply((*data)[2], block),
@@ -274,6 +273,6 @@ LogicalResult SpaceToDepthOp::inferShapes(SymbolicShapes &shapes) {
   if (failed(height) || failed(width))
     return failure();
   return shapes.setDims(
-      getResult(), {(*data)[0], shapes.multiply((*data)[1], shapes.multiply(block, block)),
-                    *height, *width});
+      getResult(),
+      {(*data)[0], shapes.multiply((*data)[1], shapes.multiply(block, block)), *height, *width});
 }

@@ -27,8 +27,10 @@ static LogicalResult checkChannels(Operation *op, SymbolicShapes &shapes, Value 
 }
 
 LogicalResult BatchNormOp::verify() {
-  for (auto [name, value] : {std::pair("scale", getScale()), {"bias", getBias()},
-                             {"mean", getMean()}, {"variance", getVariance()}})
+  for (auto [name, value] : {std::pair("scale", getScale()),
+                             {"bias", getBias()},
+                             {"mean", getMean()},
+                             {"variance", getVariance()}})
     if (failed(verifyRank(*this, name, value, 1)))
       return failure();
   if (failed(verifyRankAtLeast(*this, "input", getInput(), 2)))
@@ -58,9 +60,9 @@ LogicalResult LayerNormOp::inferShapes(SymbolicShapes &shapes) {
   for (Value parameter : {getScale(), getBias()})
     if (auto dims = parameter ? shapes.getDims(parameter) : std::nullopt) {
       if (dims->size() > input->size())
-        return emitOpError("scale and bias of shape ") << shapes.toString(*dims)
-                                                       << " don't broadcast to the input's shape "
-                                                       << shapes.toString(*input);
+        return emitOpError("scale and bias of shape ")
+               << shapes.toString(*dims) << " don't broadcast to the input's shape "
+               << shapes.toString(*input);
       if (failed(shapes.broadcast(*this, {*input, *dims})))
         return failure();
     }
@@ -90,8 +92,8 @@ LogicalResult GroupNormOp::inferShapes(SymbolicShapes &shapes) {
   if (input && getGroups())
     if (std::optional<int64_t> channels = getConstant((*input)[1]);
         channels && *channels % int64_t(getGroups()) != 0)
-      return emitOpError("input has ") << *channels << " channels, which don't divide by the "
-                                       << getGroups() << " groups";
+      return emitOpError("input has ")
+             << *channels << " channels, which don't divide by the " << getGroups() << " groups";
   return inferSame(shapes, getInput(), getResult());
 }
 
@@ -119,8 +121,7 @@ LogicalResult SoftmaxOp::inferShapes(SymbolicShapes &shapes) {
     setAxis(normalizeAxis(getAxis(), rank));
     setAxisEnd(end <= 0 ? end + rank : end);
     if (getAxisEnd() <= getAxis())
-      return emitOpError("axis_end is ") << end << ", but must be greater than axis, "
-                                         << getAxis();
+      return emitOpError("axis_end is ") << end << ", but must be greater than axis, " << getAxis();
   }
   return shapes.setDims(getResult(), *input);
 }

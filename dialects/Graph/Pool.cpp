@@ -7,12 +7,12 @@ using namespace mlir;
 using namespace lathe::graph;
 
 LogicalResult PoolOp::verify() {
-  if (failed(verifyWindows(
-          *this, {getStrides(), getDilations(), getPads(), getAutoPad(), getCeilMode()})))
+  if (failed(verifyWindows(*this,
+                           {getStrides(), getDilations(), getPads(), getAutoPad(), getCeilMode()})))
     return failure();
   if (getKernel().size() != getStrides().size())
-    return emitOpError("has ") << getKernel().size() << " kernel sizes and "
-                               << getStrides().size() << " strides";
+    return emitOpError("has ") << getKernel().size() << " kernel sizes and " << getStrides().size()
+                               << " strides";
   if (failed(verifySizes(*this, "kernel", getKernel(), true)) ||
       failed(verifyRank(*this, "input", getInput(), getKernel().size() + 2)))
     return failure();

@@ -27,8 +27,7 @@ static LogicalResult verifyScale(Operation *op, Value input, Value scale, Value 
   return success();
 }
 
-template <typename Op>
-static LogicalResult inferQuantization(Op op, SymbolicShapes &shapes) {
+template <typename Op> static LogicalResult inferQuantization(Op op, SymbolicShapes &shapes) {
   auto input = shapes.getDims(op.getInput());
   if (!input)
     return success();

@@ -13,10 +13,14 @@ static int64_t countGates(RecurrentKind kind) {
 LogicalResult RecurrentOp::verify() {
   if (failed(verifySizes(*this, "hidden_size", int64_t(getHiddenSize()), true)))
     return failure();
-  for (auto [name, value, rank] :
-       {std::tuple("x", getX(), 3), {"w", getW(), 3}, {"r", getR(), 3}, {"bias", getBias(), 2},
-        {"lengths", getLengths(), 1}, {"initial h", getInitialH(), 3},
-        {"initial c", getInitialC(), 3}, {"peepholes", getPeepholes(), 2}})
+  for (auto [name, value, rank] : {std::tuple("x", getX(), 3),
+                                   {"w", getW(), 3},
+                                   {"r", getR(), 3},
+                                   {"bias", getBias(), 2},
+                                   {"lengths", getLengths(), 1},
+                                   {"initial h", getInitialH(), 3},
+                                   {"initial c", getInitialC(), 3},
+                                   {"peepholes", getPeepholes(), 2}})
     if (failed(verifyRank(*this, name, value, rank)))
       return failure();
   if (getKind() != RecurrentKind::lstm && (getInitialC() || getYC() || getPeepholes()))

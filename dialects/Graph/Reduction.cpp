@@ -75,8 +75,8 @@ LogicalResult ArgReduceOp::inferShapes(SymbolicShapes &shapes) {
   setAxis(normalizeAxis(getAxis(), input->size()));
   if (getConstant((*input)[getAxis()]) == 0)
     return emitOpError("dimension ") << getAxis() << " has size 0, so no element has an index";
-  return shapes.setDims(
-      getResult(), reduceDims(shapes, *input, {int64_t(getAxis())}, getKeepDims()));
+  return shapes.setDims(getResult(),
+                        reduceDims(shapes, *input, {int64_t(getAxis())}, getKeepDims()));
 }
 
 LogicalResult CumulativeOp::verify() {

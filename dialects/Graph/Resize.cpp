@@ -32,9 +32,9 @@ static void keepAspectRatio(SymbolicShapes &shapes, ResizePolicy policy, ArrayRe
     if (!isKnown)
       break;
     float ratio = float(*to) / float(*from);
-    scale = !scale                                ? ratio
+    scale = !scale                               ? ratio
             : policy == ResizePolicy::not_larger ? std::min(*scale, ratio)
-                                                  : std::max(*scale, ratio);
+                                                 : std::max(*scale, ratio);
   }
   for (int64_t axis : axes)
     dims[axis] = isKnown && std::abs(*scale) < 0x1p20f
@@ -76,8 +76,8 @@ LogicalResult ResizeOp::inferShapes(SymbolicShapes &shapes) {
     }
     const SymbolicShapes::Real &scale = (*scales)[i];
     if (scale.constant && !(*scale.constant > 0))
-      return emitOpError("scale of dimension ") << axis << " is " << *scale.constant
-                                                << ", but must be positive";
+      return emitOpError("scale of dimension ")
+             << axis << " is " << *scale.constant << ", but must be positive";
     if (getCoordinates() != ResizeCoordinates::tf_crop_and_resize) {
       dim = floorOfProduct(dim, scale);
       continue;
@@ -86,11 +86,11 @@ LogicalResult ResizeOp::inferShapes(SymbolicShapes &shapes) {
     std::optional<int64_t> size = getConstant(dim);
     bool isKnown = roi && roi->size() == 2 * axes.size() && scale.constant && size &&
                    (*roi)[i].constant && (*roi)[i + axes.size()].constant;
-    double scaled = isKnown ? std::floor(float(*size) *
-                                         float(*(*roi)[i + axes.size()].constant -
-                                               *(*roi)[i].constant) *
-                                         float(*scale.constant))
-                            : 0;
+    double scaled =
+        isKnown ? std::floor(float(*size) *
+                             float(*(*roi)[i + axes.size()].constant - *(*roi)[i].constant) *
+                             float(*scale.constant))
+                : 0;
     dim = isKnown && std::abs(scaled) < 0x1p40 ? shapes.constant(int64_t(scaled)) : AffineExpr();
   }
   if (sizes && getPolicy() != ResizePolicy::stretch)

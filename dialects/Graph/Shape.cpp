@@ -24,9 +24,10 @@ static std::optional<int64_t> getShapeLength(SymbolicShapes &shapes, Value shape
 
 /// Rejects ranks that no model has before memory is spent on them.
 static LogicalResult checkRank(Operation *op, int64_t rank) {
-  if (rank <= 64)
+  if (rank <= SymbolicShapes::maxRank)
     return success();
-  return op->emitOpError("result would have rank ") << rank << ", the limit is 64";
+  return op->emitOpError("result would have rank ")
+         << rank << ", the limit is " << SymbolicShapes::maxRank;
 }
 
 //===----------------------------------------------------------------------===//
@@ -93,12 +94,12 @@ LogicalResult ReshapeOp::inferShapes(SymbolicShapes &shapes) {
     AffineExpr others = shapes.product(rest);
     std::optional<int64_t> knownTotal = getConstant(total), knownOthers = getConstant(others);
     if (knownOthers == 0 && knownTotal && getConstant((*wanted)[*computed]) == -1)
-      return emitOpError("shape ") << shapes.toString(*wanted)
-                                   << " leaves -1 undefined: the other sizes multiply to 0";
+      return emitOpError("shape ")
+             << shapes.toString(*wanted) << " leaves -1 undefined: the other sizes multiply to 0";
     if (knownTotal && knownOthers && *knownOthers > 0 && *knownTotal % *knownOthers != 0)
       return emitOpError("cannot reshape ")
-             << shapes.toString(*input) << " to " << shapes.toString(*wanted) << ": "
-             << *knownTotal << " elements don't divide by " << *knownOthers;
+             << shapes.toString(*input) << " to " << shapes.toString(*wanted) << ": " << *knownTotal
+             << " elements don't divide by " << *knownOthers;
     AffineExpr exact = divideExactly(total, others);
     dims[*computed] = exact ? exact : floorDivideExprs(total, others);
   }
@@ -150,8 +151,8 @@ LogicalResult SqueezeOp::inferShapes(SymbolicShapes &shapes) {
     if (!llvm::is_contained(axes, int64_t(i)))
       dims.push_back(dim);
     else if (std::optional<int64_t> size = getConstant(dim); size && *size != 1)
-      return emitOpError("cannot remove dimension ") << i << " of size " << *size << " from "
-                                                     << shapes.toString(*input);
+      return emitOpError("cannot remove dimension ")
+             << i << " of size " << *size << " from " << shapes.toString(*input);
   }
   setAxes(axes);
   if (failed(shapes.setDims(getResult(), dims)))
@@ -194,8 +195,8 @@ LogicalResult TransposeOp::verify() {
   SmallVector<bool> seen(getPerm().size());
   for (int64_t dim : getPerm()) {
     if (dim < 0 || dim >= int64_t(seen.size()) || seen[dim])
-      return emitOpError("perm [") << getPerm() << "] is not a permutation of "
-                                   << getPerm().size() << " dimensions";
+      return emitOpError("perm [")
+             << getPerm() << "] is not a permutation of " << getPerm().size() << " dimensions";
     seen[dim] = true;
   }
   if (failed(verifyRank(*this, "data", getData(), getPerm().size())))
@@ -235,8 +236,8 @@ LogicalResult ExpandOp::inferShapes(SymbolicShapes &shapes) {
   ArrayRef<AffineExpr> target = wanted ? *wanted : ArrayRef<AffineExpr>(unknown);
   for (AffineExpr size : target)
     if (std::optional<int64_t> known = getConstant(size); known && *known < 0)
-      return emitOpError("shape ") << shapes.toString(target) << " holds the negative size "
-                                   << *known;
+      return emitOpError("shape ")
+             << shapes.toString(target) << " holds the negative size " << *known;
   FailureOr<SmallVector<AffineExpr>> dims = shapes.broadcast(*this, {*input, target});
   if (failed(dims) || failed(shapes.setDims(getResult(), *dims)))
     return failure();
@@ -266,8 +267,8 @@ LogicalResult TileOp::inferShapes(SymbolicShapes &shapes) {
   if (!repeats)
     return shapes.setDims(getResult(), SmallVector<AffineExpr>(input->size()));
   if (repeats->size() != input->size())
-    return emitOpError("repeats has ") << repeats->size() << " elements, but the input has rank "
-                                       << input->size();
+    return emitOpError("repeats has ")
+           << repeats->size() << " elements, but the input has rank " << input->size();
   SmallVector<AffineExpr> dims;
   for (auto [dim, repeat] : llvm::zip(*input, *repeats))
     dims.push_back(shapes.multiply(dim, repeat));
@@ -345,8 +346,8 @@ LogicalResult FullOp::inferShapes(SymbolicShapes &shapes) {
   }
   for (auto [i, size] : llvm::enumerate(*wanted))
     if (std::optional<int64_t> known = getConstant(size); known && *known < 0)
-      return emitOpError("shape ") << shapes.toString(*wanted) << " holds the negative size "
-                                   << *known;
+      return emitOpError("shape ")
+             << shapes.toString(*wanted) << " holds the negative size " << *known;
   if (failed(shapes.setDims(getResult(), *wanted)))
     return failure();
   if (wanted->size() > 1)
@@ -356,7 +357,8 @@ LogicalResult FullOp::inferShapes(SymbolicShapes &shapes) {
   if (!count || *count > SymbolicShapes::maxElements || !type.getElementType().isSignlessInteger())
     return success();
   APInt value = *cast<DenseElementsAttr>(getValue()).value_begin<APInt>();
-  int64_t element = type.getElementType().isInteger(1) ? value.getZExtValue() : value.getSExtValue();
+  int64_t element =
+      type.getElementType().isInteger(1) ? value.getZExtValue() : value.getSExtValue();
   shapes.setElements(getResult(), SmallVector<AffineExpr>(*count, shapes.constant(element)));
   return success();
 }
@@ -380,11 +382,10 @@ LogicalResult RangeOp::inferShapes(SymbolicShapes &shapes) {
     return emitOpError("delta is 0, so the range has no end");
   AffineExpr count;
   if (start && limit && step && *step != INT64_MIN) {
-    AffineExpr distance =
-        *step > 0 ? subtractExprs(limit, start) : subtractExprs(start, limit);
+    AffineExpr distance = *step > 0 ? subtractExprs(limit, start) : subtractExprs(start, limit);
     AffineExpr magnitude = shapes.constant(std::abs(*step));
-    AffineExpr ideal = floorDivideExprs(
-        addExprs(distance, addExprs(magnitude, shapes.constant(-1))), magnitude);
+    AffineExpr ideal =
+        floorDivideExprs(addExprs(distance, addExprs(magnitude, shapes.constant(-1))), magnitude);
     std::optional<int64_t> known = getConstant(ideal);
     if (known)
       count = shapes.constant(std::max<int64_t>(*known, 0));
@@ -403,8 +404,8 @@ LogicalResult RangeOp::inferShapes(SymbolicShapes &shapes) {
     if (from && to && by) {
       double exact = std::ceil((*to - *from) / *by);
       if (!(exact < 0x1p40))
-        return emitOpError("range from ") << *from << " to " << *to << " by " << *by
-                                          << " is too long";
+        return emitOpError("range from ")
+               << *from << " to " << *to << " by " << *by << " is too long";
       count = shapes.constant(std::max<int64_t>(int64_t(exact), 0));
     }
   }

@@ -202,7 +202,8 @@ std::optional<Real> lathe::graph::computeElement(BinaryKind kind, Real lhs, Real
   int64_t denominator;
   if (kind != BinaryKind::div && llvm::MulOverflow(l->denominator, r->denominator, denominator))
     return std::nullopt;
-  AffineExpr left = scale(l->numerator, r->denominator), right = scale(r->numerator, l->denominator);
+  AffineExpr left = scale(l->numerator, r->denominator),
+             right = scale(r->numerator, l->denominator);
   switch (kind) {
   case BinaryKind::add:
     return simplify(addExprs(left, right), denominator, single);

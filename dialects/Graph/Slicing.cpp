@@ -115,8 +115,8 @@ LogicalResult SplitOp::inferShapes(SymbolicShapes &shapes) {
     if (failed(shapes.checkEqual(*this, sum, whole, "the sum of sizes and the size to split")))
       return failure();
   } else if (!getSizes()) {
-    AffineExpr chunk = floorDivideExprs(addExprs(whole, shapes.constant(count - 1)),
-                                        shapes.constant(count));
+    AffineExpr chunk =
+        floorDivideExprs(addExprs(whole, shapes.constant(count - 1)), shapes.constant(count));
     std::optional<int64_t> total = getConstant(whole), part = getConstant(chunk);
     AffineExpr exact = divideExactly(whole, shapes.constant(count));
     for (int64_t i = 0; i < count; ++i) {
@@ -155,8 +155,10 @@ LogicalResult SplitOp::inferShapes(SymbolicShapes &shapes) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult SliceOp::verify() {
-  for (auto [name, value] : {std::pair("starts", getStarts()), {"ends", getEnds()},
-                             {"axes", getAxes()}, {"steps", getSteps()}})
+  for (auto [name, value] : {std::pair("starts", getStarts()),
+                             {"ends", getEnds()},
+                             {"axes", getAxes()},
+                             {"steps", getSteps()}})
     if (failed(verifyRank(*this, name, value, 1)))
       return failure();
   return verifySameElementTypes(*this, {getData(), getResult()});
@@ -213,8 +215,8 @@ static Cut cutSymbolic(SymbolicShapes &shapes, Value result, unsigned dim, Affin
   auto isAtLeast = [](AffineExpr large, AffineExpr small) {
     return getLowerBound(subtractExprs(large, small)).value_or(-1) >= 0;
   };
-  bool isInside = ideal && isAtLeast(size, to) && isAtLeast(to, from) &&
-                  getLowerBound(from).value_or(-1) >= 0;
+  bool isInside =
+      ideal && isAtLeast(size, to) && isAtLeast(to, from) && getLowerBound(from).value_or(-1) >= 0;
   return isInside ? Cut{ideal, std::nullopt} : derive(ideal);
 }
 

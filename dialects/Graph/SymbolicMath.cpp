@@ -132,8 +132,7 @@ static std::optional<Polynomial> parse(AffineExpr expr) {
     return atom(expr);
   if (expr.getKind() == AffineExprKind::Mod) {
     AffineExpr quotient = floorDivideExprs(binary.getLHS(), binary.getRHS());
-    AffineExpr result =
-        subtractExprs(binary.getLHS(), multiplyExprs(quotient, binary.getRHS()));
+    AffineExpr result = subtractExprs(binary.getLHS(), multiplyExprs(quotient, binary.getRHS()));
     // A quotient that MLIR writes as this very mod again stays one factor.
     return result && result != expr ? parse(result) : atom(expr);
   }
@@ -159,10 +158,10 @@ static AffineExpr emit(const std::optional<Polynomial> &polynomial, MLIRContext 
   return polynomial ? emit(*polynomial, context) : AffineExpr();
 }
 
-static AffineExpr combine(AffineExpr lhs, AffineExpr rhs,
-                          llvm::function_ref<std::optional<Polynomial>(const Polynomial &,
-                                                                       const Polynomial &)>
-                              operation) {
+static AffineExpr
+combine(AffineExpr lhs, AffineExpr rhs,
+        llvm::function_ref<std::optional<Polynomial>(const Polynomial &, const Polynomial &)>
+            operation) {
   if (!lhs || !rhs)
     return {};
   std::optional<Polynomial> left = parse(lhs), right = parse(rhs);

@@ -165,8 +165,8 @@ std::optional<ArrayRef<Real>> SymbolicShapes::getReals(Value value) {
   SmallVector<Real> reals;
   for (const APFloat &element : attr.getValues<APFloat>()) {
     Real real;
-    real.constant = attr.getElementType().isF32() ? element.convertToFloat()
-                                                  : element.convertToDouble();
+    real.constant =
+        attr.getElementType().isF32() ? element.convertToFloat() : element.convertToDouble();
     reals.push_back(real);
   }
   return facts->constantReals[attr] = facts->copy<Real>(reals);
@@ -218,12 +218,24 @@ TypedAttr SymbolicShapes::getConstant(Value value) {
   return DenseElementsAttr::get(type, floats);
 }
 
+/// Multiplies the known sizes of a tensor; false when it would be too large to address. Zero does
+/// not excuse the other sizes: buffers may be laid out without it.
+static bool multiplySize(int64_t &elements, int64_t size) {
+  return ShapedType::isDynamic(size) ||
+         (!llvm::MulOverflow(elements, std::max<int64_t>(size, 1), elements) &&
+          elements <= (int64_t(1) << 56));
+}
+
 LogicalResult SymbolicShapes::setDims(Value result, ArrayRef<AffineExpr> dims) {
   Operation *op = result.getDefiningOp();
   auto declared = dyn_cast<RankedTensorType>(result.getType());
   if (declared && declared.getRank() != int64_t(dims.size()))
     return op->emitOpError("result has rank ")
            << dims.size() << " with shape " << toString(dims) << ", but its type is " << declared;
+  // Gathers can double the rank each time.
+  if (dims.size() > maxRank)
+    return op->emitOpError("result would have rank ")
+           << dims.size() << ", the limit is " << maxRank;
   SmallVector<AffineExpr> exprs(dims);
   SmallVector<int64_t> sizes;
   int64_t elements = 1;
@@ -242,10 +254,7 @@ LogicalResult SymbolicShapes::setDims(Value result, ArrayRef<AffineExpr> dims) {
     else if (!expr)
       expr = facts->getSymbol(result, i);
     sizes.push_back(size);
-    // Zero does not excuse the other sizes: buffers may be laid out without it.
-    if (!ShapedType::isDynamic(size) &&
-        (llvm::MulOverflow(elements, std::max<int64_t>(size, 1), elements) ||
-         elements > (int64_t(1) << 56)))
+    if (!multiplySize(elements, size))
       return op->emitOpError("result of shape ") << toString(dims) << " is too large to address";
   }
   facts->dims[result] = facts->copy<AffineExpr>(exprs);
@@ -382,8 +391,16 @@ FailureOr<SymbolicShapes> SymbolicShapes::compute(func::FuncOp function) {
   SymbolicShapes shapes(function.getContext());
   if (function.isExternal())
     return shapes;
-  for (BlockArgument argument : function.getArguments())
+  for (BlockArgument argument : function.getArguments()) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    int64_t elements = 1;
+    if (type && (type.getRank() > maxRank || !llvm::all_of(type.getShape(), [&](int64_t size) {
+                   return multiplySize(elements, size);
+                 })))
+      return function.emitError("argument ")
+             << argument.getArgNumber() << " of type " << type << " is too large to address";
     shapes.getDims(argument);
+  }
   WalkResult walk = function.walk<WalkOrder::PreOrder>([&](Operation *op) {
     return failed(shapes.inferOp(op)) ? WalkResult::interrupt() : WalkResult::advance();
   });
@@ -433,7 +450,8 @@ static void print(llvm::raw_ostream &os, AffineExpr expr, ArrayRef<SymbolicShape
       return {" mod ", 3};
     }
   }();
-  bool parenthesize = op.precedence < parentPrecedence || (op.precedence == 3 && parentPrecedence > 0);
+  bool parenthesize =
+      op.precedence < parentPrecedence || (op.precedence == 3 && parentPrecedence > 0);
   if (parenthesize)
     os << "(";
   print(os, binary.getLHS(), symbols, op.precedence);

@@ -68,6 +68,7 @@ public:
   // For the inference of operations.
 
   static constexpr int64_t maxElements = 64;
+  static constexpr int64_t maxRank = 64;
 
   /// A float that shape arithmetic produced: a constant, or numerator / denominator.
   struct Real {

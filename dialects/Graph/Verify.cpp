@@ -55,9 +55,8 @@ LogicalResult lathe::graph::verifyRankAtLeast(Operation *op, StringRef name, Val
 
 LogicalResult lathe::graph::verifyScalar(Operation *op, StringRef name, Value value) {
   auto type = value ? dyn_cast<RankedTensorType>(value.getType()) : RankedTensorType();
-  if (!type || llvm::all_of(type.getShape(), [](int64_t size) {
-        return size == 1 || ShapedType::isDynamic(size);
-      }))
+  if (!type || llvm::all_of(type.getShape(),
+                            [](int64_t size) { return size == 1 || ShapedType::isDynamic(size); }))
     return success();
   return op->emitOpError() << name << " must be a scalar, got " << type;
 }

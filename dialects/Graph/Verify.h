@@ -36,8 +36,7 @@ mlir::LogicalResult verifyRankAtLeast(mlir::Operation *op, llvm::StringRef name,
 mlir::LogicalResult verifyScalar(mlir::Operation *op, llvm::StringRef name, mlir::Value value);
 
 /// All present values have one element type.
-mlir::LogicalResult verifySameElementTypes(mlir::Operation *op,
-                                           llvm::ArrayRef<mlir::Value> values);
+mlir::LogicalResult verifySameElementTypes(mlir::Operation *op, llvm::ArrayRef<mlir::Value> values);
 
 /// 0 <= each (or 1 <= each with `positive`), and at most 2^31, so that sums don't overflow.
 mlir::LogicalResult verifySizes(mlir::Operation *op, llvm::StringRef name,

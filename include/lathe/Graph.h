@@ -30,8 +30,9 @@ llvm::LogicalResult recomposeGraph(mlir::func::FuncOp function);
 
 /// Evaluates a module of functions without arguments: the values of each function's results, in
 /// order. The pipeline supplies one that compiles and runs them.
-using ConstantEvaluator = std::function<llvm::FailureOr<llvm::SmallVector<
-    llvm::SmallVector<mlir::TypedAttr>>>(mlir::ModuleOp)>;
+using ConstantEvaluator =
+    std::function<llvm::FailureOr<llvm::SmallVector<llvm::SmallVector<mlir::TypedAttr>>>(
+        mlir::ModuleOp)>;
 
 /// Replaces subgraphs of constants by their values. All of them go to `evaluator` as one module, a
 /// function each; where it fails they stay. Values that would take more than `maxGrowth` bytes

@@ -127,24 +127,19 @@ struct Planner {
 
   bool visit(ConcatOp op) {
     RankedTensorType type = getType(op.getResult());
-    if (!type || !llvm::all_of(op.getInputs(), [&](Value input) {
-          return hasLayout(input, type.getRank());
-        }))
+    if (!type || !llvm::all_of(op.getInputs(),
+                               [&](Value input) { return hasLayout(input, type.getRank()); }))
       return false;
     return planUniform(op, type.getRank());
   }
 
-  bool visit(SliceOp op) {
-    return getIntegers(op.getAxes()).has_value() && planFirstOperand(op);
-  }
+  bool visit(SliceOp op) { return getIntegers(op.getAxes()).has_value() && planFirstOperand(op); }
 
   bool visit(PadOp op) {
     return (!op.getAxes() || getIntegers(op.getAxes())) && planFirstOperand(op);
   }
 
-  bool visit(GatherOp op) {
-    return hasLayout(op.getIndices(), 1) && planFirstOperand(op);
-  }
+  bool visit(GatherOp op) { return hasLayout(op.getIndices(), 1) && planFirstOperand(op); }
 
   bool planReduction(Operation *op, ArrayRef<int64_t> axes, bool keepDims) {
     RankedTensorType type = getType(op->getOperand(0));
@@ -214,8 +209,7 @@ std::optional<LayoutPlan> lathe::graph::planChannelsLast(Operation *op) {
   bool works =
       TypeSwitch<Operation *, bool>(op)
           .Case<ConvOp, ConvTransposeOp, PoolOp, ConcatOp, SliceOp, PadOp, GatherOp, ReshapeOp,
-                SoftmaxOp, DepthToSpaceOp>(
-              [&](auto op) { return planner.visit(op); })
+                SoftmaxOp, DepthToSpaceOp>([&](auto op) { return planner.visit(op); })
           .Case<UnaryOp, CastOp, BinaryOp, SelectOp>(
               [&](Operation *op) { return planner.planElementwise(op); })
           .Case<ResizeOp, SplitOp>([&](Operation *op) { return planner.planFirstOperand(op); })
@@ -273,16 +267,15 @@ Operation *lathe::graph::rebuildChannelsLast(OpBuilder &builder, Operation *op,
   for (OpOperand *operand : plan.operands)
     clone->setOperand(operand->getOperandNumber(), getLast(operand->get()));
   for (auto [old, result] : llvm::zip(op->getResults(), clone->getResults()))
-    if (llvm::is_contained(plan.results, old))
+    if (!plan.results.empty())
       result.setType(getLastType(getType(old)));
 
   auto integers = [&](ArrayRef<int64_t> values) {
     return makeIntegers(builder, op->getLoc(), values);
   };
   auto mapped = [&](ArrayRef<int64_t> axes) {
-    return llvm::map_to_vector(axes, [&](int64_t axis) {
-      return mapAxis(axis < 0 ? axis + rank : axis, rank);
-    });
+    return llvm::map_to_vector(
+        axes, [&](int64_t axis) { return mapAxis(axis < 0 ? axis + rank : axis, rank); });
   };
   SmallVector<int64_t> allAxes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   TypeSwitch<Operation *>(clone)

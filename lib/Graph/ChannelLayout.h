@@ -12,13 +12,20 @@ namespace lathe::graph {
 /// layout moves behind the others.
 struct LayoutPlan {
   int64_t rank = 0;
-  /// Operands that carry the layout; the others stay as they are.
+  /// Operands that carry the layout, in order; the others stay as they are.
   llvm::SmallVector<mlir::OpOperand *> operands;
-  /// Results that carry it.
+  /// Results that carry it: all of them or none.
   llvm::SmallVector<mlir::Value> results;
   /// What channels first costs more than channels last (in moved elements); unlimited where only
   /// channels last will do.
   int64_t gain = 0;
+
+  bool carries(mlir::OpOperand &operand) const {
+    auto number = [](mlir::OpOperand *o) { return o->getOperandNumber(); };
+    auto found = llvm::lower_bound(operands, &operand,
+                                   [&](auto *a, auto *b) { return number(a) < number(b); });
+    return found != operands.end() && *found == &operand;
+  }
 };
 
 /// nullopt when the operation only works as it is.

@@ -15,6 +15,7 @@
 #include "dialects/Graph/Constants.h"
 #include "lathe/Graph.h"
 #include "lib/Graph/ChannelLayout.h"
+#include "lib/Graph/ChannelShuffle.h"
 #include "lib/Graph/MinCut.h"
 #include "lib/Graph/Rewrite.h"
 #include "llvm/ADT/MapVector.h"
@@ -33,7 +34,8 @@ static RankedTensorType getType(Value value) { return dyn_cast<RankedTensorType>
 /// What a transpose of the value costs: nothing to speak of when only dimensions of size 1 move.
 static int64_t getTransposeCost(Value value) {
   RankedTensorType type = getType(value);
-  int64_t large = llvm::count_if(type.getShape().drop_front(), [](int64_t size) { return size != 1; });
+  int64_t large =
+      llvm::count_if(type.getShape().drop_front(), [](int64_t size) { return size != 1; });
   bool moves = large > 1 && type.getDimSize(1) != 1;
   return moves ? estimateElements(type) : 1;
 }
@@ -67,8 +69,7 @@ unsigned LayoutChoice::getProducer(Value value, int64_t rank) {
   if (!op)
     return cut.getSource();
   if (auto node = nodes.find(op); node != nodes.end())
-    return llvm::is_contained(plans.find(op)->second.results, value) ? node->second
-                                                                      : cut.getSource();
+    return plans.find(op)->second.results.empty() ? cut.getSource() : node->second;
   // A transpose out of channels last comes for free on that side.
   if (auto transpose = dyn_cast<TransposeOp>(op))
     if (llvm::equal(transpose.getPerm(), getToFirstPerm(rank)))
@@ -92,7 +93,7 @@ void LayoutChoice::connect(Value value, int64_t rank) {
       continue;
     }
     auto node = nodes.find(user);
-    bool carries = node != nodes.end() && llvm::is_contained(plans.find(user)->second.operands, &use);
+    bool carries = node != nodes.end() && plans.find(user)->second.carries(use);
     consumers.push_back(carries ? node->second : cut.getSource());
   }
   llvm::sort(consumers);
@@ -207,7 +208,7 @@ void LayoutRewriter::rewrite(ArrayRef<std::pair<Operation *, LayoutPlan *>> ops)
     Operation *rebuilt = rebuildChannelsLast(
         builder, op, *plan, [&, rank = rank](Value value) { return getLast(value, rank); });
     for (auto [old, result] : llvm::zip(op->getResults(), rebuilt->getResults())) {
-      if (!llvm::is_contained(plan->results, old)) {
+      if (plan->results.empty()) {
         old.replaceAllUsesWith(result);
         continue;
       }
@@ -224,8 +225,8 @@ void LayoutRewriter::rewrite(ArrayRef<std::pair<Operation *, LayoutPlan *>> ops)
     if (llvm::none_of(old.getUses(), isOutside))
       continue;
     builder.setInsertionPointAfterValue(result);
-    Value first = makeTranspose(builder, old.getLoc(), result,
-                                getToFirstPerm(getType(result).getRank()));
+    Value first =
+        makeTranspose(builder, old.getLoc(), result, getToFirstPerm(getType(result).getRank()));
     first.setType(old.getType());
     old.replaceUsesWithIf(first, isOutside);
   }
@@ -233,24 +234,32 @@ void LayoutRewriter::rewrite(ArrayRef<std::pair<Operation *, LayoutPlan *>> ops)
     op->erase();
 }
 
+static bool hasConvolution(func::FuncOp function) {
+  return function
+      .walk([](Operation *op) {
+        std::optional<LayoutPlan> plan = planChannelsLast(op);
+        return plan && plan->gain == MinCut::unlimited ? WalkResult::interrupt()
+                                                       : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 LogicalResult lathe::convertToChannelsLast(func::FuncOp function) {
-  Plans plans;
-  bool hasConvolution = false;
-  function.walk([&](Operation *op) {
-    std::optional<LayoutPlan> plan = planChannelsLast(op);
-    if (!plan)
-      return;
-    hasConvolution |= plan->gain == MinCut::unlimited;
-    plans.insert({op, std::move(*plan)});
-  });
-  if (!hasConvolution)
+  if (!hasConvolution(function))
     return success();
+  fuseChannelShuffles(function);
+  Plans plans;
+  function.walk([&](Operation *op) {
+    if (std::optional<LayoutPlan> plan = planChannelsLast(op))
+      plans.insert({op, std::move(*plan)});
+  });
   llvm::DenseSet<Operation *> chosen = LayoutChoice(function, plans).choose();
   SmallVector<std::pair<Operation *, LayoutPlan *>> ops;
   for (auto &[op, plan] : plans)
     if (chosen.contains(op))
       ops.emplace_back(op, &plan);
   LayoutRewriter(function.getContext()).rewrite(ops);
+  expandChannelShuffles(function);
   // Transposes meet and cancel, those of constants are computed.
   return simplifyGraph(function);
 }

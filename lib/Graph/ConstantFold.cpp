@@ -102,9 +102,8 @@ SmallVector<char> gatherStrided(const Data &from, ArrayRef<int64_t> shape,
   const char *in = from.bytes.data();
   auto copy = [&]<typename T>(T) {
     T *typed = reinterpret_cast<T *>(out);
-    forEach(shape, strides, start, [&](int64_t offset) {
-      memcpy(typed++, in + offset * sizeof(T), sizeof(T));
-    });
+    forEach(shape, strides, start,
+            [&](int64_t offset) { memcpy(typed++, in + offset * sizeof(T), sizeof(T)); });
   };
   switch (width) {
   case 1:
@@ -181,9 +180,10 @@ struct Folder {
     if (!starts || !resultBytes() || !load(sliceOp.getData(), data))
       return {};
     int64_t rank = data.type.getRank();
-    auto axes = sliceOp.getAxes() ? getIntegers(sliceOp.getAxes())
-                                  : std::optional(llvm::to_vector(llvm::seq<int64_t>(
-                                        0, int64_t(starts->size()))));
+    auto axes =
+        sliceOp.getAxes()
+            ? getIntegers(sliceOp.getAxes())
+            : std::optional(llvm::to_vector(llvm::seq<int64_t>(0, int64_t(starts->size()))));
     auto steps = sliceOp.getSteps() ? getIntegers(sliceOp.getSteps())
                                     : std::optional(SmallVector<int64_t>(starts->size(), 1));
     if (!axes || !steps || axes->size() != starts->size() || steps->size() != starts->size())
@@ -215,8 +215,8 @@ struct Folder {
     int64_t size = data.shape()[axis], outer = 1;
     for (int64_t dim : data.shape().take_front(axis))
       outer *= dim;
-    int64_t inner = getStrides(data.shape())[axis] *
-                    int64_t(getElementBytes(data.type.getElementType()));
+    int64_t inner =
+        getStrides(data.shape())[axis] * int64_t(getElementBytes(data.type.getElementType()));
     SmallVector<char> result;
     result.reserve(*bytes);
     for (int64_t o = 0; o < outer; ++o)
@@ -267,9 +267,9 @@ struct Folder {
       std::optional<int64_t> bytes = resultBytes(i);
       if (!bytes || offset + resultType(i).getDimSize(axis) > data.shape()[axis])
         return {};
-      results.push_back(makeConstantAttr(
-          resultType(i), gatherStrided(data, resultType(i).getShape(), strides,
-                                       offset * strides[axis], *bytes)));
+      results.push_back(
+          makeConstantAttr(resultType(i), gatherStrided(data, resultType(i).getShape(), strides,
+                                                        offset * strides[axis], *bytes)));
       offset += resultType(i).getDimSize(axis);
     }
     return results;
@@ -285,8 +285,8 @@ struct Folder {
     auto axes = padOp.getAxes() ? getIntegers(padOp.getAxes())
                                 : std::optional(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
     unsigned width = getElementBytes(data.type.getElementType());
-    if (!axes || pads->size() != 2 * axes->size() || (padOp.getValue() &&
-        (!load(padOp.getValue(), fill) || fill.bytes.size() != width)))
+    if (!axes || pads->size() != 2 * axes->size() ||
+        (padOp.getValue() && (!load(padOp.getValue(), fill) || fill.bytes.size() != width)))
       return {};
     SmallVector<int64_t> strides = getStrides(resultType().getShape());
     int64_t offset = 0;
@@ -309,14 +309,17 @@ struct Folder {
   }
 
   Results full(FullOp fullOp) const {
-    std::optional<int64_t> bytes = resultBytes();
-    if (!bytes)
+    // Some exporters write weights so: it is better to pack them now than to fill them in each run.
+    constexpr int64_t maxBytes = 64 << 20;
+    std::optional<int64_t> bytes = getBytes(resultType());
+    if (!bytes || *bytes > maxBytes)
       return {};
     auto value = cast<DenseElementsAttr>(fullOp.getValue());
     SmallVector<char> storage, result;
     ArrayRef<char> element = getConstantBytes(value, storage);
     if (element.empty())
       return {};
+    result.reserve(*bytes);
     while (int64_t(result.size()) < *bytes)
       result.append(element.begin(), element.end());
     return make(result);
@@ -354,8 +357,7 @@ struct Folder {
     return make(result);
   }
 
-  template <typename T>
-  static std::optional<T> compute(BinaryKind kind, T a, T b) {
+  template <typename T> static std::optional<T> compute(BinaryKind kind, T a, T b) {
     if constexpr (std::is_floating_point_v<T>) {
       switch (kind) {
       case BinaryKind::add:
@@ -413,12 +415,10 @@ struct Folder {
     }
   }
 
-  template <typename T>
-  Results binary(BinaryKind kind, const Data &lhs, const Data &rhs) const {
+  template <typename T> Results binary(BinaryKind kind, const Data &lhs, const Data &rhs) const {
     if (resultType().getElementType().isInteger(1))
-      return mapBinary<T, uint8_t>(lhs, rhs, [&](T a, T b) -> std::optional<uint8_t> {
-        return compare(kind, a, b);
-      });
+      return mapBinary<T, uint8_t>(
+          lhs, rhs, [&](T a, T b) -> std::optional<uint8_t> { return compare(kind, a, b); });
     return mapBinary<T, T>(lhs, rhs, [&](T a, T b) { return compute(kind, a, b); });
   }
 

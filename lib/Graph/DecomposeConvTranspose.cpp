@@ -53,8 +53,8 @@ bool lathe::graph::canDecompose(ConvTransposeOp op) {
   return true;
 }
 
-/// Weight [C, M, K...] as [ceil(K/s)..., C, s..., M] with the first dimensions reversed, flattened to
-/// [ceil(K/s)..., C, s*...*M].
+/// Weight [C, M, K...] as [ceil(K/s)..., C, s..., M] with the first dimensions reversed, flattened
+/// to [ceil(K/s)..., C, s*...*M].
 static Value arrangeWeight(OpBuilder &builder, ConvTransposeOp op) {
   Location loc = op.getLoc();
   RankedTensorType type = getType(op.getWeight());

@@ -73,8 +73,7 @@ static std::optional<Slice> makeRegion(Value root, int64_t maxGrowth, size_t max
 static void outline(OpBuilder &builder, const Slice &slice, unsigned index) {
   Location loc = slice.root.getLoc();
   auto type = builder.getFunctionType({}, slice.root.getType());
-  auto function =
-      func::FuncOp::create(builder, loc, "constant_" + std::to_string(index), type);
+  auto function = func::FuncOp::create(builder, loc, "constant_" + std::to_string(index), type);
   OpBuilder body = OpBuilder::atBlockBegin(function.addEntryBlock());
   IRMapping mapping;
   for (Operation *op : slice.ops)
@@ -93,8 +92,8 @@ LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEval
     if (isa<ConstantOp>(op))
       continue;
     for (Value result : op->getResults()) {
-      bool leaves = llvm::any_of(result.getUsers(),
-                                 [&](Operation *user) { return !known.contains(user); });
+      bool leaves =
+          llvm::any_of(result.getUsers(), [&](Operation *user) { return !known.contains(user); });
       if (!leaves)
         continue;
       std::optional<Slice> slice = makeRegion(result, maxGrowth, std::min<size_t>(budget, 4096));
@@ -118,8 +117,7 @@ LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEval
     if (results.size() != 1 || !results[0] || results[0].getType() != slice.root.getType())
       continue;
     OpBuilder at(slice.root.getDefiningOp());
-    auto constant =
-        ConstantOp::create(at, slice.root.getLoc(), results[0].getType(), results[0]);
+    auto constant = ConstantOp::create(at, slice.root.getLoc(), results[0].getType(), results[0]);
     slice.root.replaceAllUsesWith(constant.getResult());
   }
   for (Operation *op : llvm::reverse(known.getArrayRef()))

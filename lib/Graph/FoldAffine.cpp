@@ -55,11 +55,9 @@ struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
             DenseElementsAttr::get(scalar, rewriter.getFloatAttr(vector.getElementType(),
                                                                  op.getEpsilon().convertToFloat())))
             .getResult();
-    Value shifted =
-        makeBinary(rewriter, loc, BinaryKind::add, op.getVariance(), epsilon, vector);
+    Value shifted = makeBinary(rewriter, loc, BinaryKind::add, op.getVariance(), epsilon, vector);
     Value deviation = UnaryOp::create(rewriter, loc, vector, UnaryKind::sqrt, shifted).getResult();
-    Value scale =
-        makeBinary(rewriter, loc, BinaryKind::div, op.getScale(), deviation, vector);
+    Value scale = makeBinary(rewriter, loc, BinaryKind::div, op.getScale(), deviation, vector);
     Value moved = makeBinary(rewriter, loc, BinaryKind::mul, op.getMean(), scale, vector);
     Value shift = makeBinary(rewriter, loc, BinaryKind::sub, op.getBias(), moved, vector);
     SmallVector<int64_t> shape(type.getRank() - 1, 1);
@@ -130,8 +128,7 @@ std::optional<Channels> getChannels(ConvOp op) {
 std::optional<Channels> getChannels(ConvTransposeOp op) {
   // With groups a filter's channel is spread over two dimensions of the weight.
   RankedTensorType weight = getType(op.getWeight());
-  if (!weight || !getType(op.getResult()) || !isFloatConstant(op.getWeight()) ||
-      op.getGroup() != 1)
+  if (!weight || !getType(op.getResult()) || !isFloatConstant(op.getWeight()) || op.getGroup() != 1)
     return std::nullopt;
   return Channels{1, weight.getDimSize(1), 1};
 }
@@ -162,8 +159,7 @@ template <typename Conv> struct ScaleIntoConv : OpRewritePattern<BinaryOp> {
     shape[channels->weightAxis] = channels->count;
     Value spread = makeReshape(rewriter, loc, factor,
                                RankedTensorType::get(shape, weightType.getElementType()));
-    Value weight =
-        makeBinary(rewriter, loc, op.getKind(), conv.getWeight(), spread, weightType);
+    Value weight = makeBinary(rewriter, loc, op.getKind(), conv.getWeight(), spread, weightType);
     Value bias = conv.getBias();
     if (bias)
       bias = makeBinary(rewriter, loc, op.getKind(), bias, factor, getType(bias));
@@ -195,9 +191,9 @@ template <typename Conv> struct ShiftIntoConv : OpRewritePattern<BinaryOp> {
     if (!channels || (conv.getBias() && !isFloatConstant(conv.getBias())))
       return rewriter.notifyMatchFailure(op, "weights are not constant");
     Location loc = rewriter.getFusedLoc({conv.getLoc(), op.getLoc()});
-    Value term = getPerChannel(rewriter, loc, operands->constant,
-                               getType(conv.getWeight()).getRank(), channels->axis,
-                               channels->count);
+    Value term =
+        getPerChannel(rewriter, loc, operands->constant, getType(conv.getWeight()).getRank(),
+                      channels->axis, channels->count);
     if (!term)
       return rewriter.notifyMatchFailure(op, "the term varies within channels");
     Value bias = term;
@@ -243,15 +239,14 @@ struct ScaleIntoMatMul : OpRewritePattern<BinaryOp> {
                                  type.getRank() - 1, weight.getDimSize(1));
     if (!factor)
       return rewriter.notifyMatchFailure(op, "the factor varies within columns");
-    Value scaled =
-        makeBinary(rewriter, loc, BinaryKind::mul, matmul.getRhs(), factor, weight);
+    Value scaled = makeBinary(rewriter, loc, BinaryKind::mul, matmul.getRhs(), factor, weight);
     rewriter.modifyOpInPlace(matmul, [&] { matmul.getRhsMutable().assign(scaled); });
     if (!bias) {
       rewriter.replaceOp(op, matmul.getResult());
       return success();
     }
-    Value shift = makeBinary(rewriter, loc, BinaryKind::mul, bias->constant, factor,
-                             getType(bias->constant));
+    Value shift =
+        makeBinary(rewriter, loc, BinaryKind::mul, bias->constant, factor, getType(bias->constant));
     rewriter.replaceOpWithNewOp<BinaryOp>(op, type, BinaryKind::add, matmul.getResult(), shift);
     return success();
   }

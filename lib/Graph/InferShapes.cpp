@@ -169,7 +169,8 @@ static void useFacts(func::FuncOp function, SymbolicShapes &shapes) {
       dropUnchangedAxes(shapes, resize);
     }
     // Equal sizes, known or not, make these the identity.
-    if (!(isa<ExpandOp, ReshapeOp>(op) || isForwardSlice(op)) || op->getOperand(0).getType() != op->getResult(0).getType())
+    if (!(isa<ExpandOp, ReshapeOp>(op) || isForwardSlice(op)) ||
+        op->getOperand(0).getType() != op->getResult(0).getType())
       return;
     auto from = shapes.getDims(op->getOperand(0)), to = shapes.getDims(op->getResult(0));
     if (from && to && *from == *to)

@@ -99,8 +99,8 @@ static std::optional<Scores> matchScores(OpBuilder &builder, Value value) {
     };
     bool isLeft = leadsToProduct(sum.getLhs());
     if (isLeft && leadsToProduct(sum.getRhs()))
-      isLeft = !matchBinary(sum.getLhs(), BinaryKind::add) &&
-               !sum.getLhs().getDefiningOp<SelectOp>();
+      isLeft =
+          !matchBinary(sum.getLhs(), BinaryKind::add) && !sum.getLhs().getDefiningOp<SelectOp>();
     else if (!isLeft && !leadsToProduct(sum.getRhs()))
       return std::nullopt;
     scores.masks.push_back(isLeft ? sum.getRhs() : sum.getLhs());
@@ -116,8 +116,8 @@ static Value addHeads(OpBuilder &builder, Location loc, Value value) {
     return value;
   SmallVector<int64_t> shape(type.getShape());
   shape.insert(shape.begin() + 1, 1);
-  return UnsqueezeOp::create(builder, loc, RankedTensorType::get(shape, type.getElementType()), value,
-                             ArrayRef<int64_t>{1})
+  return UnsqueezeOp::create(builder, loc, RankedTensorType::get(shape, type.getElementType()),
+                             value, ArrayRef<int64_t>{1})
       .getResult();
 }
 
@@ -127,8 +127,8 @@ static Value swapLast(OpBuilder &builder, Location loc, Value value) {
   std::swap(perm.back(), perm[perm.size() - 2]);
   SmallVector<int64_t> shape(type.getShape());
   std::swap(shape.back(), shape[shape.size() - 2]);
-  return TransposeOp::create(builder, loc, RankedTensorType::get(shape, type.getElementType()), value,
-                             perm)
+  return TransposeOp::create(builder, loc, RankedTensorType::get(shape, type.getElementType()),
+                             value, perm)
       .getResult();
 }
 
@@ -138,8 +138,8 @@ static bool haveSameBatch(SymbolicShapes &shapes, Value lhs, Value rhs) {
   return l && r && l->size() == r->size() && l->drop_back(2) == r->drop_back(2);
 }
 
-/// Whether the scores, not the mask, have the shape of their sum. Sizes that differ in name only are
-/// taken to be equal; a run where they are not gets an error.
+/// Whether the scores, not the mask, have the shape of their sum. Sizes that differ in name only
+/// are taken to be equal; a run where they are not gets an error.
 static bool broadcastsToScores(SymbolicShapes &shapes, Value mask, Value scores) {
   auto m = shapes.getDims(mask), s = shapes.getDims(scores);
   if (!m || !s || m->size() > s->size())
@@ -153,8 +153,9 @@ static bool broadcastsToScores(SymbolicShapes &shapes, Value mask, Value scores)
 Value lathe::graph::recomposeAttention(OpBuilder &builder, MatMulOp op, SymbolicShapes &shapes) {
   auto softmax = op.getLhs().getDefiningOp<SoftmaxOp>();
   RankedTensorType type = getType(op.getResult()), valueType = getType(op.getRhs());
-  if (!softmax || softmax.getLog() || !type || !valueType || type.getRank() != valueType.getRank() ||
-      (type.getRank() != 3 && type.getRank() != 4) || !softmax.getResult().hasOneUse())
+  if (!softmax || softmax.getLog() || !type || !valueType ||
+      type.getRank() != valueType.getRank() || (type.getRank() != 3 && type.getRank() != 4) ||
+      !softmax.getResult().hasOneUse())
     return {};
   int64_t rank = type.getRank();
   if (int64_t(softmax.getAxis()) != rank - 1 || int64_t(softmax.getAxisEnd()) != rank)
@@ -199,9 +200,8 @@ Value lathe::graph::recomposeAttention(OpBuilder &builder, MatMulOp op, Symbolic
       mask = next;
       continue;
     }
-    auto sum = BinaryOp::create(
-        builder, loc, UnrankedTensorType::get(scoreType.getElementType()), BinaryKind::add, mask,
-        next);
+    auto sum = BinaryOp::create(builder, loc, UnrankedTensorType::get(scoreType.getElementType()),
+                                BinaryKind::add, mask, next);
     if (failed(shapes.inferOp(sum)))
       return {};
     mask = sum.getResult();

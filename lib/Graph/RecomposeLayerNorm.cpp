@@ -1,10 +1,10 @@
 // Recognising layer and root-mean-square normalization.
 //
-// The core is d / sqrt(mean(d * d) + epsilon); where d is x - mean(x) it is a layer normalization of
-// x, else a root-mean-square one of d. It becomes layer_norm with a scale of ones; the product and
-// the sum that follow are absorbed as scale and bias when they are visited. TensorFlow spreads the
-// same formula: x * (rsqrt * scale) + (bias - mean * (rsqrt * scale)).
-// Apache-2.0 WITH LLVM-exception
+// The core is d / sqrt(mean(d * d) + epsilon); where d is x - mean(x) it is a layer normalization
+// of x, else a root-mean-square one of d. It becomes layer_norm with a scale of ones; the product
+// and the sum that follow are absorbed as scale and bias when they are visited. TensorFlow spreads
+// the same formula: x * (rsqrt * scale) + (bias - mean * (rsqrt * scale)). Apache-2.0 WITH
+// LLVM-exception
 #include "dialects/Graph/Constants.h"
 #include "lib/Graph/Match.h"
 
@@ -45,8 +45,7 @@ static std::optional<MeanSquare> matchMeanSquare(Value value) {
   BinaryOp product = matchBinary(mean.getInput(), BinaryKind::mul);
   if (product && product.getLhs() == product.getRhs())
     return MeanSquare{product.getLhs(), *axis, sum->constant};
-  if (square.constant == 1 && square.factors.size() == 2 &&
-      square.factors[0] == square.factors[1])
+  if (square.constant == 1 && square.factors.size() == 2 && square.factors[0] == square.factors[1])
     return MeanSquare{square.factors[0], *axis, sum->constant};
   return std::nullopt;
 }
@@ -87,8 +86,8 @@ static RankedTensorType getParameterType(RankedTensorType input, int64_t axis) {
 
 static Value makeLayerNorm(OpBuilder &builder, Location loc, Value input, Value scale, Value bias,
                            int64_t axis, APFloat epsilon, bool rms) {
-  return LayerNormOp::create(builder, loc, input.getType(), Type(), Type(), input, scale, bias, axis,
-                             epsilon, rms)
+  return LayerNormOp::create(builder, loc, input.getType(), Type(), Type(), input, scale, bias,
+                             axis, epsilon, rms)
       .getResult();
 }
 
@@ -114,11 +113,11 @@ static Value matchCore(OpBuilder &builder, BinaryOp op) {
   RankedTensorType parameter = type ? getParameterType(type, square->axis) : RankedTensorType();
   if (!parameter || type != op.getResult().getType() || !isa<FloatType>(type.getElementType()))
     return {};
-  Value ones = ConstantOp::create(
-                   builder, op.getLoc(), parameter,
-                   DenseElementsAttr::get(parameter, builder.getFloatAttr(
-                                                         parameter.getElementType(), 1.0)))
-                   .getResult();
+  Value ones =
+      ConstantOp::create(
+          builder, op.getLoc(), parameter,
+          DenseElementsAttr::get(parameter, builder.getFloatAttr(parameter.getElementType(), 1.0)))
+          .getResult();
   return makeLayerNorm(builder, op.getLoc(), input, ones, Value(), square->axis,
                        APFloat(float(square->epsilon)), rms);
 }

@@ -110,3 +110,20 @@ func.func @reductions(%x: tensor<1x8x4x4xf32>) -> tensor<1x8xf32> {
   %1 = graph.reduce mean %0 {axes = array<i64: 2>, keep_dims = false} : (tensor<1x8x4xf32>) -> tensor<1x8xf32>
   return %1 : tensor<1x8xf32>
 }
+
+// -----
+
+// Zeros around the image are pads; other values, or other dimensions, are not.
+// CHECK-LABEL: func @pads
+// CHECK: graph.conv %arg0, %arg1 {{.*}}pads = array<i64: 1, 2, 4, 5>
+// CHECK: %[[P:.*]] = graph.pad %arg0
+// CHECK: graph.conv %[[P]], %arg1 {{.*}}pads = array<i64: 0, 1, 2, 3>
+func.func @pads(%x: tensor<1x3x8x8xf32>, %w: tensor<4x3x3x3xf32>) -> (tensor<1x4x11x14xf32>, tensor<1x4x11x14xf32>) {
+  %sizes = graph.constant dense<[0, 0, 1, 1, 0, 0, 2, 2]> : tensor<8xi64>
+  %one = graph.constant dense<1.0> : tensor<f32>
+  %0 = graph.pad %x by %sizes {mode = #graph<pad_mode constant>} : (tensor<1x3x8x8xf32>, tensor<8xi64>) -> tensor<1x3x11x11xf32>
+  %1 = graph.conv %0, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 1, 2, 3>, dilations = array<i64: 1, 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<1x3x11x11xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x11x14xf32>
+  %2 = graph.pad %x by %sizes value %one {mode = #graph<pad_mode constant>} : (tensor<1x3x8x8xf32>, tensor<8xi64>, tensor<f32>) -> tensor<1x3x11x11xf32>
+  %3 = graph.conv %2, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 1, 2, 3>, dilations = array<i64: 1, 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<1x3x11x11xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x11x14xf32>
+  return %1, %3 : tensor<1x4x11x14xf32>, tensor<1x4x11x14xf32>
+}
