@@ -122,6 +122,37 @@ bool HostProgram::isAtEntry(const Size &size) const {
   });
 }
 
+// Sizes come from the caller and from data: their product must be a size as well.
+void HostProgram::checkNoOverflow(Location loc, const Size &bytes) {
+  if (bytes.isStatic())
+    return;
+  Type i64 = builder.getI64Type();
+  auto toI64 = [&](Value value) {
+    return arith::IndexCastOp::create(builder, loc, i64, value).getResult();
+  };
+  Value product = arith::ConstantIntOp::create(builder, loc, bytes.constant, 64);
+  Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
+  Value fits;
+  // A dimension of size 0 may stand beside any other.
+  Value isEmpty;
+  for (unsigned factor : bytes.factors) {
+    Value value = toI64(sizes.getValue(factor));
+    auto multiply = arith::MulUIExtendedOp::create(builder, loc, product, value);
+    product = multiply.getLow();
+    Value low =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, multiply.getHigh(), zero);
+    Value empty = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, value, zero);
+    fits = fits ? arith::AndIOp::create(builder, loc, fits, low).getResult() : low;
+    isEmpty = isEmpty ? arith::OrIOp::create(builder, loc, isEmpty, empty).getResult() : empty;
+  }
+  Value limit = arith::ConstantIntOp::create(builder, loc, int64_t(1) << 48, 64);
+  Value small = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ule, product, limit);
+  fits = arith::AndIOp::create(builder, loc, fits, small);
+  fits = arith::OrIOp::create(builder, loc, fits, isEmpty);
+  rt::CheckOp::create(builder, loc, fits, LATHE_CODE_SIZE,
+                      "a tensor of more than 2^48 bytes is needed", ValueRange{});
+}
+
 View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
   View view;
   view.element = element;
@@ -135,6 +166,7 @@ View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
   if (isAtEntry(bytes))
     builder.setInsertionPoint(allocMarker);
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  checkNoOverflow(loc, bytes);
   view.base = rt::AllocOp::create(builder, loc, pointer, sizes.materialize(builder, loc, bytes));
   return view;
 }

@@ -64,6 +64,7 @@ private:
   bool isAvailable(llvm::ArrayRef<mlir::OpFoldResult> sizes) const;
   /// Whether `size` is known above the allocations: it follows from the inputs' dims.
   bool isAtEntry(const Size &size) const;
+  void checkNoOverflow(mlir::Location loc, const Size &bytes);
   View allocate(mlir::Location loc, mlir::Type element, llvm::ArrayRef<Size> sizes);
   View subview(mlir::Location loc, const View &view, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                llvm::ArrayRef<mlir::OpFoldResult> sizes, llvm::ArrayRef<mlir::OpFoldResult> strides,

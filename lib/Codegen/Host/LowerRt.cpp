@@ -53,7 +53,7 @@ private:
   LogicalResult lower(Operation *op);
   void lower(rt::DispatchOp op);
   void lower(rt::CheckOp op);
-  void lowerAllocation(Operation *op, Value memory);
+  void lowerAllocation(Operation *op, Value memory, Value bytes = {});
   LLVM::LLVMFuncOp getBodyOf(func::FuncOp kernel);
   LLVM::LLVMFuncOp getFail();
   Value load(Location loc, Type type, Value base, uint64_t offset);
@@ -273,12 +273,15 @@ void RtLowering::lower(rt::DispatchOp op) {
 }
 
 // A null pointer ends the run.
-void RtLowering::lowerAllocation(Operation *op, Value memory) {
+void RtLowering::lowerAllocation(Operation *op, Value memory, Value bytes) {
   Location loc = op->getLoc();
   op->getResult(0).replaceAllUsesWith(memory);
   Value null = LLVM::ZeroOp::create(builder, loc, pointer);
-  Value refused = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::eq, memory, null);
-  returnIf(loc, refused, arith::ConstantIntOp::create(builder, loc, LATHE_CODE_MEMORY, 32));
+  Value given = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, memory, null);
+  builder.setInsertionPoint(op);
+  lower(rt::CheckOp::create(builder, loc, given, LATHE_CODE_MEMORY,
+                            bytes ? "no memory for %0 bytes" : "no memory for an output",
+                            bytes ? ValueRange{bytes} : ValueRange{}));
   op->erase();
 }
 
@@ -326,7 +329,7 @@ LogicalResult RtLowering::lower(Operation *op) {
         auto call = LLVM::CallOp::create(
             builder, loc, type,
             ValueRange{function, allocate.getCall(), toI64(loc, allocate.getBytes())});
-        lowerAllocation(op, call.getResult());
+        lowerAllocation(op, call.getResult(), allocate.getBytes());
         return success();
       })
       .Case([&](rt::AllocateOutputOp allocate) {
