@@ -39,6 +39,7 @@ config.substitutions += [
     ("%zoo", os.path.join(source, "utils", "zoo")),
     ("%reference", os.path.join(source, "utils", "reference")),
     ("%python", "/usr/bin/python3"),
+    ("%aarch64", os.path.join(build, "test", "unit", "runtime", "aarch64")),
     ("%cc", f"{config.c_compiler} -I{include} -L{libraries} -Wl,-rpath,{libraries}"),
     ("%source", source),
     ("%utils", os.path.join(source, "utils")),
