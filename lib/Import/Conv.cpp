@@ -107,6 +107,38 @@ static LogicalResult importConv(Node &node) {
   return node.result(convolve(node, node.input(0), node.input(1), node.input(2)));
 }
 
+/// com.microsoft's convolution with something added to it and an activation behind.
+static LogicalResult importFusedConv(Node &node) {
+  Value y = convolve(node, node.input(0), node.input(1), node.input(2));
+  if (node.hasInput(3))
+    y = node.binary(BinaryKind::add, y, node.input(3));
+  unsigned activation = node.choice(
+      "activation", {"", "Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip", "HardSigmoid"}, 0);
+  SmallVector<double> parameters;
+  if (auto given = node.floatsAttribute("activation_params"))
+    parameters = *given;
+  parameters.resize(2, 0);
+  switch (activation) {
+  case 1:
+    return node.result(node.unary(graph::UnaryKind::relu, y));
+  case 2:
+    return node.result(node.unary(graph::UnaryKind::tanh, y));
+  case 3:
+    return node.result(node.unary(graph::UnaryKind::sigmoid, y));
+  case 4:
+    return node.result(node.select(node.binary(BinaryKind::less, y, 0),
+                                   node.binary(BinaryKind::mul, y, parameters[0]), y));
+  case 5:
+    return node.result(node.binary(BinaryKind::min, node.binary(BinaryKind::max, y, parameters[0]),
+                                   parameters[1]));
+  case 6:
+    y = node.binary(BinaryKind::add, node.binary(BinaryKind::mul, y, parameters[0]), parameters[1]);
+    return node.result(node.binary(BinaryKind::max, node.binary(BinaryKind::min, y, 1), 0));
+  default:
+    return node.result(y);
+  }
+}
+
 static LogicalResult importConvTranspose(Node &node) {
   Value input = node.input(0), weight = node.input(1);
   std::optional<int64_t> spatial = spatialRank(node, input, weight);
@@ -193,6 +225,7 @@ static LogicalResult importQLinearConv(Node &node) {
 ArrayRef<Operator> lathe::import::convOperators() {
   static const Operator operators[] = {
       {"Conv", {1, 11, 22}, 2, 3, importConv, kFloats},
+      {"FusedConv", {1}, 2, 4, importFusedConv, kFloats, "", "com.microsoft"},
       {"ConvTranspose", {1, 11, 22}, 2, 3, importConvTranspose, kFloats},
       {"ConvInteger", {10}, 2, 4, importConvInteger, kSigned | kUnsigned},
       {"QLinearConv", {10}, 8, 9, importQLinearConv, kSigned | kUnsigned},

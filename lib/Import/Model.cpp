@@ -231,13 +231,27 @@ static llvm::SetVector<StringRef> namesReadBy(const onnx::NodeProto &node) {
 FailureOr<std::vector<int>> GraphImporter::orderNodes(const NodeList &nodes) {
   llvm::StringMap<int> producer;
   llvm::StringSet<> nodeNames;
+  llvm::DenseSet<int> replaced;
   for (auto [index, node] : llvm::enumerate(nodes)) {
-    // Errors, traces and reports tell nodes by their names.
-    if (!node.name().empty() && !nodeNames.insert(node.name()).second)
+    // Errors, traces and reports tell nodes by their names. Constants have no part in those, and
+    // exporters give all of them one name.
+    if (!node.name().empty() && node.op_type() != "Constant" &&
+        !nodeNames.insert(node.name()).second)
       return emitError(locationOf(node, index)) << "there are two nodes of this name";
-    for (const std::string &name : node.output())
-      if (!name.empty())
-        producer.try_emplace(name, index);
+    for (const std::string &name : node.output()) {
+      if (name.empty())
+        continue;
+      auto [it, isNew] = producer.try_emplace(name, index);
+      // Exporters are known to write a constant again with another value. Other implementations
+      // read constants like initializers, first of all: the last one holds for every node.
+      const onnx::NodeProto &other = nodes[it->second];
+      if (isNew || node.op_type() != "Constant" || other.op_type() != "Constant")
+        continue;
+      emitWarning(locationOf(node, index)) << "the constant '" << name << "' is defined before by "
+                                           << nodeLabel(other, it->second) << "; this one holds";
+      replaced.insert(it->second);
+      it->second = index;
+    }
   }
 
   std::vector<int> waiting(nodes.size(), 0);
@@ -272,8 +286,10 @@ FailureOr<std::vector<int>> GraphImporter::orderNodes(const NodeList &nodes) {
       if (--waiting[user] == 0)
         ready.insert(user);
   }
-  if (order.size() == size_t(nodes.size()))
+  if (order.size() == size_t(nodes.size())) {
+    llvm::erase_if(order, [&](int index) { return replaced.contains(index); });
     return order;
+  }
   // Every node that still waits is in a cycle or behind one; walking back ends in the cycle.
   int at =
       std::find_if(waiting.begin(), waiting.end(), [](int n) { return n > 0; }) - waiting.begin();

@@ -29,36 +29,41 @@ Value Node::constant(ArrayRef<int64_t> values) {
   return constant(graph::makeConstantAttr(type, bytes));
 }
 
-Value Node::scalar(double value, Type element) {
+/// `value` as a constant of rank 0, rounded to nearest where the type is a float.
+static TypedAttr scalarAttr(double value, Type element) {
   auto type = RankedTensorType::get({}, element);
-  if (auto floating = dyn_cast<FloatType>(element)) {
-    APFloat exact(value);
+  auto rounded = [&](double number, Type floating) {
+    APFloat result(number);
     bool inexact;
-    exact.convert(floating.getFloatSemantics(), APFloat::rmNearestTiesToEven, &inexact);
-    return constant(DenseElementsAttr::get(type, exact));
-  }
-  if (auto complex = dyn_cast<ComplexType>(element)) {
-    bool inexact;
-    APFloat real(value), zero(0.0);
-    auto &semantics = cast<FloatType>(complex.getElementType()).getFloatSemantics();
-    real.convert(semantics, APFloat::rmNearestTiesToEven, &inexact);
-    zero.convert(semantics, APFloat::rmNearestTiesToEven, &inexact);
-    return constant(DenseElementsAttr::get(type, std::complex<APFloat>(real, zero)));
-  }
-  return scalarInt(static_cast<int64_t>(value), element);
+    result.convert(cast<FloatType>(floating).getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                   &inexact);
+    return result;
+  };
+  if (isa<FloatType>(element))
+    return DenseElementsAttr::get(type, rounded(value, element));
+  auto part = cast<ComplexType>(element).getElementType();
+  return DenseElementsAttr::get(type,
+                                std::complex<APFloat>(rounded(value, part), rounded(0, part)));
 }
 
-Value Node::scalarInt(int64_t value, Type element) {
+static TypedAttr scalarAttr(int64_t value, Type element) {
   if (!isa<IntegerType>(element))
-    return scalar(static_cast<double>(value), element);
+    return scalarAttr(static_cast<double>(value), element);
   unsigned width = element.getIntOrFloatBitWidth();
-  APInt bits(64, static_cast<uint64_t>(value));
+  APInt bits = APInt(64, static_cast<uint64_t>(value)).trunc(width);
   auto type = RankedTensorType::get({}, element);
   if (width >= 8 || width == 1)
-    return constant(DenseElementsAttr::get(type, bits.trunc(width)));
-  char byte = static_cast<char>(bits.trunc(width).getZExtValue());
-  return constant(graph::makeConstantAttr(type, byte));
+    return DenseElementsAttr::get(type, bits);
+  char byte = static_cast<char>(bits.getZExtValue());
+  return graph::makeConstantAttr(type, byte);
 }
+
+Value Node::scalar(double value, Type element) {
+  return isa<IntegerType>(element) ? scalarInt(static_cast<int64_t>(value), element)
+                                   : constant(scalarAttr(value, element));
+}
+
+Value Node::scalarInt(int64_t value, Type element) { return constant(scalarAttr(value, element)); }
 
 Value Node::unary(graph::UnaryKind kind, Value x) {
   if (!x)
@@ -200,12 +205,11 @@ Value Node::expand(Value x, Value shape) {
 }
 
 Value Node::full(Value shape, double value, Type element) {
-  Value fill = scalar(value, element);
-  if (!shape || !fill)
+  if (!shape)
     return {};
-  TypedAttr attr = fill.getDefiningOp<graph::ConstantOp>().getValue();
-  fill.getDefiningOp()->erase();
-  return resultOf(create<graph::FullOp>(tensorOf(element), shape, attr));
+  TypedAttr fill = isa<IntegerType>(element) ? scalarAttr(static_cast<int64_t>(value), element)
+                                             : scalarAttr(value, element);
+  return resultOf(create<graph::FullOp>(tensorOf(element), shape, fill));
 }
 
 Value Node::range(Value start, Value limit, Value delta) {

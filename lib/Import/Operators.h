@@ -39,6 +39,7 @@ llvm::ArrayRef<Operator> normalizationOperators();
 llvm::ArrayRef<Operator> attentionOperators();
 llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> quantizationOperators();
+llvm::ArrayRef<Operator> quantizedLinearOperators();
 llvm::ArrayRef<Operator> sortOperators();
 llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> imageOperators();

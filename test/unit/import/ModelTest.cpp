@@ -7,6 +7,7 @@ using namespace lathe;
 using namespace lathe::test;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 namespace {
@@ -141,6 +142,26 @@ TEST(Model, RefusesDuplicateNames) {
   model = addModel();
   model.node("Neg", {"x"}, {"z"}).set_name("the_add");
   EXPECT_THAT(refusal(model), HasSubstr("two nodes of this name"));
+}
+
+TEST(Model, OfTwoConstantsTheLastHolds) {
+  TestModel model;
+  model.output("y");
+  attribute(model.node("Constant", {}, {"c"}), "value_int", int64_t(12));
+  model.node("Neg", {"c"}, {"y"});
+  attribute(model.node("Constant", {}, {"c"}), "value_int", int64_t(2));
+  std::string bytes, text;
+  model.proto.SerializeToString(&bytes);
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    EXPECT_THAT(formatDiagnostic(diagnostic), StartsWith("warning: model.onnx: node #2"));
+    return mlir::success();
+  });
+  auto module = importOnnxBuffer(context, {bytes, "model.onnx"});
+  ASSERT_TRUE(module);
+  llvm::raw_string_ostream(text) << *module;
+  EXPECT_THAT(text, HasSubstr("dense<2>"));
+  EXPECT_THAT(text, Not(HasSubstr("dense<12>")));
 }
 
 TEST(Model, InputsWithInitializersAreConstants) {

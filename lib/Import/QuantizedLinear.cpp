@@ -1,0 +1,136 @@
+// com.microsoft operators on quantized tensors: dequantize, compute, quantize.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Operators.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::BinaryKind;
+using graph::UnaryKind;
+
+/// A scale or zero point [1] means the same as a scalar.
+static Value scalarOf(Node &node, Value value) {
+  std::optional<int64_t> rank = value ? Node::rankOf(value) : std::nullopt;
+  return rank && *rank > 0 ? node.squeeze(value, llvm::to_vector(llvm::seq<int64_t>(0, *rank)))
+                           : value;
+}
+
+/// The number behind operands i (tensor), i + 1 (scale) and i + 2 (zero point, may be omitted).
+static Value dequantize(Node &node, unsigned i) {
+  Value x = node.require(i), scale = scalarOf(node, node.require(i + 1));
+  Value zero = scalarOf(node, node.input(i + 2));
+  if (!x || !scale)
+    return {};
+  if (zero && Node::elementOf(zero) != Node::elementOf(x)) {
+    node.error() << "a zero point of " << node.opType() << " has element type "
+                 << Node::elementOf(zero) << ", its tensor has " << Node::elementOf(x);
+    return {};
+  }
+  auto op = node.create<graph::DequantizeOp>(node.likeOf(scale), x, scale, zero, 0);
+  return op ? Value(op.getResult()) : Value();
+}
+
+/// `x` with the scale of operand i and the zero point of operand i + 1, else of type `element`.
+static LogicalResult quantize(Node &node, Value x, unsigned i, Type element) {
+  Value scale = scalarOf(node, node.require(i)), zero = scalarOf(node, node.input(i + 1));
+  if (!x || !scale)
+    return failure();
+  Type type = zero ? node.likeOf(zero) : node.tensorOf(element);
+  auto op = node.create<graph::QuantizeOp>(type, x, scale, zero, 0);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+template <BinaryKind kind> static LogicalResult importBinary(Node &node) {
+  Value sum = node.binary(kind, dequantize(node, 0), dequantize(node, 3));
+  return quantize(node, sum, 6, Node::elementOf(node.input(0)));
+}
+
+static LogicalResult importSigmoid(Node &node) {
+  Value y = node.unary(UnaryKind::sigmoid, dequantize(node, 0));
+  return quantize(node, y, 3, Node::elementOf(node.input(0)));
+}
+
+static LogicalResult importLeakyRelu(Node &node) {
+  Value x = dequantize(node, 0);
+  Value scaled = node.binary(BinaryKind::mul, x, node.floatAttribute("alpha", 0.01f));
+  if (!x)
+    return failure();
+  Value y = node.select(node.binary(BinaryKind::less, x, 0), scaled, x);
+  return quantize(node, y, 3, Node::elementOf(node.input(0)));
+}
+
+static LogicalResult importGlobalAveragePool(Node &node) {
+  Value x = dequantize(node, 0);
+  bool channelsLast = node.flag("channels_last");
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  if (!rank)
+    return failure();
+  Ints axes = channelsLast ? llvm::to_vector(llvm::seq<int64_t>(1, *rank - 1))
+                           : llvm::to_vector(llvm::seq<int64_t>(2, *rank));
+  Value y = node.reduce(graph::ReduceKind::mean, x, axes, true);
+  return quantize(node, y, 3, Node::elementOf(node.input(0)));
+}
+
+static LogicalResult importSoftmax(Node &node) {
+  Value x = dequantize(node, 0);
+  int64_t opset = node.intAttribute("opset", 13);
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  if (!rank)
+    return failure();
+  int64_t axis = node.axis(node.intAttribute("axis", -1), rank);
+  if (node.hasFailed())
+    return failure();
+  auto y =
+      node.create<graph::SoftmaxOp>(node.likeOf(x), x, axis, opset < 13 ? *rank : axis + 1, false);
+  return y ? quantize(node, y.getResult(), 3, Node::elementOf(node.input(0))) : failure();
+}
+
+/// Operands: scale and zero point of the result, then three for each part.
+static LogicalResult importConcat(Node &node) {
+  if (node.inputCount() < 5 || (node.inputCount() - 2) % 3 != 0)
+    return node.error() << "QLinearConcat has " << node.inputCount()
+                        << " inputs, it takes 2 and 3 for each part";
+  SmallVector<Value> parts;
+  for (unsigned i = 2; i < node.inputCount(); i += 3)
+    parts.push_back(dequantize(node, i));
+  int64_t axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(parts.front()));
+  if (node.hasFailed())
+    return failure();
+  return quantize(node, node.concat(parts, axis), 0, Node::elementOf(node.input(2)));
+}
+
+/// x - zero point, as i32.
+static Value centred(Node &node, Value x, Value zero) {
+  Type i32 = node.builder().getI32Type();
+  Value wide = node.cast(x, i32);
+  return zero ? node.binary(BinaryKind::sub, wide, node.cast(zero, i32)) : wide;
+}
+
+/// a, b, the scales of both, their zero points, and a bias: a product in integers, then scaled.
+static LogicalResult importMatMulIntegerToFloat(Node &node) {
+  Value product = node.matmul(centred(node, node.input(0), scalarOf(node, node.input(4))),
+                              centred(node, node.input(1), node.input(5)));
+  Value scale = node.binary(BinaryKind::mul, scalarOf(node, node.input(2)), node.input(3));
+  if (!product || !scale)
+    return failure();
+  Value y = node.binary(BinaryKind::mul, node.cast(product, Node::elementOf(scale)), scale);
+  if (node.hasInput(6))
+    y = node.binary(BinaryKind::add, y, node.input(6));
+  return node.result(y);
+}
+
+ArrayRef<Operator> lathe::import::quantizedLinearOperators() {
+  static constexpr StringRef microsoft = "com.microsoft";
+  static constexpr uint32_t kBytes = kSigned | kUnsigned;
+  static const Operator operators[] = {
+      {"QLinearAdd", {1}, 7, 8, importBinary<BinaryKind::add>, kBytes, "", microsoft},
+      {"QLinearMul", {1}, 7, 8, importBinary<BinaryKind::mul>, kBytes, "", microsoft},
+      {"QLinearSigmoid", {1}, 4, 5, importSigmoid, kBytes, "", microsoft},
+      {"QLinearLeakyRelu", {1}, 4, 5, importLeakyRelu, kBytes, "", microsoft},
+      {"QLinearGlobalAveragePool", {1}, 5, 5, importGlobalAveragePool, kBytes, "", microsoft},
+      {"QLinearSoftmax", {1}, 4, 5, importSoftmax, kBytes, "", microsoft},
+      {"QLinearConcat", {1}, 5, kUnlimited, importConcat, kFloats, "", microsoft},
+      {"MatMulIntegerToFloat", {1}, 4, 7, importMatMulIntegerToFloat, kBytes, "", microsoft},
+  };
+  return operators;
+}
