@@ -52,7 +52,8 @@ std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
       if (r == v || stage.reduction[r] || stage.extents[r].is(1))
         continue;
       if (llvm::any_of(stage.inputs, [&](const Access &input) {
-            return !input.coefficients.empty() && isAcross(input, v) && isAbsent(input, r);
+            return !input.coefficients.empty() && isAcross(input, v) &&
+                   input.coefficients[r].isZero();
           }))
         choice.rowLoop = r;
     }
