@@ -7,125 +7,13 @@
 #include "lib/Graph/ConstantFold.h"
 #include "dialects/Graph/Constants.h"
 #include "dialects/Graph/Weights.h"
+#include "lib/Graph/ConstantData.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace lathe::graph;
 
 namespace {
-
-/// A constant operand: its type and its bytes.
-struct Data {
-  RankedTensorType type;
-  SmallVector<char> storage;
-  ArrayRef<char> bytes;
-
-  ArrayRef<int64_t> shape() const { return type.getShape(); }
-};
-
-/// Bytes per element; 0 for types that are not whole bytes.
-unsigned getElementBytes(Type type) {
-  if (!type.isIntOrFloat())
-    return 0;
-  unsigned bits = type.getIntOrFloatBitWidth();
-  return bits == 1 ? 1 : bits % 8 ? 0 : bits / 8;
-}
-
-std::optional<int64_t> getBytes(RankedTensorType type) {
-  if (!type || !type.hasStaticShape() || !getElementBytes(type.getElementType()))
-    return std::nullopt;
-  std::optional<uint64_t> bytes = getStorageBytes(type);
-  return bytes && *bytes < (uint64_t(1) << 40) ? std::optional<int64_t>(*bytes) : std::nullopt;
-}
-
-bool load(Value value, Data &data) {
-  TypedAttr attr = getConstantValue(value);
-  if (!attr || !isa<DenseElementsAttr, WeightAttr>(attr))
-    return false;
-  data.type = dyn_cast<RankedTensorType>(attr.getType());
-  std::optional<int64_t> bytes = getBytes(data.type);
-  if (!bytes)
-    return false;
-  data.bytes = getConstantBytes(attr, data.storage);
-  return int64_t(data.bytes.size()) == *bytes;
-}
-
-SmallVector<int64_t> getStrides(ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> strides(shape.size(), 1);
-  for (int64_t i = int64_t(shape.size()) - 2; i >= 0; --i)
-    strides[i] = strides[i + 1] * shape[i + 1];
-  return strides;
-}
-
-/// Strides (in elements) that read `shape` as if it were broadcast to `target`.
-SmallVector<int64_t> getBroadcastStrides(ArrayRef<int64_t> shape, ArrayRef<int64_t> target) {
-  SmallVector<int64_t> strides(target.size(), 0), own = getStrides(shape);
-  size_t offset = target.size() - shape.size();
-  for (size_t i = 0; i < shape.size(); ++i)
-    strides[offset + i] = shape[i] == 1 ? 0 : own[i];
-  return strides;
-}
-
-/// Calls `visit(offset)` for each element of `shape` in row-major order, offset by `strides`.
-template <typename Visit>
-void forEach(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides, int64_t start, Visit visit) {
-  int64_t rank = shape.size();
-  if (llvm::is_contained(shape, 0))
-    return;
-  if (rank == 0)
-    return visit(start);
-  SmallVector<int64_t> index(rank, 0);
-  int64_t offset = start, inner = shape[rank - 1], innerStride = strides[rank - 1];
-  while (true) {
-    for (int64_t i = 0; i < inner; ++i)
-      visit(offset + i * innerStride);
-    int64_t dim = rank - 2;
-    for (; dim >= 0; --dim) {
-      offset += strides[dim];
-      if (++index[dim] < shape[dim])
-        break;
-      offset -= strides[dim] * shape[dim];
-      index[dim] = 0;
-    }
-    if (dim < 0)
-      return;
-  }
-}
-
-/// Copies the elements that strides address to a dense buffer.
-SmallVector<char> gatherStrided(const Data &from, ArrayRef<int64_t> shape,
-                                ArrayRef<int64_t> strides, int64_t start, int64_t bytes) {
-  unsigned width = getElementBytes(from.type.getElementType());
-  SmallVector<char> result;
-  result.resize_for_overwrite(bytes);
-  char *out = result.data();
-  const char *in = from.bytes.data();
-  auto copy = [&]<typename T>(T) {
-    T *typed = reinterpret_cast<T *>(out);
-    forEach(shape, strides, start,
-            [&](int64_t offset) { memcpy(typed++, in + offset * sizeof(T), sizeof(T)); });
-  };
-  switch (width) {
-  case 1:
-    copy(uint8_t());
-    break;
-  case 2:
-    copy(uint16_t());
-    break;
-  case 4:
-    copy(uint32_t());
-    break;
-  case 8:
-    copy(uint64_t());
-    break;
-  default:
-    forEach(shape, strides, start, [&](int64_t offset) {
-      memcpy(out, in + offset * width, width);
-      out += width;
-    });
-  }
-  return result;
-}
 
 using Results = SmallVector<TypedAttr>;
 
