@@ -37,8 +37,10 @@ namespace {
 /// One compilation: its context, its diagnostics, its timer.
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, std::string &errors);
+  Compilation(const CompileOptions &options, std::string &errors, MLIRContext *shared = nullptr);
   bool run(StringRef input, StringRef output);
+  /// From the graph dialect on, for a module that is already in the context.
+  bool runModule(ModuleOp module, StringRef output);
 
 private:
   /// Runs one stage and reports its time; false when the stage failed.
@@ -58,15 +60,18 @@ private:
 
   const CompileOptions &options;
   std::string &errors;
-  MLIRContext context;
+  std::unique_ptr<MLIRContext> owned; // null when the context is shared
+  MLIRContext &context;
   std::unique_ptr<ScopedDiagnosticHandler> handler;
   artifact::Entry entry;
 };
 
 } // namespace
 
-Compilation::Compilation(const CompileOptions &options, std::string &errors)
-    : options(options), errors(errors), context(MLIRContext::Threading::DISABLED) {
+Compilation::Compilation(const CompileOptions &options, std::string &errors, MLIRContext *shared)
+    : options(options), errors(errors),
+      owned(shared ? nullptr : std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED)),
+      context(shared ? *shared : *owned) {
   DialectRegistry registry;
   registry.insert<graph::GraphDialect, rt::RtDialect, func::FuncDialect, arith::ArithDialect,
                   math::MathDialect, linalg::LinalgDialect, tensor::TensorDialect, scf::SCFDialect,
@@ -142,7 +147,16 @@ bool Compilation::runGraph(ModuleOp module) {
   if (options.optLevel == 0)
     return true;
   PassManager passes(&context);
-  buildGraphPipeline(passes);
+  buildGraphPipeline(passes, [this](ModuleOp subgraphs) {
+    return evaluateByRunning(subgraphs, [this](ModuleOp program, StringRef path) {
+      // Always for the same level, so that results do not depend on this machine.
+      CompileOptions evaluation;
+      evaluation.target = baselineTarget();
+      evaluation.optLevel = 0; // the plain form; it evaluates no constants itself
+      std::string ignored; // what cannot be evaluated is computed when running
+      return Compilation(evaluation, ignored, &context).runModule(program, path);
+    });
+  });
   return succeeded(passes.run(module));
 }
 
@@ -315,27 +329,31 @@ bool Compilation::run(StringRef input, StringRef output) {
   if (stopsAfter("import"))
     return write(*module, output);
 
+  return runModule(*module, output);
+}
+
+bool Compilation::runModule(ModuleOp module, StringRef output) {
   // A resumed file is past the stages whose operations it no longer holds.
-  bool hasGraph = false, hasMain = bool(module->lookupSymbol<func::FuncOp>("main"));
-  module->walk([&](Operation *op) { hasGraph |= isa<graph::GraphDialect>(op->getDialect()); });
+  bool hasGraph = false, hasMain = bool(module.lookupSymbol<func::FuncOp>("main"));
+  module.walk([&](Operation *op) { hasGraph |= isa<graph::GraphDialect>(op->getDialect()); });
   if (!hasMain) {
-    emitError(module->getLoc()) << "the module has no function @main to go on from";
+    emitError(module.getLoc()) << "the module has no function @main to go on from";
     return false;
   }
-  if (!options.dims.empty() && !fixDims(*module))
+  if (!options.dims.empty() && !fixDims(module))
     return false;
-  if (hasGraph && !stage("graph", [&] { return runGraph(*module); }))
+  if (hasGraph && !stage("graph", [&] { return runGraph(module); }))
     return false;
   if (stopsAfter("graph"))
-    return write(*module, output);
-  if (!describeEntry(module->lookupSymbol<func::FuncOp>("main"), entry))
+    return write(module, output);
+  if (!describeEntry(module.lookupSymbol<func::FuncOp>("main"), entry))
     return false;
   if (hasGraph &&
-      !stage("graph-to-linalg", [&] { return succeeded(convertGraphToLinalg(*module)); }))
+      !stage("graph-to-linalg", [&] { return succeeded(convertGraphToLinalg(module)); }))
     return false;
   if (stopsAfter("graph-to-linalg"))
-    return write(*module, output);
-  return runTargets(*module, output);
+    return write(module, output);
+  return runTargets(module, output);
 }
 
 bool lathe::compileFile(const std::string &input, const std::string &output,

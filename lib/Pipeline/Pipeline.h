@@ -37,6 +37,16 @@ std::string writeManifest(mlir::ModuleOp imported, const CompileOptions &options
                           llvm::ArrayRef<VariantInfo> variants, uint64_t flops,
                           uint64_t weightBytes);
 
+/// The level that constants are evaluated for: the least one of this machine's architecture.
+std::string baselineTarget();
+
+/// Evaluates the functions of `subgraphs`, which take no arguments: joins them to one program, has
+/// `compile` make an artifact of it, and runs that in a child process with limits on time and
+/// memory. Fails, without a diagnostic, when any of this does.
+mlir::FailureOr<llvm::SmallVector<llvm::SmallVector<mlir::TypedAttr>>>
+evaluateByRunning(mlir::ModuleOp subgraphs,
+                  llvm::function_ref<bool(mlir::ModuleOp, llvm::StringRef path)> compile);
+
 /// Writes `module` as text to `path` and the weights that it refers to as `path` with the extension
 /// `.weights` (no file when there are none). "-" writes to standard output, weights left out.
 llvm::Error writeStage(mlir::ModuleOp module, llvm::StringRef path);
