@@ -303,6 +303,10 @@ Tensor Lowering::slice(const Tensor &input, ArrayRef<OpFoldResult> offsets,
     whole &= isConstantIntValue(offset, 0) && isConstantIntValue(step, 1);
   if (whole)
     return input;
+  // Slices of nothing are refused by their verifier.
+  auto isEmpty = [](OpFoldResult dim) { return isConstantIntValue(dim, 0); };
+  if (llvm::any_of(sizes, isEmpty) || llvm::any_of(input.sizes, isEmpty))
+    return {empty(sizes, getStorageType(input.element)), Sizes(sizes), input.element};
   std::optional<SmallVector<int64_t>> from = getConstantIntValues(offsets),
                                       shape = getConstantIntValues(sizes),
                                       by = getConstantIntValues(steps);
@@ -326,6 +330,8 @@ Value Lowering::insert(const Tensor &piece, Value into, ArrayRef<OpFoldResult> o
   Sizes steps(strides);
   if (steps.empty())
     steps.assign(offsets.size(), size(1));
+  if (llvm::any_of(piece.sizes, [](OpFoldResult dim) { return isConstantIntValue(dim, 0); }))
+    return into;
   return tensor::InsertSliceOp::create(b, loc, piece.value, into, offsets, piece.sizes, steps);
 }
 

@@ -228,6 +228,9 @@ private:
   llvm::StringMap<Handler> handlers;
 };
 
+/// Whether an axis that only the run knows (negative ones count from the end) is `dim`.
+mlir::Value isAxis(Lowering &l, mlir::OpFoldResult axis, int64_t dim, int64_t rank);
+
 void addElementwise(LoweringTable &table);
 void addContraction(LoweringTable &table);
 void addConv(LoweringTable &table);

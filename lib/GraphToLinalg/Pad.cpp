@@ -36,22 +36,33 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
   Tensor input = l.get(op.getData());
   int64_t rank = input.rank();
   std::optional<Sizes> pads = l.getElements(op.getPads());
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  Sizes axes;
+  for (int64_t i = 0; i < rank; ++i)
+    axes.push_back(l.size(i));
   if (op.getAxes()) {
-    std::optional<SmallVector<int64_t>> given = l.getConstantElements(op.getAxes());
+    std::optional<Sizes> given = l.getElements(op.getAxes());
     if (!given)
-      return l.unsupported(op) << "its axes are not known when compiling";
+      return l.unsupported(op) << "the number of its axes is not known when compiling";
     axes = *given;
   }
   if (!pads || pads->size() != 2 * axes.size())
     return l.unsupported(op) << "the number of pads is not known when compiling";
   Sizes low(rank, l.size(0)), high = low, computed;
   for (size_t i = 0; i < axes.size(); ++i) {
-    int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
-    if (axis < 0 || axis >= rank)
-      return l.unsupported(op) << "axis " << axis << " for a tensor of rank " << rank;
-    low[axis] = (*pads)[i];
-    high[axis] = (*pads)[i + axes.size()];
+    OpFoldResult before = (*pads)[i], after = (*pads)[i + axes.size()];
+    if (std::optional<int64_t> axis = getConstantIntValue(axes[i])) {
+      *axis += *axis < 0 ? rank : 0;
+      if (*axis < 0 || *axis >= rank)
+        return l.unsupported(op) << "axis " << *axis << " for a tensor of rank " << rank;
+      low[*axis] = before;
+      high[*axis] = after;
+      continue;
+    }
+    for (int64_t dim = 0; dim < rank; ++dim) {
+      Value isMine = isAxis(l, axes[i], dim, rank);
+      low[dim] = l.scalars().select(isMine, l.value(before), l.value(low[dim]));
+      high[dim] = l.scalars().select(isMine, l.value(after), l.value(high[dim]));
+    }
   }
   for (int64_t i = 0; i < rank; ++i)
     computed.push_back(l.add(l.add(input.sizes[i], low[i]), high[i]));

@@ -74,6 +74,13 @@ static LogicalResult lowerSplit(graph::SplitOp op, Lowering &l) {
   return success();
 }
 
+Value lathe::g2l::isAxis(Lowering &l, OpFoldResult axis, int64_t dim, int64_t rank) {
+  Scalars s = l.scalars();
+  Value number = l.value(axis);
+  return s.orI(s.cmp(arith::CmpIPredicate::eq, number, l.value(l.size(dim))),
+               s.cmp(arith::CmpIPredicate::eq, number, l.value(l.size(dim - rank))));
+}
+
 // ---- Slice -------------------------------------------------------------------------------------
 
 namespace {
@@ -156,6 +163,63 @@ static SliceDim sliceDimAtRunTime(Lowering &l, OpFoldResult dimSize, OpFoldResul
   return {l.markSize(from), l.markSize(s.max(count, zero)), 0, by};
 }
 
+static Tensor takeSlice(Lowering &l, const Tensor &input, ArrayRef<SliceDim> dims, Value result) {
+  int64_t rank = input.rank();
+  bool stepsForward = true;
+  Sizes computed;
+  for (const SliceDim &dim : dims) {
+    computed.push_back(dim.size);
+    stepsForward &= dim.step > 0 || isConstantIntValue(dim.size, 0);
+  }
+  Sizes sizes = l.resultSizes(result, computed);
+  // Where analysis simplified a size, the run must agree, or the slice would leave the data.
+  for (int64_t i = 0; i < rank; ++i)
+    l.requireEqual(sizes[i], computed[i], "a slice has size %0 but %1 elements are there");
+  if (stepsForward) {
+    Sizes offsets, strides;
+    for (const SliceDim &dim : dims) {
+      offsets.push_back(dim.offset);
+      strides.push_back(l.size(std::max<int64_t>(dim.step, 1)));
+    }
+    return l.slice(input, offsets, sizes, strides);
+  }
+  SmallVector<Value> offsets;
+  for (const SliceDim &dim : dims)
+    offsets.push_back(l.value(dim.offset));
+  return l.fromIndices(sizes, input.element, [&](const Scalars &s, ValueRange indices) {
+    SmallVector<Value> position;
+    for (auto [dim, offset, index] : llvm::zip(dims, offsets, indices)) {
+      Value step = dim.runTimeStep ? dim.runTimeStep : s.index(dim.step);
+      position.push_back(s.add(offset, s.mul(index, step)));
+    }
+    return s.extract(input.value, position);
+  });
+}
+
+// Which dimensions are cut is known at run time only: each looks for itself among the axes.
+static LogicalResult lowerSliceOfRunTimeAxes(graph::SliceOp op, Lowering &l,
+                                             ArrayRef<OpFoldResult> starts,
+                                             ArrayRef<OpFoldResult> ends,
+                                             std::optional<Sizes> steps) {
+  Tensor input = l.get(op.getData());
+  std::optional<Sizes> axes = l.getElements(op.getAxes());
+  if (!axes || axes->size() != starts.size())
+    return l.unsupported(op) << "the number of its axes is not known when compiling";
+  SmallVector<SliceDim> dims;
+  for (auto [dim, size] : llvm::enumerate(input.sizes)) {
+    std::array<OpFoldResult, 3> bounds{l.size(0), size, l.size(1)};
+    for (size_t i = 0; i < axes->size(); ++i) {
+      Value isMine = isAxis(l, (*axes)[i], dim, input.rank());
+      OpFoldResult given[] = {starts[i], ends[i], steps ? (*steps)[i] : l.size(1)};
+      for (auto [bound, other] : llvm::zip(bounds, given))
+        bound = l.scalars().select(isMine, l.value(other), l.value(bound));
+    }
+    dims.push_back(sliceDimAtRunTime(l, size, bounds[0], bounds[1], bounds[2]));
+  }
+  l.set(op.getResult(), takeSlice(l, input, dims, op.getResult()));
+  return success();
+}
+
 static LogicalResult lowerSlice(graph::SliceOp op, Lowering &l) {
   Tensor input = l.get(op.getData());
   std::optional<Sizes> starts = l.getElements(op.getStarts()), ends = l.getElements(op.getEnds());
@@ -168,14 +232,14 @@ static LogicalResult lowerSlice(graph::SliceOp op, Lowering &l) {
   if (!starts || !ends || (op.getSteps() && !steps) || starts->size() != ends->size() ||
       (steps && steps->size() != starts->size()))
     return l.unsupported(op) << "the number of starts, ends and steps is not known when compiling";
-  if (op.getAxes() && (!axes || axes->size() != starts->size()))
-    return l.unsupported(op) << "its axes are not known when compiling";
+  if (op.getAxes() && !axes)
+    return lowerSliceOfRunTimeAxes(op, l, *starts, *ends, steps);
+  if (axes && axes->size() != starts->size())
+    return l.unsupported(op) << starts->size() << " starts for " << axes->size() << " axes";
   int64_t rank = input.rank();
   SmallVector<SliceDim> dims;
   for (OpFoldResult size : input.sizes)
     dims.push_back({l.size(0), size, 1, {}});
-  bool stepsForward = true;
-  Sizes computed = input.sizes;
   for (size_t i = 0; i < starts->size(); ++i) {
     int64_t axis = axes ? (*axes)[i] : int64_t(i);
     axis += axis < 0 ? rank : 0;
@@ -187,34 +251,8 @@ static LogicalResult lowerSlice(graph::SliceOp op, Lowering &l) {
       return l.unsupported(op) << "a step of 0";
     dims[axis] = known ? sliceDim(l, input.sizes[axis], (*starts)[i], (*ends)[i], *known)
                        : sliceDimAtRunTime(l, input.sizes[axis], (*starts)[i], (*ends)[i], step);
-    computed[axis] = dims[axis].size;
-    stepsForward &= dims[axis].step > 0 || isConstantIntValue(dims[axis].size, 0);
   }
-  Sizes sizes = l.resultSizes(op.getResult(), computed);
-  // Where analysis simplified a size, the run must agree, or the slice would leave the data.
-  for (int64_t i = 0; i < rank; ++i)
-    l.requireEqual(sizes[i], computed[i], "a slice has size %0 but %1 elements are there");
-  if (stepsForward) {
-    Sizes offsets, strides;
-    for (const SliceDim &dim : dims) {
-      offsets.push_back(dim.offset);
-      strides.push_back(l.size(std::max<int64_t>(dim.step, 1)));
-    }
-    l.set(op.getResult(), l.slice(input, offsets, sizes, strides));
-    return success();
-  }
-  SmallVector<Value> offsets;
-  for (const SliceDim &dim : dims)
-    offsets.push_back(l.value(dim.offset));
-  l.set(op.getResult(),
-        l.fromIndices(sizes, input.element, [&](const Scalars &s, ValueRange indices) {
-          SmallVector<Value> position;
-          for (auto [dim, offset, index] : llvm::zip(dims, offsets, indices)) {
-            Value step = dim.runTimeStep ? dim.runTimeStep : s.index(dim.step);
-            position.push_back(s.add(offset, s.mul(index, step)));
-          }
-          return s.extract(input.value, position);
-        }));
+  l.set(op.getResult(), takeSlice(l, input, dims, op.getResult()));
   return success();
 }
 
