@@ -13,26 +13,29 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import numpy as np  # noqa: E402
 
 import schedule_cases  # noqa: E402
-from runner import LEVELS, Runner  # noqa: E402
+from runner import Runner, levels_of_this_machine  # noqa: E402
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", required=True, help="the folder with lathe and lathe-compile")
-    parser.add_argument("--only", nargs="*", help="names of models")
+    parser.add_argument("--lathe", required=True, metavar="FILE",
+                        help="the runtime's command; the compiler is beside it")
+    parser.add_argument("--only", nargs="*", metavar="MODEL",
+                        help="functions of schedule_cases.py (default: all)")
     parser.add_argument("--keep", metavar="FOLDER", help="where models and artifacts stay")
-    parser.add_argument("--levels", default=",".join(LEVELS), help="targets, the plainest first")
-    parser.add_argument("-O", dest="optimizations", default="0,3")
+    parser.add_argument("--levels", help="targets, the plainest first (default: all that run here)")
+    parser.add_argument("-O", dest="optimizations", default="0,3", help="default: 0,3")
     args = parser.parse_args()
-    models = [(build, [{}]) for build in schedule_cases.STATIC] + schedule_cases.DYNAMIC
-    models = [(build, sizes) for build, sizes in models
-              if not args.only or build.__name__ in args.only]
+    models = {build.__name__: (build, sizes) for build, sizes in
+              [(build, [{}]) for build in schedule_cases.STATIC] + schedule_cases.DYNAMIC}
+    if unknown := set(args.only or []) - set(models):
+        parser.error(f"no such models: {', '.join(sorted(unknown))}")
+    levels = args.levels.split(",") if args.levels else levels_of_this_machine()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or temporary
         os.makedirs(folder, exist_ok=True)
-        runner = Runner(os.path.join(args.bin, "lathe-compile"), os.path.join(args.bin, "lathe"),
-                        folder, args.levels.split(","))
-        for build, sizes in models:
+        runner = Runner(args.lathe + "-compile", args.lathe, folder, levels)
+        for build, sizes in [models[name] for name in args.only or models]:
             start, before = time.monotonic(), runner.comparisons
             with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 graphs = [build(**size) for size in sizes]
