@@ -84,3 +84,31 @@ func.func @main(%x: tensor<4xf32>) -> tensor<8xf32> {
   %0 = graph.pad %x by %p {mode = #graph<pad_mode reflect>} : (tensor<4xf32>, tensor<2xi64>) -> tensor<8xf32>
   return %0 : tensor<8xf32>
 }
+
+// -----
+
+// Axes from the data: every dimension looks whether it is one of them.
+// CHECK-LABEL: func @main
+// CHECK:         arith.cmpi eq, %[[AXIS:.*]], %c0
+// CHECK:         rt.check %{{.*}}, 5, "the step of a slice is %0"
+// CHECK:         arith.cmpi eq, %[[AXIS]], %c1
+// CHECK:         tensor.extract %{{.*}}[%{{.*}}, %{{.*}}] : tensor<4x5xf32>
+func.func @main(%x: tensor<4x5xf32>, %s: tensor<1xi64>, %e: tensor<1xi64>, %a: tensor<1xi64>, %t: tensor<1xi64>) -> tensor<?x?xf32> {
+  %0 = graph.slice %x from %s to %e axes %a steps %t : (tensor<4x5xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+// Nothing is cut from nothing.
+// CHECK-LABEL: func @main
+// CHECK-NOT:     tensor.extract_slice
+// CHECK:         %[[E:.*]] = tensor.empty() : tensor<0x2xf32>
+// CHECK:         return %[[E]]
+func.func @main(%x: tensor<3x2xf32>) -> tensor<0x2xf32> {
+  %s = graph.constant dense<3> : tensor<1xi64>
+  %e = graph.constant dense<3> : tensor<1xi64>
+  %a = graph.constant dense<0> : tensor<1xi64>
+  %0 = graph.slice %x from %s to %e axes %a : (tensor<3x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<0x2xf32>
+  return %0 : tensor<0x2xf32>
+}

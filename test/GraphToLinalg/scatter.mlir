@@ -1,0 +1,28 @@
+// RUN: %lathe-opt %s --graph-to-linalg --split-input-file | FileCheck %s
+
+// The rank of an element is the number of those before it; NaN counts as the largest.
+// CHECK-LABEL: func @main
+// CHECK:         %[[RANKS:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<8xi64>)
+// CHECK:           arith.cmpf uno
+// CHECK:           arith.cmpf ogt
+// CHECK:         linalg.generic {{.*}} ins(%{{.*}}, %[[RANKS]] : {{.*}}) outs(%{{.*}}, %{{.*}} : tensor<3xf32>, tensor<3xi64>)
+func.func @main(%x: tensor<8xf32>) -> (tensor<3xf32>, tensor<3xi64>) {
+  %k = graph.constant dense<3> : tensor<1xi64>
+  %0:2 = graph.top_k %x, %k {axis = 0 : i64, largest = true, sorted = true} : (tensor<8xf32>, tensor<1xi64>) -> (tensor<3xf32>, tensor<3xi64>)
+  return %0#0, %0#1 : tensor<3xf32>, tensor<3xi64>
+}
+
+// -----
+
+// Indices are checked once; then each element takes the updates that aim at it.
+// CHECK-LABEL: func @main
+// CHECK:         %[[INDICES:.*]] = linalg.generic
+// CHECK:           rt.check %{{.*}}, 2
+// CHECK:         linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]
+// CHECK:           %[[TARGET:.*]] = tensor.extract %[[INDICES]]
+// CHECK:           arith.addf
+// CHECK:           arith.select
+func.func @main(%x: tensor<4x3xf32>, %i: tensor<2x1xi64>, %u: tensor<2x3xf32>) -> tensor<4x3xf32> {
+  %0 = graph.scatter_nd %x, %i, %u {reduction = #graph<scatter_reduction add>} : (tensor<4x3xf32>, tensor<2x1xi64>, tensor<2x3xf32>) -> tensor<4x3xf32>
+  return %0 : tensor<4x3xf32>
+}
