@@ -153,7 +153,7 @@ bool Compilation::runGraph(ModuleOp module) {
       CompileOptions evaluation;
       evaluation.target = baselineTarget();
       evaluation.optLevel = 0; // the plain form; it evaluates no constants itself
-      std::string ignored; // what cannot be evaluated is computed when running
+      std::string ignored;     // what cannot be evaluated is computed when running
       return Compilation(evaluation, ignored, &context).runModule(program, path);
     });
   });

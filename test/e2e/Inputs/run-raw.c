@@ -36,8 +36,8 @@ int main(int argc, char **argv) {
     int64_t dims[LATHE_MAX_RANK];
     for (uint32_t d = 0; d < spec->rank; ++d)
       dims[d] = spec->dims[d].size;
-    if (spec->dtype != LATHE_F32 ||
-        lathe_value_create(&inputs[i], LATHE_F32, spec->rank, dims, NULL, &status) != LATHE_STATUS_OK)
+    if (spec->dtype != LATHE_F32 || lathe_value_create(&inputs[i], LATHE_F32, spec->rank, dims,
+                                                       NULL, &status) != LATHE_STATUS_OK)
       return fail("input", &status);
     float *data = inputs[i].data;
     for (int64_t k = 0; k < lathe_value_elements(&inputs[i]); ++k) {
