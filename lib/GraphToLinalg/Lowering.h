@@ -129,6 +129,9 @@ public:
 
   /// Same elements under another shape; checks at run time what is not known.
   Tensor reshape(const Tensor &input, llvm::ArrayRef<mlir::OpFoldResult> sizes);
+  /// The same tensor with sizes that are equal to its own, by a check where that is not known; its
+  /// type follows them.
+  Tensor withSizes(const Tensor &input, llvm::ArrayRef<mlir::OpFoldResult> sizes);
   Tensor transpose(const Tensor &input, llvm::ArrayRef<int64_t> permutation);
   Tensor slice(const Tensor &input, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                llvm::ArrayRef<mlir::OpFoldResult> sizes,

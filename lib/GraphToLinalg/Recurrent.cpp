@@ -322,7 +322,7 @@ static Tensor initialState(const Layer &layer, Value given, int64_t index) {
   Tensor states = l.get(given);
   if (layer.op.getBatchFirst())
     states = l.transpose(states, {1, 0, 2});
-  return part(l, states, index);
+  return l.withSizes(part(l, states, index), {layer.batch, layer.hidden});
 }
 
 // Runs one direction; y is the [T, D, B, H] tensor that it fills its part of, or null.

@@ -148,6 +148,13 @@ Tensor Lowering::reshape(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
   return {made, Sizes(sizes), input.element, input.splat};
 }
 
+Tensor Lowering::withSizes(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
+  for (auto [have, want] : llvm::zip(input.sizes, sizes))
+    requireEqual(have, want, "a dimension has size %0, not %1");
+  Value value = refine(*this, input.value, sizes, input.element);
+  return {value, Sizes(sizes), input.element, input.splat};
+}
+
 // ---- Operations --------------------------------------------------------------------------------
 
 static LogicalResult lowerReshape(graph::ReshapeOp op, Lowering &l) {
