@@ -151,57 +151,29 @@ LogicalResult HostProgram::visit(tensor::PadOp op) {
   SmallVector<OpFoldResult> low = op.getMixedLowPad(), high = op.getMixedHighPad();
   View interior = *whole;
   interior.sizes = source.sizes;
-  for (auto [pad, stride] : llvm::zip_equal(low, whole->strides)) {
-    Size moved = getSize(pad) * stride;
-    if (moved.isStatic()) {
-      interior.constantOffset += moved.constant;
-      continue;
-    }
-    Value by = sizes.materialize(builder, loc, moved);
-    interior.offset =
-        interior.offset ? arith::AddIOp::create(builder, loc, interior.offset, by).getResult() : by;
-  }
+  for (auto [pad, stride] : llvm::zip_equal(low, whole->strides))
+    advance(loc, interior, getSize(pad) * stride);
   bool inPlace = source.base == interior.base;
   // The border only: for each dimension the strips before and after the interior.
   View rest = *whole;
   for (unsigned i = 0; i < low.size(); ++i) {
-    Size before = getSize(low[i]), after = getSize(high[i]);
-    Size stride = rest.strides[i];
-    auto strip = [&](const Size &size, Value offset, int64_t constantOffset) {
+    Size before = getSize(low[i]), after = getSize(high[i]), inside = source.sizes[i];
+    auto strip = [&](const Size &start, const Size &size) {
       if (size.is(0))
         return;
       View view = rest;
       view.sizes[i] = size;
-      view.constantOffset += constantOffset;
-      if (offset)
-        view.offset = view.offset
-                          ? arith::AddIOp::create(builder, loc, view.offset, offset).getResult()
-                          : offset;
+      advance(loc, view, start * rest.strides[i]);
       dispatchFill(loc, value, view);
     };
-    auto offsetOf = [&](const Size &position) -> std::pair<Value, int64_t> {
-      Size moved = position * stride;
-      if (moved.isStatic())
-        return {Value(), moved.constant};
-      return {sizes.materialize(builder, loc, moved), 0};
-    };
-    strip(before, Value(), 0);
-    if (!after.is(0)) {
-      Value end = arith::AddIOp::create(builder, loc, sizes.materialize(builder, loc, before),
-                                        sizes.materialize(builder, loc, source.sizes[i]));
-      auto [offset, constantOffset] =
-          offsetOf(before.isStatic() && source.sizes[i].isStatic()
-                       ? Size(before.constant + source.sizes[i].constant)
-                       : sizes.get(end));
-      strip(after, offset, constantOffset);
-    }
-    auto [offset, constantOffset] = offsetOf(before);
-    rest.constantOffset += constantOffset;
-    if (offset)
-      rest.offset = rest.offset
-                        ? arith::AddIOp::create(builder, loc, rest.offset, offset).getResult()
-                        : offset;
-    rest.sizes[i] = source.sizes[i];
+    strip(Size(0), before);
+    Size end(before.constant + inside.constant);
+    if (!after.is(0) && !(before.isStatic() && inside.isStatic()))
+      end = sizes.get(arith::AddIOp::create(builder, loc, sizes.materialize(builder, loc, before),
+                                            sizes.materialize(builder, loc, inside)));
+    strip(end, after);
+    advance(loc, rest, before * rest.strides[i]);
+    rest.sizes[i] = inside;
   }
   if (!inPlace)
     dispatchCopy(loc, source, interior);
@@ -254,37 +226,32 @@ LogicalResult HostProgram::visit(tensor::DimOp op) {
   return success();
 }
 
+View HostProgram::weightView(Location loc, TypedAttr value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  View view;
+  view.element = type.getElementType();
+  for (int64_t size : type.getShape())
+    view.sizes.push_back(Size(size));
+  view.strides = contiguousStrides(view.sizes);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(allocMarker);
+  view.base = rt::WeightAddressOp::create(
+      builder, loc, LLVM::LLVMPointerType::get(builder.getContext()), call, value);
+  return view;
+}
+
 LogicalResult HostProgram::visit(arith::ConstantOp op) {
   auto type = dyn_cast<RankedTensorType>(op.getType());
   if (!type) {
     scalars.map(op.getResult(), builder.clone(*op)->getResult(0));
     return success();
   }
-  View view;
-  view.element = type.getElementType();
-  for (int64_t size : type.getShape())
-    view.sizes.push_back(Size(size));
-  view.strides = contiguousStrides(view.sizes);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(allocMarker);
-  view.base = rt::WeightAddressOp::create(
-      builder, op.getLoc(), LLVM::LLVMPointerType::get(builder.getContext()), call, op.getValue());
-  views[op.getResult()] = view;
+  views[op.getResult()] = weightView(op.getLoc(), op.getValue());
   return success();
 }
 
 LogicalResult HostProgram::visit(rt::WeightOp op) {
-  auto type = cast<RankedTensorType>(op.getType());
-  View view;
-  view.element = type.getElementType();
-  for (int64_t size : type.getShape())
-    view.sizes.push_back(Size(size));
-  view.strides = contiguousStrides(view.sizes);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(allocMarker);
-  view.base = rt::WeightAddressOp::create(
-      builder, op.getLoc(), LLVM::LLVMPointerType::get(builder.getContext()), call, op.getValue());
-  views[op.getResult()] = view;
+  views[op.getResult()] = weightView(op.getLoc(), op.getValue());
   return success();
 }
 

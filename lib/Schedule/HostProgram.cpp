@@ -178,21 +178,22 @@ View HostProgram::subview(Location loc, const View &view, ArrayRef<OpFoldResult>
   result.sizes.clear();
   result.strides.clear();
   for (size_t i = 0; i < offsets.size(); ++i) {
-    Size moved = getSize(offsets[i]) * view.strides[i];
-    if (moved.isStatic()) {
-      result.constantOffset += moved.constant;
-    } else {
-      Value value = sizes.materialize(builder, loc, moved);
-      result.offset = result.offset
-                          ? arith::AddIOp::create(builder, loc, result.offset, value).getResult()
-                          : value;
-    }
+    advance(loc, result, getSize(offsets[i]) * view.strides[i]);
     if (i < dropped.size() && dropped.test(i))
       continue;
     result.sizes.push_back(getSize(newSizes[i]));
     result.strides.push_back(getSize(strides[i]) * view.strides[i]);
   }
   return result;
+}
+
+void HostProgram::advance(Location loc, View &view, const Size &elements) {
+  if (elements.isStatic()) {
+    view.constantOffset += elements.constant;
+    return;
+  }
+  Value by = sizes.materialize(builder, loc, elements);
+  view.offset = view.offset ? arith::AddIOp::create(builder, loc, view.offset, by).getResult() : by;
 }
 
 Value HostProgram::addressOf(Location loc, const View &view) {
@@ -332,17 +333,8 @@ FailureOr<View> HostProgram::getOrCreate(Value tensor) {
         return failure();
       View view = *whole;
       view.sizes = shape;
-      for (auto [low, stride] : llvm::zip_equal(pad.getMixedLowPad(), whole->strides)) {
-        Size moved = getSize(low) * stride;
-        if (moved.isStatic()) {
-          view.constantOffset += moved.constant;
-        } else {
-          Value value = sizes.materialize(builder, loc, moved);
-          view.offset = view.offset
-                            ? arith::AddIOp::create(builder, loc, view.offset, value).getResult()
-                            : value;
-        }
-      }
+      for (auto [low, stride] : llvm::zip_equal(pad.getMixedLowPad(), whole->strides))
+        advance(loc, view, getSize(low) * stride);
       return remember(view);
     }
   }

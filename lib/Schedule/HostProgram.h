@@ -69,6 +69,10 @@ private:
   View subview(mlir::Location loc, const View &view, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                llvm::ArrayRef<mlir::OpFoldResult> sizes, llvm::ArrayRef<mlir::OpFoldResult> strides,
                const llvm::SmallBitVector &dropped);
+  /// A constant in the artifact's weights.
+  View weightView(mlir::Location loc, mlir::TypedAttr value);
+  /// Moves the start of `view` by `elements`.
+  void advance(mlir::Location loc, View &view, const Size &elements);
   Value addressOf(mlir::Location loc, const View &view);
   bool sameMemory(const View &a, const View &b) const;
   mlir::FailureOr<View> reassociate(const View &source, mlir::RankedTensorType type,

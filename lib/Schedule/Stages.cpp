@@ -54,18 +54,7 @@ LogicalResult HostProgram::linearize(linalg::GenericOp op, AffineMap map, const 
         coefficient = sizes.get(sum);
       }
     }
-    if (shift == 0)
-      continue;
-    Size moved = stride * Size(shift);
-    if (moved.isStatic()) {
-      access.view.constantOffset += moved.constant;
-      continue;
-    }
-    Value value = sizes.materialize(builder, op.getLoc(), moved);
-    access.view.offset =
-        access.view.offset
-            ? arith::AddIOp::create(builder, op.getLoc(), access.view.offset, value).getResult()
-            : value;
+    advance(op.getLoc(), access.view, stride * Size(shift));
   }
   return success();
 }
