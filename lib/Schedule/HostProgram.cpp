@@ -228,21 +228,20 @@ static bool isLocal(Value value) {
 }
 
 void HostProgram::request(Value value, Destination destination, Block &block) {
-  // Through views of the same elements.
+  // Through views of the same elements. An output is memory of its own, which may be read while it
+  // lasts; a part of another value must look as that value does, and have no other reader.
+  bool shares = destination.kind != Destination::Output;
   while (Operation *def = value.getDefiningOp()) {
     if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(def))
       break;
-    if (!def->getResult(0).hasOneUse() && destination.kind == Destination::Inside)
-      return;
-    // The interior of another buffer is not contiguous: no other shape of it is a view.
-    if (destination.kind == Destination::Inside && !isa<tensor::CastOp>(def))
+    if (shares && (!isa<tensor::CastOp>(def) || !value.hasOneUse()))
       return;
     value = def->getOperand(0);
   }
   Operation *def = value.getDefiningOp();
   if (!def || def->getBlock() != &block || !isLocal(value) || destinations.contains(value))
     return;
-  if (destination.kind == Destination::Inside && !value.hasOneUse())
+  if (shares && !value.hasOneUse())
     return;
   destinations[value] = destination;
 }
@@ -256,9 +255,13 @@ void HostProgram::assignDestinations(Block &block) {
       if (insert.getDest().hasOneUse())
         request(insert.getDest(), {Destination::SameAs, 0, insert.getResult(), nullptr}, block);
       // Slices of one tensor.empty do not overlap, or its content would depend on their order.
+      // With another reader of the parts so far, all of them would be copied over this one.
       Value root = insert.getDest();
-      while (auto previous = root.getDefiningOp<tensor::InsertSliceOp>())
+      auto previous = root.getDefiningOp<tensor::InsertSliceOp>();
+      while (previous && root.hasOneUse()) {
         root = previous.getDest();
+        previous = root.getDefiningOp<tensor::InsertSliceOp>();
+      }
       if (root.getDefiningOp<tensor::EmptyOp>() && options.optLevel > 0)
         request(insert.getSource(), {Destination::Inside, 0, insert.getResult(), insert}, block);
     } else if (auto pad = dyn_cast<tensor::PadOp>(op)) {

@@ -110,3 +110,65 @@ func.func @main(%a: tensor<4x8xf32>) -> tensor<16xf32> {
   } -> tensor<16xf32>
   return %y : tensor<16xf32>
 }
+
+// -----
+
+// A value is updated in a place of its own while it has another reader, be it of another shape.
+// CHECK-LABEL: func.func @run
+// CHECK-DAG:     %[[VALUE:.*]] = rt.arena
+// CHECK-DAG:     %[[UPDATED:.*]] = rt.output %{{.*}}[0]
+// CHECK-DAG:     %[[NEGATED:.*]] = rt.output %{{.*}}[1]
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{.*}}, %[[VALUE]])
+// CHECK:         rt.dispatch @{{.*}} buffers(%[[VALUE]], %[[UPDATED]])
+// CHECK:         rt.dispatch @{{.*}} buffers(%[[VALUE]], %[[NEGATED]]){{.*}} count %c16
+#line = affine_map<(i) -> (i)>
+func.func @main(%a: tensor<16xf32>, %b: tensor<1x8xf32>)
+    -> (tensor<2x8xf32>, tensor<16xf32>) {
+  %e = tensor.empty() : tensor<16xf32>
+  %x = linalg.generic {indexing_maps = [#line, #line], iterator_types = ["parallel"]}
+      ins(%a : tensor<16xf32>) outs(%e : tensor<16xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<16xf32>
+  %s = tensor.expand_shape %x [[0, 1]] output_shape [2, 8]
+      : tensor<16xf32> into tensor<2x8xf32>
+  %y = tensor.insert_slice %b into %s[1, 0] [1, 8] [1, 1]
+      : tensor<1x8xf32> into tensor<2x8xf32>
+  %z = linalg.generic {indexing_maps = [#line, #line], iterator_types = ["parallel"]}
+      ins(%x : tensor<16xf32>) outs(%e : tensor<16xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<16xf32>
+  return %y, %z : tensor<2x8xf32>, tensor<16xf32>
+}
+
+// -----
+
+// Two concatenations that start alike: the common start is copied before the rest is computed.
+// CHECK-LABEL: func.func @run
+// CHECK-DAG:     %[[START:.*]] = rt.output %{{.*}}[0]
+// CHECK-DAG:     %[[BOTH:.*]] = rt.output %{{.*}}[1]
+// CHECK:         rt.dispatch @{{.*}} buffers(%[[START]], %[[BOTH]])
+// CHECK:         %[[REST:.*]] = llvm.getelementptr %[[BOTH]][32]
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{.*}}, %[[REST]])
+// CHECK-NOT:     rt.dispatch
+// CHECK:         return
+#id = affine_map<(i, j) -> (i, j)>
+func.func @main(%a: tensor<1x8xf32>, %b: tensor<1x8xf32>)
+    -> (tensor<2x8xf32>, tensor<2x8xf32>) {
+  %e = tensor.empty() : tensor<1x8xf32>
+  %w = tensor.empty() : tensor<2x8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%b : tensor<1x8xf32>) outs(%e : tensor<1x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<1x8xf32>
+  %f = tensor.insert_slice %a into %w[0, 0] [1, 8] [1, 1]
+      : tensor<1x8xf32> into tensor<2x8xf32>
+  %s = tensor.insert_slice %y into %f[1, 0] [1, 8] [1, 1]
+      : tensor<1x8xf32> into tensor<2x8xf32>
+  return %f, %s : tensor<2x8xf32>, tensor<2x8xf32>
+}

@@ -260,6 +260,11 @@ def views():
         a = g.relu(g.input(2, 6))
         g.output(g.concat(0, a, a))
         g.output(g.concat(1, a, g.neg(a), a))
+    with g.case("concat_common_start"):
+        a, b, c = (g.relu(g.input(2, 6)) for _ in range(3))
+        g.output(g.concat(0, a, g.neg(b)))
+        g.output(g.concat(0, a, g.exp(c)))
+        g.output(g.concat(0, a, g.tanh(c), g.exp(b)))
     with g.case("nested_concat"):
         a, b, c = (g.relu(g.input(2, n, 4)) for n in (1, 3, 2))
         inner = g.concat(1, a, b)
