@@ -208,7 +208,12 @@ LogicalResult HostProgram::visit(tensor::FromElementsOp op) {
   flush();
   for (auto [i, element] : llvm::enumerate(op.getElements())) {
     View place = *view;
-    place.constantOffset += i;
+    int64_t rest = i;
+    for (unsigned dim = op.getType().getRank(); dim-- > 0;) {
+      int64_t size = op.getType().getDimSize(dim);
+      advance(loc, place, view->strides[dim] * Size(rest % size));
+      rest /= size;
+    }
     Value scalar = scalars.lookupOrNull(element);
     if (!scalar)
       return op.emitError("element ") << i << " is not a scalar of the host program";
@@ -339,6 +344,9 @@ LogicalResult HostProgram::visit(scf::ForOp op) {
       continue;
     }
     View from = getView(value), to = views[argument];
+    if (from.sizes != to.sizes)
+      return op.emitError("a carried tensor changes its size from one iteration to the next, which "
+                          "cannot be scheduled");
     if (sameMemory(from, to))
       continue;
     bool carried = llvm::any_of(op.getRegionIterArgs(), [&](BlockArgument other) {
