@@ -83,17 +83,26 @@ static LogicalResult importMaxUnpool(Node &node) {
   Value least = node.binary(BinaryKind::add,
                             node.binary(BinaryKind::mul, node.shapeOf(x), node.constant(factor)),
                             node.constant(offset));
-  // The positions count in the shape that pooling had, which is the one computed; a larger output
-  // shape that the model gives has them counted in itself.
-  Value full = shape ? node.cast(shape, node.builder().getI64Type()) : least;
-  Value size = node.reduce(graph::ReduceKind::prod, full, Ints{0}, true);
+  // Positions count in the least shape that pooling could have had. A given shape adds to its ends.
+  Value size = node.reduce(graph::ReduceKind::prod, least, Ints{0}, true);
   Value zeros = node.full(size, 0, Node::elementOf(x));
   Value flatX = node.reshape(x, {-1}), flatIndices = node.reshape(indices, {-1});
   if (!zeros || !flatX || !flatIndices)
     return failure();
   auto op = node.create<graph::ScatterElementsOp>(node.likeOf(x), zeros, flatIndices, flatX, 0,
                                                   graph::ScatterReduction::none);
-  return op ? node.result(node.reshape(op.getResult(), full)) : failure();
+  Value result = op ? node.reshape(op.getResult(), least) : Value();
+  if (!shape || !result)
+    return node.result(result);
+  Value wanted = node.cast(shape, node.builder().getI64Type());
+  Value pads = node.concat(
+      {node.constant(Ints(*rank, 0)), node.binary(BinaryKind::sub, wanted, node.shapeOf(result))},
+      0);
+  if (!pads)
+    return failure();
+  auto padded = node.create<graph::PadOp>(node.likeOf(x), result, pads, Value(), Value(),
+                                          graph::PadMode::constant);
+  return padded ? node.result(padded.getResult()) : failure();
 }
 
 ArrayRef<Operator> lathe::import::poolOperators() {

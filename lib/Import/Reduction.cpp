@@ -1,6 +1,7 @@
 // Reductions, searches for extremes, running sums.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "lib/Import/RunTimeAxes.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -8,17 +9,42 @@ using namespace lathe::import;
 using graph::BinaryKind;
 using graph::ReduceKind;
 
+/// Over axes that only the run knows.
+static Value reduceAtRunTime(Node &node, ReduceKind kind, Value x, bool keepDims,
+                             bool noopWithoutAxes) {
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  Value axes = runTimeAxes(node, 1), mask = axes && rank ? axisMask(node, axes, *rank) : Value();
+  if (!mask)
+    return {};
+  bool mayBeEmpty = cast<RankedTensorType>(axes.getType()).isDynamicDim(0);
+  if (mayBeEmpty && !noopWithoutAxes) {
+    // No axes at all mean all of them.
+    Type i64 = node.builder().getI64Type();
+    Value isEmpty = node.binary(BinaryKind::equal, node.shapeOf(axes), node.scalarInt(0, i64));
+    mask = node.binary(BinaryKind::max, mask, node.cast(isEmpty, i64));
+  }
+  Value reduced = reduceMasked(node, kind, x, mask);
+  if (keepDims || !reduced)
+    return reduced;
+  std::optional<int64_t> count = axisCount(node, axes);
+  return count ? squeezeMasked(node, reduced, mask, *count) : Value();
+}
+
 template <ReduceKind kind, int axesInputSince> static LogicalResult importReduce(Node &node) {
   Value x = node.input(0);
   bool keepDims = node.flag("keepdims", true);
   bool noopWithoutAxes = node.flag("noop_with_empty_axes");
   std::optional<Ints> axes;
-  if (node.version() < axesInputSince)
+  bool atRunTime = false;
+  if (node.version() < axesInputSince) {
     axes = node.intsAttribute("axes");
-  else if (node.hasInput(1))
-    axes = node.constantInts(1);
-  if (node.hasFailed())
-    return failure();
+  } else if (node.hasInput(1)) {
+    axes = node.knownInts(1);
+    auto type = dyn_cast<RankedTensorType>(node.input(1).getType());
+    if (type && type.hasStaticShape() && type.getNumElements() == 0)
+      axes = Ints();
+    atRunTime = !axes;
+  }
   if (!axes || axes->empty()) {
     axes = std::nullopt;
     // Without axes the data still passes through the function of one element.
@@ -29,13 +55,16 @@ template <ReduceKind kind, int axesInputSince> static LogicalResult importReduce
   }
   if (node.hasFailed())
     return failure();
+  auto reduce = [&](Value data) {
+    return atRunTime ? reduceAtRunTime(node, kind, data, keepDims, noopWithoutAxes)
+                     : node.reduce(kind, data, axes, keepDims);
+  };
   if (Node::elementOf(x).isInteger(1)) {
     // max and min of bools are those of the numbers 0 and 1.
-    Type i8 = node.builder().getI8Type();
-    Value reduced = node.reduce(kind, node.cast(x, i8), axes, keepDims);
+    Value reduced = reduce(node.cast(x, node.builder().getI8Type()));
     return node.result(node.cast(reduced, node.builder().getI1Type()));
   }
-  return node.result(node.reduce(kind, x, axes, keepDims));
+  return node.result(reduce(x));
 }
 
 /// Pooling over all spatial dimensions.
@@ -103,60 +132,60 @@ template <ReduceKind kind> static LogicalResult importCumulative(Node &node) {
 }
 
 ArrayRef<Operator> lathe::import::reductionOperators() {
-  static constexpr const char *constantAxes = "axes must be constant";
+  static constexpr const char *axesLimit = "without keepdims the number of axes must be known";
   static const Operator operators[] = {
-      {"ReduceSum", {1, 11, 13}, 1, 2, importReduce<ReduceKind::sum, 13>, kNumbers, constantAxes},
+      {"ReduceSum", {1, 11, 13}, 1, 2, importReduce<ReduceKind::sum, 13>, kNumbers, axesLimit},
       {"ReduceMean",
        {1, 11, 13, 18},
        1,
        2,
        importReduce<ReduceKind::mean, 18>,
        kNumbers,
-       constantAxes},
+       axesLimit},
       {"ReduceProd",
        {1, 11, 13, 18},
        1,
        2,
        importReduce<ReduceKind::prod, 18>,
        kNumbers,
-       constantAxes},
+       axesLimit},
       {"ReduceMax",
        {1, 11, 12, 13, 18, 20},
        1,
        2,
        importReduce<ReduceKind::max, 18>,
        kNumbers | kBool,
-       constantAxes},
+       axesLimit},
       {"ReduceMin",
        {1, 11, 12, 13, 18, 20},
        1,
        2,
        importReduce<ReduceKind::min, 18>,
        kNumbers | kBool,
-       constantAxes},
-      {"ReduceL1", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l1, 18>, kNumbers, constantAxes},
-      {"ReduceL2", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l2, 18>, kNumbers, constantAxes},
+       axesLimit},
+      {"ReduceL1", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l1, 18>, kNumbers, axesLimit},
+      {"ReduceL2", {1, 11, 13, 18}, 1, 2, importReduce<ReduceKind::l2, 18>, kNumbers, axesLimit},
       {"ReduceLogSum",
        {1, 11, 13, 18, 28},
        1,
        2,
        importReduce<ReduceKind::log_sum, 18>,
        kNumbers,
-       constantAxes},
+       axesLimit},
       {"ReduceLogSumExp",
        {1, 11, 13, 18, 28},
        1,
        2,
        importReduce<ReduceKind::log_sum_exp, 18>,
        kNumbers,
-       constantAxes},
+       axesLimit},
       {"ReduceSumSquare",
        {1, 11, 13, 18},
        1,
        2,
        importReduce<ReduceKind::sum_square, 18>,
        kNumbers,
-       constantAxes},
+       axesLimit},
       {"GlobalAveragePool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::mean>, kFloats},
       {"GlobalMaxPool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::max>, kFloats},
       {"GlobalLpPool", {1, 2, 22}, 1, 1, importGlobalLpPool, kFloats, "p 1 and 2"},

@@ -1,6 +1,7 @@
 // Operators that move data without looking at it.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "lib/Import/RunTimeAxes.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -19,14 +20,6 @@ static Value intsOperand(Node &node, unsigned i, StringRef attribute, bool input
   if (!optional && !node.hasFailed())
     node.error() << node.opType() << " has no attribute '" << attribute << "'";
   return {};
-}
-
-/// As above for axes and the like, which must be known when compiling.
-static std::optional<Ints> constantOperand(Node &node, unsigned i, StringRef attribute,
-                                           bool isInput) {
-  if (!isInput)
-    return node.intsAttribute(attribute);
-  return node.hasInput(i) ? node.constantInts(i) : std::nullopt;
 }
 
 static LogicalResult importReshape(Node &node) {
@@ -54,11 +47,20 @@ static LogicalResult importFlatten(Node &node) {
 
 static LogicalResult importSqueeze(Node &node) {
   Value data = node.input(0);
-  std::optional<Ints> axes = constantOperand(node, 1, "axes", node.version() >= 13);
+  bool isInput = node.version() >= 13;
+  std::optional<Ints> axes = isInput ? node.knownInts(1) : node.intsAttribute("axes");
   if (axes)
     return node.result(node.squeeze(data, node.axes(*axes, Node::rankOf(data))));
   if (node.hasFailed())
     return failure();
+  if (isInput && node.hasInput(1)) {
+    std::optional<int64_t> rank = node.requireRank(data, "input 0");
+    Value given = runTimeAxes(node, 1);
+    std::optional<int64_t> count = axisCount(node, given);
+    if (!rank || !count)
+      return failure();
+    return node.result(squeezeMasked(node, data, axisMask(node, given, *rank), *count));
+  }
   auto op = node.create<graph::SqueezeOp>(node.likeOf(data), data, DenseI64ArrayAttr());
   return op ? node.result(op.getResult()) : failure();
 }
@@ -66,13 +68,20 @@ static LogicalResult importSqueeze(Node &node) {
 static LogicalResult importUnsqueeze(Node &node) {
   Value data = node.input(0);
   bool isInput = node.version() >= 13;
-  std::optional<Ints> axes = constantOperand(node, 1, "axes", isInput);
-  if (!axes) {
-    if (!node.hasFailed())
-      node.error() << "Unsqueeze has no " << (isInput ? "input" : "attribute") << " 'axes'";
-    return failure();
-  }
+  if (!(isInput ? node.hasInput(1) : node.hasAttribute("axes")))
+    return node.error() << "Unsqueeze has no " << (isInput ? "input" : "attribute") << " 'axes'";
+  std::optional<Ints> axes = isInput ? node.knownInts(1) : node.intsAttribute("axes");
   std::optional<int64_t> rank = Node::rankOf(data);
+  if (!axes && !node.hasFailed()) {
+    Value given = runTimeAxes(node, 1);
+    std::optional<int64_t> count = axisCount(node, given);
+    if (!count || !node.requireRank(data, "input 0"))
+      return failure();
+    *rank += *count;
+    return node.result(unsqueezeMasked(node, data, axisMask(node, given, *rank), *rank));
+  }
+  if (node.hasFailed())
+    return failure();
   if (rank)
     *rank += static_cast<int64_t>(axes->size());
   Ints normalised = node.axes(*axes, rank);
@@ -253,12 +262,12 @@ static LogicalResult importCenterCropPad(Node &node) {
 }
 
 ArrayRef<Operator> lathe::import::shapeOperators() {
-  static constexpr const char *constantAxes = "axes must be constant";
+  static constexpr const char *axesLimit = "the number of axes must be known";
   static const Operator operators[] = {
       {"Reshape", {1, 5, 13, 14, 19, 21, 23, 24, 25}, 1, 2, importReshape, kAny},
       {"Flatten", {1, 9, 11, 13, 21, 23, 24, 25}, 1, 1, importFlatten, kAny},
-      {"Squeeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, importSqueeze, kAny, constantAxes},
-      {"Unsqueeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, importUnsqueeze, kAny, constantAxes},
+      {"Squeeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, importSqueeze, kAny, axesLimit},
+      {"Unsqueeze", {1, 11, 13, 21, 23, 24, 25}, 1, 2, importUnsqueeze, kAny, axesLimit},
       {"Transpose", {1, 13, 21, 23, 24, 25}, 1, 1, importTranspose, kAny},
       {"Expand", {8, 13}, 2, 2, importExpand, kAny},
       {"Concat", {1, 4, 11, 13}, 1, kUnlimited, importConcat, kAny},

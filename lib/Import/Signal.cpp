@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Weights.h"
 #include "lib/Import/Operators.h"
+#include "lib/Import/RunTimeAxes.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 
@@ -113,31 +114,13 @@ static Value firstSamples(Node &node, Value x, Value count) {
   return op ? Value(op.getResult()) : Value();
 }
 
-static LogicalResult importDft(Node &node) {
-  Value x = node.input(0);
+/// The transform of x [..., 1 or 2] along a dimension other than the last.
+static Value dftAlong(Node &node, Value x, int64_t axis, int64_t rank) {
   bool inverse = node.flag("inverse"), onesided = node.flag("onesided");
-  std::optional<int64_t> rank = node.requireRank(x, "input 0");
-  if (!rank)
-    return failure();
-  int64_t axis = -2;
-  if (node.version() < 20) {
-    axis = node.intAttribute("axis", 1);
-  } else if (node.hasInput(2)) {
-    std::optional<Ints> given = node.constantInts(2);
-    if (!given || given->size() != 1)
-      return node.hasFailed() ? failure()
-                              : LogicalResult(node.error() << "input 2 of DFT takes one axis");
-    axis = given->front();
-  }
-  axis = node.axis(axis, rank);
-  if (node.hasFailed())
-    return failure();
-  if (axis == *rank - 1)
-    return node.error() << "axis of DFT is the last dimension, which holds the complex parts";
-  std::optional<Complex> parts = split(node, x, *rank);
+  std::optional<Complex> parts = split(node, x, rank);
   if (!parts)
-    return failure();
-  int64_t inner = *rank - 1;
+    return {};
+  int64_t inner = rank - 1;
   Complex signal{moveAxis(node, parts->real, axis, inner, false), {}};
   if (parts->imaginary)
     signal.imaginary = moveAxis(node, parts->imaginary, axis, inner, false);
@@ -167,7 +150,7 @@ static LogicalResult importDft(Node &node) {
     };
     Complex y =
         transform(node, {weigh(signal.real), weigh(signal.imaginary)}, used, length, length, true);
-    return node.result(node.unsqueeze(moveAxis(node, y.real, axis, inner, true), {inner}));
+    return node.unsqueeze(moveAxis(node, y.real, axis, inner, true), {inner});
   }
   Value used = size;
   if (node.hasInput(1)) {
@@ -175,10 +158,58 @@ static LogicalResult importDft(Node &node) {
     signal = {firstSamples(node, signal.real, used), firstSamples(node, signal.imaginary, used)};
   }
   if (!signal.real)
-    return failure();
+    return {};
   Complex y = transform(node, signal, used, onesided ? half(length) : length, length, inverse);
   y = {moveAxis(node, y.real, axis, inner, true), moveAxis(node, y.imaginary, axis, inner, true)};
-  return node.result(join(node, y, inner));
+  return join(node, y, inner);
+}
+
+/// Along an axis that only the run knows: the dimensions before it are one, and those after it.
+static Value dftAtRunTime(Node &node, Value x, int64_t rank) {
+  Type i64 = node.builder().getI64Type();
+  Value axis = runTimeAxes(node, 2);
+  if (!axis || !split(node, x, rank)) // which says what is wrong with x
+    return {};
+  axis = node.reshape(axis, {1});
+  Value fromEnd = node.binary(BinaryKind::add, axis, node.scalarInt(rank, i64));
+  Value isNegative = node.binary(BinaryKind::less, axis, node.scalarInt(0, i64));
+  Value at = node.select(isNegative, fromEnd, axis);
+  Value mask = axisMask(node, at, rank - 1); // the last dimension holds the complex parts
+  int64_t parts = cast<RankedTensorType>(x.getType()).getDimSize(rank - 1);
+  Value apart = node.reshape(splitAtAxis(node, x, at), {0, 0, -1, parts});
+  Value y = apart ? dftAlong(node, apart, 1, 4) : Value();
+  if (!y || !mask)
+    return {};
+  Value chosen = node.binary(BinaryKind::equal, mask, node.scalarInt(1, i64));
+  Value sizes = node.select(chosen, node.shapeOf(y, 1, 2), node.shapeOf(x, 0, rank - 1));
+  return node.reshape(y, node.concat({sizes, node.shapeOf(y, 3, 4)}, 0));
+}
+
+static LogicalResult importDft(Node &node) {
+  Value x = node.input(0);
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  if (!rank)
+    return failure();
+  if (*rank < 2)
+    return node.error() << "input 0 of DFT has rank " << *rank << ", it takes 2 or more";
+  int64_t axis = -2;
+  if (node.version() < 20) {
+    axis = node.intAttribute("axis", 1);
+  } else if (node.hasInput(2)) {
+    std::optional<Ints> given = node.knownInts(2);
+    if (!given)
+      return node.result(dftAtRunTime(node, x, *rank));
+    if (given->size() != 1)
+      return node.error() << "input 2 of DFT has " << given->size()
+                          << " elements, it takes one axis";
+    axis = given->front();
+  }
+  axis = node.axis(axis, rank);
+  if (node.hasFailed())
+    return failure();
+  if (axis == *rank - 1)
+    return node.error() << "axis of DFT is the last dimension, which holds the complex parts";
+  return node.result(dftAlong(node, x, axis, *rank));
 }
 
 /// STFT: frames of the signal, gathered at start + offset, times the window, transformed.
@@ -263,7 +294,7 @@ static LogicalResult importMelWeights(Node &node) {
 
 ArrayRef<Operator> lathe::import::signalOperators() {
   static const Operator operators[] = {
-      {"DFT", {17, 20}, 1, 3, importDft, kFloats, "the axis must be constant"},
+      {"DFT", {17, 20}, 1, 3, importDft, kFloats},
       {"STFT", {17}, 2, 4, importStft, kFloats},
       {"MelWeightMatrix", {17}, 5, 5, importMelWeights, kIntegers, "operands must be constant"},
   };

@@ -2,6 +2,7 @@
 # Compares what scheduled models compute with numpy, for each level, -O0 and -O3, 1 and 2 threads.
 # Licensed under Apache-2.0 WITH LLVM-exception.
 import argparse
+import importlib
 import os
 import sys
 import tempfile
@@ -12,7 +13,6 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import numpy as np  # noqa: E402
 
-import schedule_cases  # noqa: E402
 from runner import Runner, levels_of_this_machine  # noqa: E402
 
 
@@ -21,13 +21,16 @@ def main():
     parser.add_argument("--lathe", required=True, metavar="FILE",
                         help="the runtime's command; the compiler is beside it")
     parser.add_argument("--only", nargs="*", metavar="MODEL",
-                        help="functions of schedule_cases.py (default: all)")
+                        help="functions of the cases (default: all)")
+    parser.add_argument("--cases", default="schedule_cases", metavar="MODULE",
+                        help="the file of cases beside this one (default: %(default)s)")
     parser.add_argument("--keep", metavar="FOLDER", help="where models and artifacts stay")
     parser.add_argument("--levels", help="targets, the plainest first (default: all that run here)")
     parser.add_argument("-O", dest="optimizations", default="0,3", help="default: 0,3")
     args = parser.parse_args()
+    cases = importlib.import_module(args.cases)
     models = {build.__name__: (build, sizes) for build, sizes in
-              [(build, [{}]) for build in schedule_cases.STATIC] + schedule_cases.DYNAMIC}
+              [(build, [{}]) for build in cases.STATIC] + cases.DYNAMIC}
     if unknown := set(args.only or []) - set(models):
         parser.error(f"no such models: {', '.join(sorted(unknown))}")
     levels = args.levels.split(",") if args.levels else levels_of_this_machine()

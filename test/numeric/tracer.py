@@ -31,8 +31,8 @@ class Tensor:
 class Graph:
     """`sizes` gives the values of the symbolic dimensions in this run of the model."""
 
-    def __init__(self, name, seed=0, **sizes):
-        self.model = Model(name, seed, 1, opset=17)
+    def __init__(self, name, seed=0, opset=17, **sizes):
+        self.model = Model(name, seed, 1, opset=opset)
         # Weights must not depend on the sizes: they are the same in every run of a model.
         self.random, self.weights = np.random.default_rng([seed, 1]), np.random.default_rng(seed)
         self.name, self.sizes = name, sizes
@@ -62,6 +62,13 @@ class Graph:
             array = array.astype("float32").astype("float64")
         stored = array.astype("float32") if array.dtype.kind == "f" else array
         return Tensor(self.model.folded("Weight", stored), array)
+
+    def given(self, values, dims=None):
+        """An input with these values."""
+        array = np.asarray(values)
+        name = f"x{len(self.inputs)}"
+        self.inputs[name] = Tensor(name, array)
+        return Tensor(self.model.input(name, dims or array.shape, self.inputs[name].dtype), array)
 
     def output(self, tensor, dims=None):
         """Any value may be an output, also several times."""
