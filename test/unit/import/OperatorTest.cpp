@@ -45,7 +45,7 @@ TEST(Operator, OnlyTheNumberOfAxesMustBeKnown) {
     node.add_input("axes");
   });
   ASSERT_TRUE(imported.module) << imported.errors;
-  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<3xf32>"));
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<?xf32>"));
   imported = importOne(13, "Squeeze", {1, 3}, [](auto &model, auto &node) {
     model.input("axes", {-1}, onnx::TensorProto::INT64);
     node.add_input("axes");
