@@ -184,6 +184,13 @@ LATHE_API int32_t lathe_module_open_memory(const void *data, uint64_t bytes, con
                                            const lathe_module_options *options,
                                            lathe_module **module, lathe_status *status);
 
+/* A model that is linked into the program: nothing is read, copied or checked but versions, as it
+ * is trusted like the program's own code. `model` comes from the header that `lathe compile
+ * --emit=obj,header` writes. */
+LATHE_API int32_t lathe_module_open_static(const lathe_static_model *model,
+                                           const lathe_module_options *options,
+                                           lathe_module **module, lathe_status *status);
+
 /* Gives the module up. Its memory goes when the last context made of it is destroyed. */
 LATHE_API void lathe_module_close(lathe_module *module);
 
@@ -327,6 +334,9 @@ LATHE_API int32_t lathe_context_reserve(lathe_context *context, uint64_t bytes,
  *   ones; where the plan says LATHE_DYNAMIC, its dims are the capacity, and become the real ones.
  * With outputs and arena supplied nothing is allocated, but for values whose size depends on data.
  * An output shares memory with an input only where its spec's `alias` allows it.
+ * Tensors whose spec has a `state` stay in the context: leave such an input zeroed to go on from
+ * the last run that succeeded, or give a tensor to go on from that; leave such an output zeroed: it
+ * comes back as a tensor that borrows the state's memory (look at its strides) until the next run.
  * The floating-point environment is set to the default for the run and restored.
  * One thread per context. On failure `outputs` is left as it was, what memory they borrow may have
  * been written, and the context stays usable.
@@ -335,6 +345,10 @@ LATHE_API int32_t lathe_context_run(lathe_context *context, uint32_t entry,
                                     const lathe_value *inputs, uint32_t input_count,
                                     lathe_value *outputs, uint32_t output_count,
                                     lathe_status *status);
+
+/* Takes all states of the context back to what they were before its first run, keeping their
+ * memory. One thread per context, and not while it runs. */
+LATHE_API void lathe_context_reset(lathe_context *context);
 
 /* Makes the run in progress, and all later ones, return CANCELLED soon, until resumed. Any thread,
  * also a signal handler. */

@@ -29,6 +29,8 @@ struct TensorSpec {
   uint32_t kind = LATHE_VALUE_TENSOR;
   uint32_t dtype = LATHE_F32;
   int32_t alias = -1; ///< Outputs: the input whose memory it may share.
+  int32_t state = -1; ///< The state that it reads or writes.
+  uint32_t layout = LATHE_LAYOUT_CONTIGUOUS;
   std::vector<Dim> dims;
 };
 
@@ -48,6 +50,7 @@ struct Variant {
   uint64_t features = 0;
   uint64_t weightsOffset = 0; ///< Within the weights section; a multiple of LATHE_ALIGNMENT.
   uint64_t weightsBytes = 0;
+  uint32_t stateCount = 0; ///< States that the entries' tensors refer to.
   std::vector<Entry> entries;
   std::unique_ptr<llvm::MemoryBuffer> object; ///< As codegen::compileHost returns it.
 };
@@ -75,9 +78,19 @@ struct Contents {
 /// the same bytes. Weights are streamed, never held in memory. Thread-safe; links one at a time.
 llvm::Error write(const Contents &contents, llvm::StringRef path);
 
-/// The table of `contents` as a relocatable object that exports `lathe_artifact_table`, with the
-/// entry symbols undefined: for linking a model into a program (`--emit=obj`).
-llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> emitTable(const Contents &contents);
+/// Writes what a program links in place of loading a file: one relocatable object with the code of
+/// all variants, table, weights and manifest, which exports the lathe_static_model that is called
+/// modelSymbol(model). `model` is a C identifier. Needs memory for the weights a few times over.
+llvm::Error writeObject(const Contents &contents, llvm::StringRef model, llvm::StringRef path);
+
+/// Writes the C header that declares it, with the numbers of its inputs and outputs by name.
+llvm::Error writeHeader(const Contents &contents, llvm::StringRef model, llvm::StringRef path);
+
+/// "lathe_model_NAME"
+std::string modelSymbol(llvm::StringRef model);
+
+/// `text` with what no C identifier holds replaced; never empty.
+std::string makeIdentifier(llvm::StringRef text);
 
 } // namespace lathe::artifact
 

@@ -140,7 +140,7 @@ typedef struct lathe_call {
   char *arena; /* at least plan->arena_bytes, aligned to LATHE_ALIGNMENT */
   uint64_t arena_bytes;
   const char *weights; /* base of this variant's weights */
-  void **states;
+  void *const *states; /* lathe_variant.state_count: memory of each state as the run begins */
   const lathe_services *services;
   void *runtime; /* the runtime's own; opaque to compiled code */
   const volatile uint32_t *cancel;
@@ -174,12 +174,28 @@ typedef struct lathe_dim {
   int64_t min, max;   /* bounds of a dynamic dimension; max INT64_MAX: none */
 } lathe_dim;
 
+/* How the elements of an entry's tensor lie in memory. */
+enum lathe_layout {
+  LATHE_LAYOUT_CONTIGUOUS = 0, /* row-major, no gaps */
+  /* States only: the strides of a contiguous tensor that has `max` elements in each dynamic dim, so
+   * that it grows where it lies. Every dynamic dim has a max. */
+  LATHE_LAYOUT_CAPACITY = 1
+};
+
+/* A state is a tensor that stays in the context between runs: the output with its number is what
+ * the next run's input with the same number finds (of any entry; at first: zeros, dynamic dims as
+ * other inputs say by their symbols, else `min`). At most one input and one output of an entry have
+ * the same number. Contiguous states have memory of their own for the output; those of layout
+ * CAPACITY have one, where the output is written over the input: what compiled code leaves alone
+ * is kept, and appending copies nothing. */
 typedef struct lathe_tensor_spec {
   const char *name;
   uint32_t kind; /* lathe_value_kind */
   uint32_t dtype;
   uint32_t rank;
-  int32_t alias; /* outputs: the input whose memory it may share, -1: none */
+  int32_t alias;   /* outputs: the input whose memory it may share, -1: none */
+  int32_t state;   /* number of the state that it reads (inputs) or writes (outputs), -1: none */
+  uint32_t layout; /* lathe_layout */
   const lathe_dim *dims;
 } lathe_tensor_spec;
 
@@ -207,7 +223,8 @@ typedef struct lathe_variant {
   const char *name; /* "x86-64-v4" */
   uint64_t features;
   uint64_t weights_offset, weights_bytes; /* within the weights section */
-  uint32_t entry_count, reserved;
+  uint32_t entry_count;
+  uint32_t state_count; /* shared by all entries */
   const lathe_entry *entries;
 } lathe_variant;
 
@@ -227,6 +244,18 @@ typedef struct lathe_artifact {
   uint64_t site_count;
   const lathe_site *sites;
 } lathe_artifact;
+
+/* A model that is linked into the program (`lathe compile --emit=obj,header`). */
+typedef struct lathe_static_model {
+  uint32_t size; /* sizeof(lathe_static_model) */
+  uint32_t reserved;
+  const char *name; /* for messages */
+  const lathe_artifact *table;
+  const char *weights; /* aligned to LATHE_ALIGNMENT */
+  uint64_t weights_bytes;
+  const char *manifest;    /* JSON, terminated */
+  uint64_t manifest_bytes; /* without the terminator */
+} lathe_static_model;
 
 /* XXH3-128 (seed 0) of one section's bytes in the file. The digests section is an array, in any
  * order, with exactly one entry for

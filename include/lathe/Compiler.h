@@ -22,8 +22,13 @@ struct CompileOptions {
   /// The stage after which to stop and write `.mlir`: import, graph, graph-to-linalg, schedule or
   /// codegen; empty: run them all.
   std::string stopAfter;
-  /// The form of the result: artifact, mlir, llvm, asm or obj.
+  /// The form of the result: artifact, mlir, llvm or asm (of the first target); or, for a program
+  /// to link, obj, header, or both as "obj,header": then the header lies beside the object with the
+  /// extension .h, and both are named after the object's file.
   std::string emit = "artifact";
+  /// Pairs of an input and an output that become states: the runtime hands the output of one run to
+  /// the input of the next.
+  std::vector<std::pair<std::string, std::string>> states;
   /// Fixed sizes of symbolic dimensions, by name.
   std::vector<std::pair<std::string, int64_t>> dims;
   /// 0 compiles the plain reference form of every operation; 3 is full optimization.

@@ -80,21 +80,26 @@ std::string explain(StringRef messages, ArrayRef<std::pair<std::string, std::str
 
 } // namespace
 
-Error link(StringRef tripleName, ArrayRef<LinkInput> inputs, StringRef path) {
+Error link(StringRef tripleName, ArrayRef<LinkInput> inputs, LinkOutput output, StringRef path) {
   Triple triple(tripleName);
   const Architecture *architecture =
       find_if(architectures, [&](const Architecture &a) { return a.arch == triple.getArch(); });
   if (architecture == std::end(architectures))
     return createStringError(formatv("no artifacts for architecture '{0}'", tripleName).str());
 
-  std::vector<std::string> arguments = {
-      "ld.lld", "-m", architecture->emulation, "-shared", "-o", path.str(),
-      // Closed: every symbol is found here, and no table of procedures is needed.
-      "--no-undefined", "-Bsymbolic", "--gc-sections", "--hash-style=both",
-      // The same input gives the same bytes.
-      "--build-id=none", "--threads=1", "--pack-dyn-relocs=relr", "--eh-frame-hdr",
-      "--color-diagnostics=never", "-z", "now", "-z", "relro", "-z", "noexecstack", "-z",
-      formatv("max-page-size={0}", architecture->pageSize).str()};
+  std::vector<std::string> arguments = {"ld.lld", "-m", architecture->emulation, "-o", path.str(),
+                                        // The same input gives the same bytes.
+                                        "--build-id=none", "--threads=1",
+                                        "--color-diagnostics=never"};
+  const std::string pageSize = formatv("max-page-size={0}", architecture->pageSize).str();
+  if (output == LinkOutput::Relocatable)
+    arguments.push_back("-r");
+  else // Closed: every symbol is found here, and no table of procedures is needed.
+    for (StringRef argument :
+         {"-shared", "--no-undefined", "-Bsymbolic", "--gc-sections", "--hash-style=both",
+          "--pack-dyn-relocs=relr", "--eh-frame-hdr", "-z", "now", "-z", "relro", "-z",
+          "noexecstack", "-z", pageSize.c_str()})
+      arguments.push_back(argument.str());
   std::vector<std::unique_ptr<AnonymousFile>> files;
   SmallVector<std::pair<std::string, std::string>> names;
   auto addFile = [&](StringRef bytes, StringRef name) -> Expected<std::string> {
@@ -105,10 +110,12 @@ Error link(StringRef tripleName, ArrayRef<LinkInput> inputs, StringRef path) {
     names.emplace_back(files.back()->path(), name.str());
     return files.back()->path();
   };
-  Expected<std::string> script = addFile(exports, "exports");
-  if (!script)
-    return script.takeError();
-  arguments.push_back("--version-script=" + *script);
+  if (output == LinkOutput::Artifact) {
+    Expected<std::string> script = addFile(exports, "exports");
+    if (!script)
+      return script.takeError();
+    arguments.push_back("--version-script=" + *script);
+  }
   for (const LinkInput &input : inputs) {
     Expected<std::string> file = addFile(input.object.getBuffer(), input.name);
     if (!file)
@@ -135,7 +142,7 @@ Error link(StringRef tripleName, ArrayRef<LinkInput> inputs, StringRef path) {
   if (result.retCode == 0 && result.canRunAgain)
     return Error::success();
   return createStringError(
-      formatv("linking the artifact failed: {0}", explain(messages, names)).str());
+      formatv("linking the model failed: {0}", explain(messages, names)).str());
 }
 
 } // namespace lathe::artifact

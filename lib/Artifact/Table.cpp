@@ -28,7 +28,8 @@ class TableBuilder {
 public:
   TableBuilder(Module &module) : module(module), context(module.getContext()) {}
 
-  void build(const Contents &contents) {
+  /// Only the artifact's table leaves it, or, for a model in a program, only the model.
+  GlobalVariable *build(const Contents &contents, GlobalValue::LinkageTypes linkage) {
     Constant *variants =
         array(contents.variants, [&](const Variant &variant) { return build(variant); });
     Constant *sites = array(contents.sites, [&](const std::string &message) {
@@ -40,9 +41,32 @@ public:
                               number(32, LATHE_ABI_VERSION), number(32, sizeof(lathe_artifact)),
                               number(32, contents.variants.size()), variants,
                               number(64, contents.sites.size()), sites});
-    auto *global = new GlobalVariable(module, table->getType(), /*isConstant=*/true,
-                                      GlobalValue::ExternalLinkage, table, LATHE_TABLE_SYMBOL);
-    global->setVisibility(GlobalValue::ProtectedVisibility);
+    auto *global = new GlobalVariable(module, table->getType(), /*isConstant=*/true, linkage, table,
+                                      LATHE_TABLE_SYMBOL);
+    if (linkage == GlobalValue::ExternalLinkage)
+      global->setVisibility(GlobalValue::ProtectedVisibility);
+    global->setDSOLocal(true);
+    global->setAlignment(Align(8));
+    return global;
+  }
+
+  /// The lathe_static_model called `name`, with its weights.
+  void buildModel(const Contents &contents, StringRef name, StringRef weights) {
+    static_assert(sizeof(lathe_static_model) == 56);
+    GlobalVariable *table = build(contents, GlobalValue::InternalLinkage);
+    GlobalVariable *bytes =
+        constant(ConstantDataArray::getRaw(weights, weights.size(), Type::getInt8Ty(context)),
+                 LATHE_ALIGNMENT);
+    // Gigabytes of weights must not push code and small data out of each other's reach.
+    if (module.getTargetTriple().getArch() == Triple::x86_64) {
+      bytes->setSection(".lrodata");
+      bytes->setCodeModel(CodeModel::Large);
+    }
+    Constant *model = record({number(32, sizeof(lathe_static_model)), number(32, 0), string(name),
+                              table, bytes, number(64, weights.size()), string(contents.manifest),
+                              number(64, contents.manifest.size())});
+    auto *global = new GlobalVariable(module, model->getType(), /*isConstant=*/true,
+                                      GlobalValue::ExternalLinkage, model, modelSymbol(name));
     global->setDSOLocal(true);
     global->setAlignment(Align(8));
   }
@@ -53,7 +77,7 @@ private:
     Constant *entries = array(variant.entries, [&](const Entry &entry) { return build(entry); });
     return record({string(variant.name), number(64, variant.features),
                    number(64, variant.weightsOffset), number(64, variant.weightsBytes),
-                   number(32, variant.entries.size()), number(32, 0), entries});
+                   number(32, variant.entries.size()), number(32, variant.stateCount), entries});
   }
 
   Constant *build(const Entry &entry) {
@@ -67,14 +91,15 @@ private:
   }
 
   Constant *build(const TensorSpec &spec) {
-    static_assert(sizeof(lathe_tensor_spec) == 32);
+    static_assert(sizeof(lathe_tensor_spec) == 40);
     Constant *dims = array(spec.dims, [&](const Dim &dim) {
       static_assert(sizeof(lathe_dim) == 32);
       return record({number(64, dim.size), dim.symbol.empty() ? null() : string(dim.symbol),
                      number(64, dim.min), number(64, dim.max)});
     });
     return record({string(spec.name), number(32, spec.kind), number(32, spec.dtype),
-                   number(32, spec.dims.size()), number(32, spec.alias), dims});
+                   number(32, spec.dims.size()), number(32, spec.alias), number(32, spec.state),
+                   number(32, spec.layout), dims});
   }
 
   Constant *number(unsigned bits, uint64_t value) {
@@ -254,7 +279,11 @@ Error check(const Contents &contents) {
   return checkWeights(contents, bytes);
 }
 
-Expected<std::unique_ptr<MemoryBuffer>> emitTable(const Contents &contents) {
+namespace {
+
+/// An object with what `build` puts into a module.
+Expected<std::unique_ptr<MemoryBuffer>> emit(const Contents &contents,
+                                             function_ref<void(Module &)> build) {
   Triple triple(contents.triple);
   Expected<std::unique_ptr<TargetMachine>> machine = machineFor(triple);
   if (!machine)
@@ -264,7 +293,7 @@ Expected<std::unique_ptr<MemoryBuffer>> emitTable(const Contents &contents) {
   module.setTargetTriple(triple);
   module.setDataLayout((*machine)->createDataLayout());
   module.setPICLevel(PICLevel::BigPIC);
-  TableBuilder(module).build(contents);
+  build(module);
 
   SmallVector<char, 0> bytes;
   raw_svector_ostream stream(bytes);
@@ -274,6 +303,25 @@ Expected<std::unique_ptr<MemoryBuffer>> emitTable(const Contents &contents) {
   passes.run(module);
   return std::make_unique<SmallVectorMemoryBuffer>(std::move(bytes), "table",
                                                    /*RequiresNullTerminator=*/false);
+}
+
+} // namespace
+
+Expected<std::unique_ptr<MemoryBuffer>> emitTable(const Contents &contents) {
+  return emit(contents, [&](Module &module) {
+    TableBuilder(module).build(contents, GlobalValue::ExternalLinkage);
+  });
+}
+
+Expected<std::unique_ptr<MemoryBuffer>> emitModel(const Contents &contents, StringRef name) {
+  uint64_t size = contents.weightsBytes;
+  for (const WeightsChunk &chunk : contents.weights)
+    size = std::max<uint64_t>(size, chunk.offset + chunk.bytes.size());
+  std::string weights(std::max<uint64_t>(size, 1), '\0');
+  for (const WeightsChunk &chunk : contents.weights)
+    llvm::copy(chunk.bytes, weights.begin() + chunk.offset);
+  return emit(contents,
+              [&](Module &module) { TableBuilder(module).buildModel(contents, name, weights); });
 }
 
 } // namespace lathe::artifact

@@ -2,15 +2,11 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "lib/Artifact/Internal.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/ScopeExit.h"
-#include "llvm/ADT/SmallString.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
-#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
-#include <unistd.h>
 
 // The hash comes from the header alone, as in the runtime.
 #define XXH_INLINE_ALL
@@ -58,65 +54,6 @@ lathe_digest digestOf(const void *data, size_t size, uint32_t section, uint32_t 
   hash.add(data, size);
   return hash.digest(section, flags);
 }
-
-/// The file under another name beside its final one; removed unless it is kept.
-class TemporaryFile {
-public:
-  ~TemporaryFile() {
-    if (descriptor >= 0)
-      close(descriptor);
-    if (!name.empty())
-      remove();
-  }
-  Error create(StringRef path) {
-    SmallString<128> model(path);
-    model += ".tmp-%%%%%%%%";
-    std::error_code failure = sys::fs::createUniqueFile(model, descriptor, name);
-    if (failure)
-      return createFileError(path, failure);
-    sys::RemoveFileOnSignal(name);
-    return Error::success();
-  }
-  Error write(uint64_t offset, const void *data, size_t size) {
-    const char *from = static_cast<const char *>(data);
-    while (size) {
-      ssize_t written = pwrite(descriptor, from, std::min<size_t>(size, 1 << 30), off_t(offset));
-      if (written < 0 && errno == EINTR)
-        continue;
-      if (written <= 0)
-        return createFileError(name,
-                               std::error_code(written ? errno : ENOSPC, std::generic_category()));
-      from += written;
-      offset += written;
-      size -= written;
-    }
-    return Error::success();
-  }
-  Error resize(uint64_t size) {
-    if (ftruncate(descriptor, off_t(size)))
-      return createFileError(name, std::error_code(errno, std::generic_category()));
-    return Error::success();
-  }
-  Error keepAs(StringRef path) {
-    // A full disk or a failing network file system may be heard of only here.
-    if (close(std::exchange(descriptor, -1)))
-      return createFileError(path, std::error_code(errno, std::generic_category()));
-    if (std::error_code failure = sys::fs::rename(name, path))
-      return createFileError(path, failure);
-    sys::DontRemoveFileOnSignal(name);
-    name.clear();
-    return Error::success();
-  }
-  StringRef path() const { return name; }
-
-private:
-  void remove() {
-    sys::fs::remove(name);
-    sys::DontRemoveFileOnSignal(name);
-  }
-  SmallString<128> name;
-  int descriptor = -1;
-};
 
 /// The linked file, and where the artifact's own sections go after it.
 class Image {
@@ -305,7 +242,7 @@ Expected<std::string> linkToMemory(const Contents &contents, StringRef path) {
   TemporaryFile linked;
   if (Error error = linked.create(path))
     return std::move(error);
-  if (Error error = link(contents.triple, inputs, linked.path()))
+  if (Error error = link(contents.triple, inputs, LinkOutput::Artifact, linked.path()))
     return std::move(error);
   auto buffer = MemoryBuffer::getFile(linked.path(), /*IsText=*/false,
                                       /*RequiresNullTerminator=*/false, /*IsVolatile=*/true);
@@ -319,11 +256,8 @@ Expected<std::string> linkToMemory(const Contents &contents, StringRef path) {
 Error write(const Contents &contents, StringRef path) {
   if (Error error = check(contents))
     return error;
-  sys::fs::file_status status;
-  if (!sys::fs::status(path, status) && status.type() != sys::fs::file_type::regular_file)
-    return createStringError(
-        formatv("'{0}' is there already and is not a regular file; choose another name", path)
-            .str());
+  if (Error error = checkReplaceable(path))
+    return error;
   Expected<std::string> linked = linkToMemory(contents, path);
   if (!linked)
     return linked.takeError();

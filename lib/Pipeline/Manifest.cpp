@@ -110,6 +110,9 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
   llvm::json::Object dims;
   for (const auto &[name, size] : options.dims)
     dims[name] = size;
+  llvm::json::Object states;
+  for (const auto &[input, output] : options.states)
+    states[input] = output;
   llvm::json::Object manifest{
       {"producer", llvm::json::Object{{"name", "lathe"},
                                       {"version", LATHE_VERSION},
@@ -118,7 +121,8 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
        llvm::json::Object{{"file", text("graph.source")}, {"sha256", text("graph.sha256")}}},
       {"options", llvm::json::Object{{"opt_level", int64_t(options.optLevel)},
                                      {"target", options.target},
-                                     {"dims", std::move(dims)}}},
+                                     {"dims", std::move(dims)},
+                                     {"states", std::move(states)}}},
       {"targets", std::move(targets)},
       {"flops", int64_t(flops)},
   };

@@ -57,6 +57,11 @@ private:
                       ArrayRef<codegen::HostTarget> targets, bool assembly,
                       std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects);
   bool describeEntry(func::FuncOp main, artifact::Entry &entry);
+  bool bindStates();
+  bool writeLinked(const artifact::Contents &contents, StringRef output);
+  bool emits(StringRef form) const {
+    return llvm::is_contained(llvm::split(options.emit, ','), form);
+  }
 
   const CompileOptions &options;
   std::string &errors;
@@ -106,6 +111,15 @@ bool Compilation::write(ModuleOp module, StringRef output) {
   if (llvm::Error error = writeStage(module, output))
     return fail(std::move(error));
   return true;
+}
+
+/// What a program calls the model in `output`: the file's name.
+static std::string modelName(StringRef output) {
+  return artifact::makeIdentifier(llvm::sys::path::stem(output));
+}
+
+static bool isPacked(uint32_t dtype) {
+  return llvm::is_contained({LATHE_U4, LATHE_I4, LATHE_F4E2M1, LATHE_U2, LATHE_I2}, dtype);
 }
 
 // --dim NAME=N: the symbol is that number from here on.
@@ -203,6 +217,60 @@ bool Compilation::describeEntry(func::FuncOp main, artifact::Entry &entry) {
   return true;
 }
 
+// --state INPUT=OUTPUT: what the output leaves is what the input finds.
+bool Compilation::bindStates() {
+  auto find = [](std::vector<artifact::TensorSpec> &specs, StringRef name) {
+    auto found = llvm::find_if(specs, [&](const auto &spec) { return spec.name == name; });
+    return found == specs.end() ? nullptr : &*found;
+  };
+  auto refuse = [&](const std::pair<std::string, std::string> &state, const Twine &why) {
+    errors += ("the state '" + state.first + "=" + state.second + "': " + why + "\n").str();
+    return false;
+  };
+  for (auto [number, state] : llvm::enumerate(options.states)) {
+    artifact::TensorSpec *input = find(entry.inputs, state.first);
+    artifact::TensorSpec *output = find(entry.outputs, state.second);
+    if (!input || !output)
+      return refuse(state, "the model has no " + Twine(input ? "output" : "input") + " '" +
+                               (input ? state.second : state.first) + "'");
+    if (input->state >= 0 || output->state >= 0)
+      return refuse(state, "'" + (input->state >= 0 ? state.first : state.second) +
+                               "' is part of another state");
+    if (input->kind != LATHE_VALUE_TENSOR || output->kind != LATHE_VALUE_TENSOR ||
+        input->dtype == LATHE_STRING || isPacked(input->dtype))
+      return refuse(state, "only tensors of whole bytes can be states");
+    if (input->dtype != output->dtype || input->dims.size() != output->dims.size())
+      return refuse(state, "the output has element type " + Twine(output->dtype) + " and rank " +
+                               Twine(output->dims.size()) + ", the input element type " +
+                               Twine(input->dtype) + " and rank " + Twine(input->dims.size()));
+    for (auto [d, from] : llvm::enumerate(output->dims)) {
+      int64_t to = input->dims[d].size;
+      if (to != LATHE_DYNAMIC && from.size != to)
+        return refuse(state, "dimension " + Twine(d) + " of the output is " +
+                                 (from.size == LATHE_DYNAMIC ? Twine("not known when compiling")
+                                                             : Twine(from.size)) +
+                                 ", the input takes " + Twine(to));
+    }
+    input->state = output->state = number;
+  }
+  return true;
+}
+
+// What a program links.
+bool Compilation::writeLinked(const artifact::Contents &contents, StringRef output) {
+  std::string model = modelName(output);
+  SmallString<128> header(output);
+  if (emits("obj")) {
+    llvm::sys::path::replace_extension(header, ".h");
+    if (llvm::Error error = artifact::writeObject(contents, model, output))
+      return fail(std::move(error));
+  }
+  if (emits("header"))
+    if (llvm::Error error = artifact::writeHeader(contents, model, header))
+      return fail(std::move(error));
+  return true;
+}
+
 bool Compilation::compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
                                  ArrayRef<codegen::HostTarget> targets, bool assembly,
                                  std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects) {
@@ -234,6 +302,12 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     return fail(targets.takeError());
   uint64_t flops = countFlops(module);
 
+  bool linked = emits("obj") || emits("header");
+  // Functions of two models in one program must not meet.
+  auto prefixOf = [&](size_t index) {
+    return "lathe_" + (linked ? modelName(output) + "_" : std::string()) + "v" +
+           std::to_string(index);
+  };
   codegen::WeightLayout weights;
   codegen::SiteList sites;
   std::vector<VariantInfo> variants;
@@ -254,7 +328,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
       return write(*variant, output);
     variants.push_back(describeVariant(*variant, target.name));
     contexts.push_back(std::make_unique<llvm::LLVMContext>());
-    std::string prefix = "lathe_v" + std::to_string(index);
+    std::string prefix = prefixOf(index);
     FailureOr<std::unique_ptr<llvm::Module>> lowered = failure();
     if (!stage("lower", [&] {
           lowered = codegen::lowerHost(*variant, target, prefix, weights, sites, *contexts.back());
@@ -273,14 +347,13 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     return true;
   }
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
-  bool text = options.emit == "asm" || options.emit == "obj";
+  bool text = options.emit == "asm";
   if (text) {
     modules.resize(1);
     targets->resize(1);
   }
-  if (!stage("codegen", [&] {
-        return compileObjects(std::move(modules), *targets, options.emit == "asm", objects);
-      }))
+  if (!stage("codegen",
+             [&] { return compileObjects(std::move(modules), *targets, text, objects); }))
     return false;
   if (text) {
     if (llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
@@ -306,7 +379,8 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     variant.name = target.name;
     variant.features = target.featureBits;
     variant.weightsBytes = weights.bytes();
-    std::string prefix = "lathe_v" + std::to_string(index);
+    std::string prefix = prefixOf(index);
+    variant.stateCount = options.states.size();
     entry.runSymbol = prefix + "_run";
     entry.planSymbol = prefix + "_plan";
     variant.entries.push_back(entry);
@@ -314,6 +388,8 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     contents.variants.push_back(std::move(variant));
   }
   return stage("artifact", [&] {
+    if (linked)
+      return writeLinked(contents, output);
     llvm::Error error = artifact::write(contents, output);
     return error ? fail(std::move(error)) : true;
   });
@@ -346,7 +422,7 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
     return false;
   if (stopsAfter("graph"))
     return write(module, output);
-  if (!describeEntry(module.lookupSymbol<func::FuncOp>("main"), entry))
+  if (!describeEntry(module.lookupSymbol<func::FuncOp>("main"), entry) || !bindStates())
     return false;
   if (hasGraph &&
       !stage("graph-to-linalg", [&] { return succeeded(convertGraphToLinalg(module)); }))

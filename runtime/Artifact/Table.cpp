@@ -4,12 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 using namespace lathe::runtime;
 
 namespace {
 
-constexpr uint32_t maxVariants = 64, maxEntries = 1024, maxTensors = 1 << 16;
+constexpr uint32_t maxVariants = 64, maxEntries = 1024, maxTensors = 1 << 16, maxStates = 1024;
 
 // Walks the table. Every check returns what is wrong, null where all is well.
 class TableChecker {
@@ -43,12 +44,15 @@ private:
   }
 
   const char *checkVariant(const lathe_variant &variant);
-  const char *checkEntry(const lathe_entry &entry);
+  const char *checkEntry(const lathe_entry &entry, const lathe_variant &variant);
   const char *checkTensor(const lathe_tensor_spec &spec);
+  const char *checkStates(const lathe_tensor_spec *specs, uint32_t count,
+                          const lathe_variant &variant);
 
   const Image &image;
   uint64_t weightsBytes;
   uint64_t budget;
+  const lathe_tensor_spec *states[maxStates]; ///< Where each was met first, in this variant.
 };
 
 const char *TableChecker::check(const lathe_artifact &table) {
@@ -67,22 +71,25 @@ const char *TableChecker::check(const lathe_artifact &table) {
 }
 
 const char *TableChecker::checkVariant(const lathe_variant &variant) {
+  std::fill(std::begin(states), std::end(states), nullptr);
   if (!isString(variant.name))
     return "the name of a variant is out of range";
   if (variant.weights_offset > weightsBytes ||
       variant.weights_bytes > weightsBytes - variant.weights_offset ||
       variant.weights_offset % LATHE_ALIGNMENT)
     return "the weights of a variant are out of range";
+  if (variant.state_count > maxStates)
+    return "the number of states is out of range";
   if (variant.entry_count == 0 || variant.entry_count > maxEntries ||
       !isArray(variant.entries, variant.entry_count))
     return "the list of entries is out of range";
   for (uint32_t i = 0; i < variant.entry_count; ++i)
-    if (const char *why = checkEntry(variant.entries[i]))
+    if (const char *why = checkEntry(variant.entries[i], variant))
       return why;
   return nullptr;
 }
 
-const char *TableChecker::checkEntry(const lathe_entry &entry) {
+const char *TableChecker::checkEntry(const lathe_entry &entry, const lathe_variant &variant) {
   if (!isString(entry.name))
     return "the name of an entry is out of range";
   if (!isFunction(entry.plan) || !isFunction(entry.run))
@@ -98,6 +105,48 @@ const char *TableChecker::checkEntry(const lathe_entry &entry) {
       return why;
     if (entry.outputs[i].alias < -1 || entry.outputs[i].alias >= int64_t(entry.input_count))
       return "the alias of an output is out of range";
+  }
+  if (const char *why = checkStates(entry.inputs, entry.input_count, variant))
+    return why;
+  return checkStates(entry.outputs, entry.output_count, variant);
+}
+
+// Whether one state may be read or written as both specs say.
+bool isSameState(const lathe_tensor_spec &a, const lathe_tensor_spec &b) {
+  bool same = a.dtype == b.dtype && a.rank == b.rank && a.layout == b.layout;
+  for (uint32_t d = 0; same && a.layout == LATHE_LAYOUT_CAPACITY && d < a.rank; ++d) {
+    auto full = [d](const lathe_tensor_spec &spec) {
+      return spec.dims[d].size == LATHE_DYNAMIC ? spec.dims[d].max : spec.dims[d].size;
+    };
+    same = full(a) == full(b);
+  }
+  return same;
+}
+
+// Each state is taken at most once by these tensors, in the form that all entries agree on.
+const char *TableChecker::checkStates(const lathe_tensor_spec *specs, uint32_t count,
+                                      const lathe_variant &variant) {
+  bool taken[maxStates] = {};
+  for (uint32_t i = 0; i < count; ++i) {
+    const lathe_tensor_spec &spec = specs[i];
+    bool isKept = spec.state >= 0;
+    if (spec.state < -1 || (isKept && uint32_t(spec.state) >= variant.state_count) ||
+        spec.layout > LATHE_LAYOUT_CAPACITY || (!isKept && spec.layout))
+      return "the state or layout of a tensor is out of range";
+    if (!isKept)
+      continue;
+    uint32_t bits = lathe_dtype_bits(spec.dtype);
+    if (spec.kind != LATHE_VALUE_TENSOR || spec.dtype == LATHE_STRING || bits < 8 ||
+        taken[spec.state])
+      return "a state is no tensor of whole bytes, or is taken twice";
+    taken[spec.state] = true;
+    for (uint32_t d = 0; d < spec.rank && spec.layout == LATHE_LAYOUT_CAPACITY; ++d)
+      if (spec.dims[d].size == LATHE_DYNAMIC && spec.dims[d].max == INT64_MAX)
+        return "a state that grows where it lies has no bound";
+    const lathe_tensor_spec *&first = states[spec.state];
+    if (first && !isSameState(*first, spec))
+      return "two tensors of one state differ";
+    first = &spec;
   }
   return nullptr;
 }
@@ -121,6 +170,17 @@ const char *TableChecker::checkTensor(const lathe_tensor_spec &spec) {
 
 } // namespace
 
+int32_t lathe::runtime::checkVersion(const File &file, const lathe_artifact &table,
+                                     lathe_status *status) {
+  if (table.format_version == LATHE_FORMAT_VERSION && table.abi_version == LATHE_ABI_VERSION)
+    return LATHE_STATUS_OK;
+  return fail(status, LATHE_STATUS_VERSION,
+              "%s: made for format version %u (call version %u), this runtime has version %u "
+              "(call version %u); compile the model again",
+              file.name(), table.format_version, table.abi_version, LATHE_FORMAT_VERSION,
+              LATHE_ABI_VERSION);
+}
+
 int32_t lathe::runtime::checkTable(const File &file, const Image &image, uint64_t weightsBytes,
                                    const lathe_artifact *&result, lathe_status *status) {
   const auto *table = static_cast<const lathe_artifact *>(image.table());
@@ -128,12 +188,8 @@ int32_t lathe::runtime::checkTable(const File &file, const Image &image, uint64_
   if (reinterpret_cast<uint64_t>(table) % alignof(lathe_artifact) ||
       image.readable(table) < offsetof(lathe_artifact, size) || table->magic != LATHE_MAGIC)
     return malformed(file, status, "its table does not begin with the magic number");
-  if (table->format_version != LATHE_FORMAT_VERSION || table->abi_version != LATHE_ABI_VERSION)
-    return fail(status, LATHE_STATUS_VERSION,
-                "%s: made for format version %u (call version %u), this runtime has version %u "
-                "(call version %u); compile the model again",
-                file.name(), table->format_version, table->abi_version, LATHE_FORMAT_VERSION,
-                LATHE_ABI_VERSION);
+  if (int32_t code = checkVersion(file, *table, status))
+    return code;
   if (image.readable(table) < sizeof(lathe_artifact) || table->size < sizeof(lathe_artifact))
     return malformed(file, status, "its table is too short");
   TableChecker checker(image, weightsBytes, std::min(image.size(), file.size()));

@@ -7,6 +7,9 @@
 
 namespace lathe::runtime {
 
+/// Whether this runtime knows the format and call versions of a table.
+int32_t checkVersion(const File &file, const lathe_artifact &table, lathe_status *status);
+
 /// Checks everything that is reachable from the image's table: pointers lie in the image, strings
 /// are terminated, counts and enumerators are in range, functions are code. `weightsBytes` is the
 /// size of the weights section. On success `table` may be followed without further checks.

@@ -51,7 +51,8 @@ int32_t lathe_context::create(lathe_module &owner, const lathe_context_options &
     symbolCount = std::max(symbolCount, owner.layouts[i].symbolCount);
   }
   if (!inputs.create(inputCount) || !outputs.create(outputCount) ||
-      !outputStates.create(outputCount) || !symbolSizes.create(symbolCount))
+      !outputStates.create(outputCount) || !symbolSizes.create(symbolCount) ||
+      !states.create(owner.chosen->state_count) || !stateMemory.create(owner.chosen->state_count))
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
   if (options.arena) {
     arena = static_cast<char *>(options.arena);
@@ -81,6 +82,8 @@ lathe_context::~lathe_context() {
     lathe_pool_destroy(pool);
   if (ownsArena)
     options.allocator.release(options.allocator.user, arena, arenaBytes);
+  for (State &state : states)
+    releaseState(state, options.allocator);
   if (module)
     module->release();
 }
@@ -137,6 +140,13 @@ int32_t lathe_context_create(lathe_module *module, const lathe_context_options *
   }
   *context = result;
   return succeed(status);
+}
+
+void lathe_context_reset(lathe_context *context) {
+  if (!context)
+    return;
+  for (State &state : context->states)
+    state.value = lathe_value();
 }
 
 void lathe_context_destroy(lathe_context *context) { destroyObject(context); }

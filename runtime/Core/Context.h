@@ -4,6 +4,7 @@
 #define LATHE_RUNTIME_CORE_CONTEXT_H
 
 #include "runtime/Core/Module.h"
+#include "runtime/Core/State.h"
 #include "runtime/Cpu/Pool.h"
 
 namespace lathe::runtime {
@@ -19,6 +20,7 @@ enum class OutputMemory : uint8_t {
   Unset,  ///< Of a size that depends on data; compiled code has not set it yet.
   Owned,  ///< From the context's allocator, for the caller to release.
   Caller, ///< The caller's.
+  State,  ///< A state's, in this context.
 };
 
 struct OutputState {
@@ -71,6 +73,8 @@ struct lathe_context {
   lathe::runtime::Array<lathe_value> inputs, outputs;
   lathe::runtime::Array<lathe::runtime::OutputState> outputStates;
   lathe::runtime::Array<int64_t> symbolSizes;
+  lathe::runtime::Array<lathe::runtime::State> states;
+  lathe::runtime::Array<void *> stateMemory; ///< lathe_call.states
   std::atomic<lathe::runtime::DynamicBlock *> dynamicBlocks{nullptr};
   std::atomic<uint64_t> dynamicBytes{0};
   std::atomic<bool> inRegion{false};
@@ -80,6 +84,8 @@ struct lathe_context {
     if (options.logger.log)
       options.logger.log(options.logger.user, level, message);
   }
+  /// Memory for the next value of the state that an output writes; null when refused.
+  void *reserveOutputState(uint32_t output, uint64_t bytes);
   /// Sets the cancel flag where the deadline has passed.
   void pollDeadline();
 
@@ -87,6 +93,11 @@ private:
   int32_t createPool(lathe_status *status);
   int32_t checkInputs(const lathe_value *given, uint32_t count, bool needData,
                       lathe_status *status);
+  int32_t checkInput(uint32_t index, const int32_t *symbols, bool needData, lathe_status *status);
+  int32_t readState(uint32_t index, const int32_t *symbols, bool needData, lathe_status *status);
+  int32_t writeState(uint32_t index, lathe_status *status);
+  int32_t bindState(uint32_t index, const lathe_value &given, lathe_status *status);
+  void keepStates();
   int32_t bindOutput(uint32_t index, const lathe_value &given, lathe_status *status);
   int32_t checkOverlap(uint32_t index, lathe_status *status) const;
   int32_t execute(lathe_status *status);

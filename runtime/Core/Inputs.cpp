@@ -5,6 +5,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 
 using namespace lathe::runtime;
 
@@ -121,41 +122,109 @@ int32_t lathe_context::checkInputs(const lathe_value *given, uint32_t count, boo
   const int32_t *symbols = module->inputSymbols.data() + layout.firstSymbol;
   for (uint32_t s = 0; s < layout.symbolCount; ++s)
     symbolSizes[s] = -1;
-  for (uint32_t i = 0; i < count; ++i) {
-    const lathe_tensor_spec &spec = entry->inputs[i];
-    Input input{spec, status};
-    inputs[i] = given[i];
-    lathe_value &value = inputs[i];
-    if (int32_t code = input.checkType(value))
-      return code;
-    value.device = 0;
-    bool isTensor = value.kind == LATHE_VALUE_TENSOR || value.kind == LATHE_VALUE_STRINGS;
-    if (!isTensor) {
-      if (needData)
-        if (int32_t code = input.checkElements(value, 0))
-          return code;
-      symbols += spec.rank;
-      continue;
-    }
-    if (int32_t code = input.checkDims(value))
-      return code;
-    for (uint32_t d = 0; d < spec.rank; ++d, ++symbols) {
-      if (*symbols < 0)
+  // States come last: their first dims are what the symbols of other inputs say.
+  for (bool state : {false, true}) {
+    const int32_t *inputSymbols = symbols;
+    for (uint32_t i = 0; i < count; inputSymbols += entry->inputs[i++].rank) {
+      bool kept = entry->inputs[i].state >= 0 && given[i].kind == LATHE_VALUE_NONE;
+      if (kept != state)
         continue;
-      int64_t &size = symbolSizes[*symbols];
-      if (size >= 0 && size != value.dims[d])
-        return input.refuse(LATHE_STATUS_SHAPE,
-                            "dim %u ('%.100s') is %lld, but an earlier dim of that name is %lld", d,
-                            spec.dims[d].symbol, static_cast<long long>(value.dims[d]),
-                            static_cast<long long>(size));
-      size = value.dims[d];
-    }
-    if (needData)
-      if (int32_t code = input.checkData(value))
+      inputs[i] = given[i];
+      if (int32_t code = kept ? readState(i, inputSymbols, needData, status) : 0)
         return code;
-    if (!needData)
-      value.data = nullptr;
-    setStrides(value);
+      if (int32_t code = checkInput(i, inputSymbols, needData, status))
+        return code;
+      if (needData && !kept && entry->inputs[i].layout == LATHE_LAYOUT_CAPACITY)
+        if (int32_t code = writeState(i, status))
+          return code;
+    }
   }
+  return LATHE_STATUS_OK;
+}
+
+// Checks inputs[index] and makes it what compiled code sees.
+int32_t lathe_context::checkInput(uint32_t index, const int32_t *symbols, bool needData,
+                                  lathe_status *status) {
+  const lathe_tensor_spec &spec = entry->inputs[index];
+  Input input{spec, status};
+  lathe_value &value = inputs[index];
+  if (int32_t code = input.checkType(value))
+    return code;
+  value.device = 0;
+  if (value.kind != LATHE_VALUE_TENSOR && value.kind != LATHE_VALUE_STRINGS)
+    return needData ? input.checkElements(value, 0) : int32_t(LATHE_STATUS_OK);
+  if (int32_t code = input.checkDims(value))
+    return code;
+  for (uint32_t d = 0; d < spec.rank; ++d) {
+    if (symbols[d] < 0)
+      continue;
+    int64_t &size = symbolSizes[symbols[d]];
+    if (size >= 0 && size != value.dims[d])
+      return input.refuse(LATHE_STATUS_SHAPE,
+                          "dim %u ('%.100s') is %lld, but an earlier dim of that name is %lld%s", d,
+                          spec.dims[d].symbol, static_cast<long long>(value.dims[d]),
+                          static_cast<long long>(size),
+                          states.size() ? "; lathe_context_reset begins anew" : "");
+    size = value.dims[d];
+  }
+  bool kept = spec.state >= 0 && value.data && value.data == states[spec.state].value.data;
+  if (needData && !kept)
+    if (int32_t code = input.checkData(value))
+      return code;
+  if (!needData)
+    value.data = nullptr;
+  setStrides(value, spec);
+  return LATHE_STATUS_OK;
+}
+
+// Makes inputs[index] what the state holds, at first zeros.
+int32_t lathe_context::readState(uint32_t index, const int32_t *symbols, bool needData,
+                                 lathe_status *status) {
+  const lathe_tensor_spec &spec = entry->inputs[index];
+  State &state = states[spec.state];
+  lathe_value &value = inputs[index];
+  if (state.value.kind != LATHE_VALUE_NONE) {
+    value = state.value;
+    return LATHE_STATUS_OK;
+  }
+  value.kind = spec.kind;
+  value.dtype = spec.dtype;
+  value.rank = spec.rank;
+  for (uint32_t d = 0; d < spec.rank; ++d) {
+    int64_t known = symbols[d] < 0 ? -1 : symbolSizes[symbols[d]];
+    bool isStatic = spec.dims[d].size != LATHE_DYNAMIC;
+    value.dims[d] = isStatic ? spec.dims[d].size : known >= 0 ? known : spec.dims[d].min;
+  }
+  if (!needData)
+    return LATHE_STATUS_OK;
+  int64_t elements = countElements(value.dtype, value.rank, value.dims);
+  int64_t bytes = spec.layout == LATHE_LAYOUT_CAPACITY ? capacityBytes(spec)
+                  : elements < 0                       ? -1
+                                                       : countBytes(value.dtype, elements);
+  if (bytes < 0)
+    return LATHE_STATUS_OK; // the check of its dims says so
+  uint32_t slot = spec.layout == LATHE_LAYOUT_CAPACITY ? 0 : state.current;
+  value.data = reserveState(state, slot, bytes, true, options.allocator);
+  if (!value.data)
+    return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %llu bytes could not be allocated",
+                spec.name, static_cast<unsigned long long>(bytes));
+  memset(value.data, 0, bytes);
+  return LATHE_STATUS_OK;
+}
+
+// A value that the caller gives for a state that grows where it lies goes there first.
+int32_t lathe_context::writeState(uint32_t index, lathe_status *status) {
+  const lathe_tensor_spec &spec = entry->inputs[index];
+  State &state = states[spec.state];
+  lathe_value &value = inputs[index];
+  int64_t bytes = capacityBytes(spec);
+  void *memory = bytes < 0 ? nullptr : reserveState(state, 0, bytes, true, options.allocator);
+  if (!memory)
+    return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %lld bytes could not be allocated",
+                spec.name, static_cast<long long>(bytes));
+  lathe_value from = value;
+  value.data = memory;
+  copyToState(from, value);
+  state.value = value;
   return LATHE_STATUS_OK;
 }

@@ -49,9 +49,10 @@ int32_t openModule(const lathe_module_options *given, lathe_module **result, lat
   auto *module = createObject<lathe_module>();
   if (!module)
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
-  int32_t code = open(module->file);
-  if (code == LATHE_STATUS_OK)
-    code = module->load(options, status);
+  module->features = hostFeatures();
+  if (options.features)
+    module->features &= options.features;
+  int32_t code = open(*module, options);
   if (code != LATHE_STATUS_OK) {
     module->release();
     return code;
@@ -60,12 +61,19 @@ int32_t openModule(const lathe_module_options *given, lathe_module **result, lat
   return succeed(status);
 }
 
+template <typename Open>
+int32_t openFile(const lathe_module_options *given, lathe_module **result, lathe_status *status,
+                 Open open) {
+  return openModule(given, result, status,
+                    [&](lathe_module &module, const lathe_module_options &options) {
+                      int32_t code = open(module.file);
+                      return code ? code : module.load(options, status);
+                    });
+}
+
 } // namespace
 
 int32_t lathe_module::load(const lathe_module_options &options, lathe_status *status) {
-  features = hostFeatures();
-  if (options.features)
-    features &= options.features;
   bool inspect = options.flags & LATHE_MODULE_INSPECT;
   if (int32_t code = elf.read(file, status))
     return code;
@@ -116,7 +124,30 @@ int32_t lathe_module::readSections(lathe_status *status) {
     if (int32_t code = elf.compare(file, i, digestOf(to.data(), bytes), status))
       return code;
   }
+  if (manifest.size()) {
+    manifestText = manifest.data();
+    manifestBytes = manifest.size() - 1;
+  }
   return LATHE_STATUS_OK;
+}
+
+int32_t lathe_module::adopt(const lathe_static_model &model, const lathe_module_options &options,
+                            lathe_status *status) {
+  if (model.size < sizeof(lathe_static_model) || !model.table || !model.weights)
+    return fail(status, LATHE_STATUS_ARGUMENT, "the model is not one that Lathe has written");
+  if (int32_t code = file.openMemory(nullptr, 0, model.name, status))
+    return code;
+  table = model.table;
+  if (int32_t code = checkVersion(file, *table, status))
+    return code;
+  if (model.manifest) {
+    manifestText = model.manifest;
+    manifestBytes = model.manifest_bytes;
+  }
+  if (int32_t code = choose(options, status))
+    return code;
+  weights = model.weights + (chosen ? chosen->weights_offset : 0);
+  return layOut(status);
 }
 
 int32_t lathe_module::keepSection(const Elf64_Shdr &section, Array<char> &to,
@@ -215,14 +246,13 @@ int32_t lathe_module_open(const char *path, const lathe_module_options *options,
                           lathe_module **module, lathe_status *status) {
   if (!path)
     return fail(status, LATHE_STATUS_ARGUMENT, "path is NULL");
-  return openModule(options, module, status,
-                    [&](File &file) { return file.openPath(path, status); });
+  return openFile(options, module, status, [&](File &file) { return file.openPath(path, status); });
 }
 
 int32_t lathe_module_open_fd(int fd, const char *name, const lathe_module_options *options,
                              lathe_module **module, lathe_status *status) {
-  return openModule(options, module, status,
-                    [&](File &file) { return file.openDescriptor(fd, name, status); });
+  return openFile(options, module, status,
+                  [&](File &file) { return file.openDescriptor(fd, name, status); });
 }
 
 int32_t lathe_module_open_memory(const void *data, uint64_t bytes, const char *name,
@@ -234,8 +264,19 @@ int32_t lathe_module_open_memory(const void *data, uint64_t bytes, const char *n
     return fail(status, LATHE_STATUS_ARGUMENT,
                 "the artifact's memory is not aligned to %u bytes, as its weights need",
                 LATHE_ALIGNMENT);
+  return openFile(options, module, status,
+                  [&](File &file) { return file.openMemory(data, bytes, name, status); });
+}
+
+int32_t lathe_module_open_static(const lathe_static_model *model,
+                                 const lathe_module_options *options, lathe_module **module,
+                                 lathe_status *status) {
+  if (!model)
+    return fail(status, LATHE_STATUS_ARGUMENT, "model is NULL");
   return openModule(options, module, status,
-                    [&](File &file) { return file.openMemory(data, bytes, name, status); });
+                    [&](lathe_module &opened, const lathe_module_options &read) {
+                      return opened.adopt(*model, read, status);
+                    });
 }
 
 void lathe_module_close(lathe_module *module) {

@@ -34,13 +34,18 @@ struct lathe_module {
   const lathe_variant *chosen = nullptr;            ///< Null where only inspected.
   const lathe_variant *shown = nullptr;             ///< The chosen one or the first.
   const char *weights = nullptr;                    ///< Base of the chosen variant's weights.
-  lathe::runtime::Array<char> manifest;             ///< Terminated.
+  const char *manifestText = "";                    ///< Terminated.
+  uint64_t manifestBytes = 0;                       ///< Without the terminator.
+  lathe::runtime::Array<char> manifest;             ///< Where the file has it, terminated.
   lathe::runtime::Array<char> symbols, symbolNames; ///< Of functions; may be empty.
   lathe::runtime::Array<lathe::runtime::EntryLayout> layouts;
   lathe::runtime::Array<int32_t> inputSymbols;
   lathe::runtime::DebuggerEntry debugger;
 
   int32_t load(const lathe_module_options &options, lathe_status *status);
+  /// The same for a model that is part of the program.
+  int32_t adopt(const lathe_static_model &model, const lathe_module_options &options,
+                lathe_status *status);
 
   void retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void release();

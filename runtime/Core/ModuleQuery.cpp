@@ -15,10 +15,9 @@ const lathe_entry *entryOf(const lathe_module *module, uint32_t entry) {
 } // namespace
 
 const char *lathe_module_manifest(const lathe_module *module, uint64_t *bytes) {
-  uint64_t size = module && module->manifest.size() ? module->manifest.size() - 1 : 0;
   if (bytes)
-    *bytes = size;
-  return size ? module->manifest.data() : "";
+    *bytes = module ? module->manifestBytes : 0;
+  return module ? module->manifestText : "";
 }
 
 uint32_t lathe_module_variant_count(const lathe_module *module) {

@@ -118,6 +118,9 @@ int32_t lathe_context::plan(const lathe_entry &newEntry, const lathe_value *give
   call.runtime = this;
   call.cancel = reinterpret_cast<const volatile uint32_t *>(&cancel);
   call.error = &error;
+  for (size_t i = 0; i < states.size(); ++i)
+    stateMemory[i] = states[i].memory[states[i].current];
+  call.states = stateMemory.data();
 
   lathe_plan result = {};
   int32_t code;
@@ -139,7 +142,7 @@ int32_t lathe_context::plan(const lathe_entry &newEntry, const lathe_value *give
     if (countElements(value.dtype, value.rank, value.dims) < 0)
       return fail(status, LATHE_STATUS_SIZE, "output '%.200s': dims %s are negative or too large",
                   entry->outputs[i].name, DimsText(value.rank, value.dims).text);
-    setStrides(value);
+    setStrides(value, entry->outputs[i]);
   }
   planned = result.arena_bytes;
   return LATHE_STATUS_OK;
@@ -160,7 +163,7 @@ int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given
   for (uint32_t i = 0; i < entry->output_count && !code; ++i)
     code = bindOutput(i, results[i], status);
   for (uint32_t i = 0; i < entry->output_count && !code; ++i)
-    if (outputStates[i].fromCaller)
+    if (outputStates[i].callerData)
       code = checkOverlap(i, status);
   if (!code)
     code = execute(status);
@@ -169,9 +172,11 @@ int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given
     releaseOutputs();
     return code;
   }
+  keepStates();
   for (uint32_t i = 0; i < entry->output_count; ++i) {
-    uint32_t device = outputStates[i].memory == OutputMemory::Owned
-                          ? LATHE_VALUE_OWNED
+    uint32_t device = outputStates[i].memory == OutputMemory::Owned ? LATHE_VALUE_OWNED
+                      : outputStates[i].memory == OutputMemory::State
+                          ? 0
                           : results[i].device & LATHE_VALUE_OWNED;
     void *data = outputStates[i].fromCaller ? results[i].data : outputs[i].data;
     results[i] = outputs[i];
@@ -188,6 +193,8 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
   OutputState &state = outputStates[index];
   const char *name = entry->outputs[index].name;
   state.memory = OutputMemory::Unset;
+  if (entry->outputs[index].state >= 0)
+    return bindState(index, given, status);
   if (given.kind == LATHE_VALUE_NONE) {
     if (state.dynamic)
       return LATHE_STATUS_OK;
@@ -237,6 +244,59 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
   return LATHE_STATUS_OK;
 }
 
+int32_t lathe_context::bindState(uint32_t index, const lathe_value &given, lathe_status *status) {
+  const lathe_tensor_spec &spec = entry->outputs[index];
+  if (given.kind != LATHE_VALUE_NONE)
+    return fail(status, LATHE_STATUS_ARGUMENT,
+                "output '%.200s': it is a state and stays in the context; leave its value zero",
+                spec.name);
+  lathe_value &value = outputs[index];
+  OutputState &output = outputStates[index];
+  if (output.dynamic)
+    return LATHE_STATUS_OK; // when its size is known
+  for (uint32_t d = 0; d < spec.rank; ++d)
+    if (spec.dims[d].size == LATHE_DYNAMIC && value.dims[d] > spec.dims[d].max)
+      return fail(status, LATHE_STATUS_SHAPE,
+                  "output '%.200s': dim %u would be %lld where the state holds %lld; "
+                  "lathe_context_reset begins anew",
+                  spec.name, d, static_cast<long long>(value.dims[d]),
+                  static_cast<long long>(spec.dims[d].max));
+  uint64_t bytes = lathe_value_bytes(&value);
+  value.data = reserveOutputState(index, bytes);
+  if (!value.data)
+    return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %llu bytes could not be allocated",
+                spec.name, static_cast<unsigned long long>(bytes));
+  output.memory = OutputMemory::State;
+  output.callerData = value.data;
+  output.callerBytes = bytes;
+  return LATHE_STATUS_OK;
+}
+
+void *lathe_context::reserveOutputState(uint32_t index, uint64_t bytes) {
+  const lathe_tensor_spec &spec = entry->outputs[index];
+  State &state = states[spec.state];
+  bool grows = false;
+  for (uint32_t d = 0; d < spec.rank; ++d)
+    grows |= spec.dims[d].size == LATHE_DYNAMIC;
+  int64_t full = spec.layout == LATHE_LAYOUT_CAPACITY ? capacityBytes(spec) : int64_t(bytes);
+  if (full < 0)
+    return nullptr;
+  bool exact = !grows || spec.layout == LATHE_LAYOUT_CAPACITY;
+  return reserveState(state, nextSlot(state, spec), full, exact, options.allocator);
+}
+
+// The run has succeeded: what it wrote is what the next one finds.
+void lathe_context::keepStates() {
+  for (uint32_t i = 0; i < entry->output_count; ++i) {
+    const lathe_tensor_spec &spec = entry->outputs[i];
+    if (spec.state < 0)
+      continue;
+    State &state = states[spec.state];
+    state.current = nextSlot(state, spec);
+    state.value = outputs[i];
+  }
+}
+
 int32_t lathe_context::checkOverlap(uint32_t index, lathe_status *status) const {
   const OutputState &state = outputStates[index];
   auto begin = reinterpret_cast<uint64_t>(state.callerData);
@@ -248,12 +308,13 @@ int32_t lathe_context::checkOverlap(uint32_t index, lathe_status *status) const 
   const lathe_tensor_spec &spec = entry->outputs[index];
   for (uint32_t i = 0; i < entry->input_count; ++i)
     if (overlaps(inputs[i].data, lathe_value_bytes(&inputs[i])) &&
-        !(spec.alias == int32_t(i) && inputs[i].data == state.callerData))
+        !((spec.alias == int32_t(i) || spec.layout == LATHE_LAYOUT_CAPACITY) &&
+          inputs[i].data == state.callerData))
       return fail(status, LATHE_STATUS_LAYOUT,
                   "output '%.200s': it shares memory with input '%.200s'", spec.name,
                   entry->inputs[i].name);
   for (uint32_t i = 0; i < index; ++i)
-    if (outputStates[i].fromCaller &&
+    if (outputStates[i].callerData &&
         overlaps(outputStates[i].callerData, outputStates[i].callerBytes))
       return fail(status, LATHE_STATUS_LAYOUT,
                   "output '%.200s': it shares memory with output '%.200s'", spec.name,

@@ -65,7 +65,8 @@ void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int6
   bool fits = rank == value.rank && (dims || !rank);
   for (uint32_t i = 0; fits && i < rank; ++i)
     fits = dims[i] == value.dims[i] ||
-           (state.dynamic && value.dims[i] == LATHE_DYNAMIC && dims[i] >= 0);
+           (state.dynamic && value.dims[i] == LATHE_DYNAMIC && dims[i] >= 0 &&
+            dims[i] <= context.entry->outputs[index].dims[i].max);
   if (fits)
     elements = countElements(value.dtype, rank, dims);
   if (elements < 0)
@@ -78,6 +79,11 @@ void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int6
       return refuse(context, Refusal::Capacity, bytes, state.callerBytes);
     value.data = state.callerData;
     state.memory = OutputMemory::Caller;
+  } else if (context.entry->outputs[index].state >= 0) {
+    value.data = context.reserveOutputState(index, bytes);
+    if (!value.data)
+      return refuse(context, Refusal::OutOfMemory, bytes, 0);
+    state.memory = OutputMemory::State;
   } else {
     if (!charge(context, bytes))
       return nullptr;
@@ -88,7 +94,7 @@ void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int6
   }
   for (uint32_t i = 0; i < rank; ++i)
     value.dims[i] = dims[i];
-  setStrides(value);
+  setStrides(value, context.entry->outputs[index]);
   return value.data;
 }
 

@@ -18,7 +18,7 @@ namespace {
 struct CompileFlags {
   std::string model, output;
   CompileOptions compiler;
-  std::vector<std::string> dims;
+  std::vector<std::string> dims, states;
   bool time = false, quiet = false;
 };
 
@@ -33,8 +33,9 @@ void requireOneOf(const std::string &option, const std::string &value,
 std::string defaultOutput(const CompileFlags &flags) {
   static constexpr struct {
     const char *emit, *suffix;
-  } suffixes[] = {
-      {"artifact", ".lathe"}, {"mlir", ".mlir"}, {"llvm", ".ll"}, {"asm", ".s"}, {"obj", ".o"}};
+  } suffixes[] = {{"artifact", ".lathe"}, {"mlir", ".mlir"},   {"llvm", ".ll"},
+                  {"asm", ".s"},          {"obj", ".o"},       {"header", ".h"},
+                  {"obj,header", ".o"},   {"header,obj", ".o"}};
   std::string stem = std::filesystem::path(flags.model).stem().string();
   for (auto [emit, suffix] : suffixes)
     if (flags.compiler.emit == emit)
@@ -43,7 +44,14 @@ std::string defaultOutput(const CompileFlags &flags) {
 }
 
 int compile(CompileFlags flags) {
-  requireOneOf("--emit", flags.compiler.emit, {"artifact", "mlir", "llvm", "asm", "obj"});
+  requireOneOf("--emit", flags.compiler.emit,
+               {"artifact", "mlir", "llvm", "asm", "obj", "header", "obj,header", "header,obj"});
+  if (flags.compiler.emit.find("obj") != std::string::npos ||
+      flags.compiler.emit.find("header") != std::string::npos)
+    if (flags.output == "-")
+      throw WrongUsage("--emit " + flags.compiler.emit + " writes files; give -o FILE");
+  for (const std::string &state : flags.states)
+    flags.compiler.states.push_back(splitPair(state, '=', "--state", "INPUT=OUTPUT"));
   if (!flags.compiler.stopAfter.empty()) {
     requireOneOf("--stop-after", flags.compiler.stopAfter,
                  {"import", "graph", "graph-to-linalg", "schedule", "codegen"});
@@ -91,16 +99,18 @@ int compile(CompileFlags flags) {
 
 void addCompileCommand(CLI::App &root, Action &action) {
   auto flags = std::make_shared<CompileFlags>();
-  CLI::App &command =
-      addCommand(root, "compile", "Compile a model to an artifact",
-                 "  lathe compile model.onnx                          writes model.lathe\n"
-                 "  lathe compile model.onnx -o m.lathe --target host for this very machine\n"
-                 "  lathe compile model.onnx --target x86-64-v3,x86-64-v4\n"
-                 "  lathe compile model.onnx --dim batch=1 --dim seq=128\n"
-                 "  lathe compile model.onnx --stop-after schedule -o x.mlir\n"
-                 "  lathe compile x.mlir -o m.lathe                   goes on from there\n"
-                 "  lathe compile model.onnx --emit asm -o -          shows the machine code\n"
-                 "Stages: import, graph, graph-to-linalg, schedule, codegen.\n");
+  CLI::App &command = addCommand(
+      root, "compile", "Compile a model to an artifact",
+      "  lathe compile model.onnx                          writes model.lathe\n"
+      "  lathe compile model.onnx -o m.lathe --target host for this very machine\n"
+      "  lathe compile model.onnx --target x86-64-v3,x86-64-v4\n"
+      "  lathe compile model.onnx --dim batch=1 --dim seq=128\n"
+      "  lathe compile model.onnx --stop-after schedule -o x.mlir\n"
+      "  lathe compile x.mlir -o m.lathe                   goes on from there\n"
+      "  lathe compile model.onnx --emit asm -o -          shows the machine code\n"
+      "  lathe compile model.onnx --emit obj,header        model.o and model.h to link\n"
+      "  lathe compile gpt.onnx --state past=present       keeps the cache between runs\n"
+      "Stages: import, graph, graph-to-linalg, schedule, codegen.\n");
   command.add_option("model", flags->model, "Model (.onnx), or a stage written out (.mlir)")
       ->required();
   command.add_option("-o,--output", flags->output,
@@ -111,9 +121,14 @@ void addCompileCommand(CLI::App &root, Action &action) {
                          join(listTargets(), ", ") + " (default: the usual levels)");
   addRepeated(command, "--dim", flags->dims, "Fix a symbolic dimension of the model")
       ->type_name("NAME=N");
+  addRepeated(command, "--state", flags->states,
+              "Keep an output in the context as the next run's input, as for caches and recurrent "
+              "models")
+      ->type_name("INPUT=OUTPUT");
   command.add_option("--stop-after", flags->compiler.stopAfter, "Write the IR after this stage");
   command.add_option("--emit", flags->compiler.emit,
-                     "What to write: artifact (default), mlir, llvm, asm or obj");
+                     "What to write: artifact (default), mlir, llvm, asm, or for a program to link "
+                     "obj, header or obj,header");
   command
       .add_option("-O", flags->compiler.optLevel,
                   "Optimization, 0 to 3 (default); 0 is the plain reference form")

@@ -51,6 +51,10 @@ std::vector<Value> makeInputs(const Module &module, const InputOptions &options)
   for (size_t i = 0; i < module.inputs().size(); ++i) {
     const lathe_tensor_spec &spec = *module.inputs()[i];
     auto source = sources.find(spec.name);
+    if (source == sources.end() && options.keepStates && spec.state >= 0) {
+      values.push_back({.kind = LATHE_VALUE_NONE});
+      continue;
+    }
     if (source == sources.end() && !randomRest)
       throw Failure(std::string("input '") + spec.name + "' " + describeSpec(spec) +
                     " is missing; give --input " + spec.name + "=FILE or --input random");

@@ -12,13 +12,14 @@ namespace lathe::tools {
 struct InputOptions {
   std::vector<std::string> inputs, dims;
   uint64_t seed = 0;
+  bool keepStates = false; ///< States that are not named begin as a new context has them.
 };
 
 void addInputOptions(CLI::App &command, InputOptions &options);
 
 /// A value for every input of the model. Without any --input all are random; with some, those that
-/// are missing are an error, unless "--input random" stands for the rest. Throws WrongUsage and
-/// Failure.
+/// are missing are an error, unless "--input random" stands for the rest. States with `keepStates`
+/// are of kind NONE. Throws WrongUsage and Failure.
 std::vector<Value> makeInputs(const Module &module, const InputOptions &options);
 
 } // namespace lathe::tools

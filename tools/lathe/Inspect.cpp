@@ -43,6 +43,8 @@ Json describeTensors(std::span<const lathe_tensor_spec *const> specs) {
     list.push_back({{"name", spec->name}, {"dtype", typeName(spec->dtype)}, {"dims", dims}});
     if (spec->alias >= 0)
       list.back()["alias_of_input"] = spec->alias;
+    if (spec->state >= 0)
+      list.back()["state"] = spec->state;
   }
   return list;
 }
@@ -91,6 +93,8 @@ void printTensors(const Style &style, const char *title,
       std::cout << style.faint("  size known when running");
     if (spec->alias >= 0)
       std::cout << "  may share the memory of input " << spec->alias;
+    if (spec->state >= 0)
+      std::cout << "  state " << spec->state;
     std::cout << '\n';
   }
 }

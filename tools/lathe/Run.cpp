@@ -61,7 +61,9 @@ int run(const RunOptions &options) {
   auto start = Clock::now();
   Module module(file.path(), {options.variant, false, true});
   double loadSeconds = secondsSince(start);
-  std::vector<Value> inputs = makeInputs(module, options.inputs);
+  InputOptions inputOptions = options.inputs;
+  inputOptions.keepStates = true;
+  std::vector<Value> inputs = makeInputs(module, inputOptions);
   Session session(module, options.threads);
   start = Clock::now();
   std::vector<Value> outputs = session.run(inputs);
@@ -107,7 +109,9 @@ int run(const RunOptions &options) {
   Style style(STDOUT_FILENO);
   for (size_t i = 0; i < inputs.size(); ++i)
     std::cout << "input   " << style.strong(printable(module.inputs()[i]->name)) << "  "
-              << summarize(inputs[i]) << '\n';
+              << (inputs[i].kind == LATHE_VALUE_NONE ? "state, at its beginning"
+                                                     : summarize(inputs[i]))
+              << '\n';
   for (size_t i = 0; i < outputs.size(); ++i) {
     std::cout << "output  " << style.strong(printable(module.outputs()[i]->name)) << "  "
               << summarize(outputs[i]) << '\n';

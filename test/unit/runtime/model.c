@@ -228,6 +228,54 @@ static int32_t run_increment(lathe_call *call) {
   return LATHE_CODE_OK;
 }
 
+/* ---- sum: a state of its own memory, and one input more; fails where x[0] is negative
+ * ------------
+ */
+
+static int32_t plan_sum(lathe_call *call, lathe_plan *plan) {
+  call->outputs[0].dims[0] = call->inputs[0].dims[0];
+  plan->arena_bytes = 0;
+  return LATHE_CODE_OK;
+}
+
+static int32_t run_sum(lathe_call *call) {
+  const float *x = (const float *)call->inputs[0].data, *old = (const float *)call->inputs[1].data;
+  float *sum = (float *)call->outputs[0].data;
+  for (int64_t i = 0; i < call->inputs[0].dims[0]; ++i)
+    sum[i] = old[i] + x[i];
+  if (call->inputs[1].data != call->states[0] && call->inputs[1].dims[0] == 3)
+    return LATHE_CODE_RESHAPE; /* the test gives no other input of three */
+  return x[0] < 0 ? report(call, LATHE_CODE_DIVISION, SITE_DIVISION, 0, 0) : LATHE_CODE_OK;
+}
+
+/* ---- append: a state that grows where it lies; two rows of at most 8 ----------------------------
+ */
+
+static int32_t plan_append(lathe_call *call, lathe_plan *plan) {
+  call->outputs[0].dims[0] = 2;
+  call->outputs[0].dims[1] = call->inputs[0].dims[1] + call->inputs[1].dims[1];
+  plan->arena_bytes = 0;
+  return LATHE_CODE_OK;
+}
+
+static int32_t run_append(lathe_call *call) {
+  const lathe_value *past = &call->inputs[0], *news = &call->inputs[1];
+  lathe_value *present = &call->outputs[0];
+  if (present->data != past->data || present->strides[0] != 8 || past->strides[0] != 8)
+    return LATHE_CODE_RESHAPE;
+  for (int64_t row = 0; row < 2; ++row)
+    for (int64_t i = 0; i < news->dims[1]; ++i)
+      ((float *)present->data)[row * 8 + past->dims[1] + i] =
+          ((const float *)news->data)[row * news->dims[1] + i];
+  return LATHE_CODE_OK;
+}
+
+/* ---- keep: a state whose size depends on data: what is not zero
+ * ----------------------------------
+ */
+
+static int32_t run_keep(lathe_call *call) { return run_nonzero(call); }
+
 /* ---- length: of a sequence ----------------------------------------------------------------------
  */
 
@@ -268,7 +316,7 @@ static const lathe_dim dim1[] = {STATIC_DIM(1)}, dim3[] = {STATIC_DIM(3)}, dim4[
 static const lathe_dim count[] = {DYNAMIC_DIM("count", 0, INT64_MAX)};
 static const lathe_dim unnamed[] = {DYNAMIC_DIM(NULL, 0, INT64_MAX)};
 
-#define TENSOR(name, dtype, rank, dims) {name, LATHE_VALUE_TENSOR, dtype, rank, -1, dims}
+#define TENSOR(name, dtype, rank, dims) {name, LATHE_VALUE_TENSOR, dtype, rank, -1, -1, 0, dims}
 
 static const lathe_tensor_spec add_inputs[] = {TENSOR("x", LATHE_F32, 2, batch4),
                                                TENSOR("y", LATHE_F32, 2, batch4)};
@@ -283,11 +331,29 @@ static const lathe_tensor_spec floats_outputs[] = {TENSOR("states", LATHE_U32, 1
 static const lathe_tensor_spec fail_inputs[] = {TENSOR("what", LATHE_I64, 1, dim3)};
 static const lathe_tensor_spec increment_inputs[] = {TENSOR("in", LATHE_I32, 1, dim4)};
 static const lathe_tensor_spec increment_outputs[] = {
-    {"out", LATHE_VALUE_TENSOR, LATHE_I32, 1, 0, dim4}};
+    {"out", LATHE_VALUE_TENSOR, LATHE_I32, 1, 0, -1, 0, dim4}};
 static const lathe_tensor_spec length_inputs[] = {
-    {"list", LATHE_VALUE_SEQUENCE, LATHE_F32, 0, -1, NULL}};
+    {"list", LATHE_VALUE_SEQUENCE, LATHE_F32, 0, -1, -1, 0, NULL}};
 static const lathe_tensor_spec sequence_outputs[] = {
-    {"list", LATHE_VALUE_SEQUENCE, LATHE_F32, 1, -1, dim1}};
+    {"list", LATHE_VALUE_SEQUENCE, LATHE_F32, 1, -1, -1, 0, dim1}};
+
+static const lathe_dim width3[] = {DYNAMIC_DIM("width", 0, 64)};
+static const lathe_dim past8[] = {STATIC_DIM(2), DYNAMIC_DIM("past", 0, 8)};
+static const lathe_dim news8[] = {STATIC_DIM(2), DYNAMIC_DIM("new", 0, 8)};
+#define STATE(name, dtype, rank, alias, number, layout, dims)                                      \
+  {name, LATHE_VALUE_TENSOR, dtype, rank, alias, number, layout, dims}
+static const lathe_tensor_spec sum_inputs[] = {
+    TENSOR("x", LATHE_F32, 1, width3),
+    STATE("sum", LATHE_F32, 1, -1, 0, LATHE_LAYOUT_CONTIGUOUS, width3)};
+static const lathe_tensor_spec sum_outputs[] = {
+    STATE("next", LATHE_F32, 1, -1, 0, LATHE_LAYOUT_CONTIGUOUS, width3)};
+static const lathe_tensor_spec append_inputs[] = {
+    STATE("past", LATHE_F32, 2, -1, 1, LATHE_LAYOUT_CAPACITY, past8),
+    TENSOR("new", LATHE_F32, 2, news8)};
+static const lathe_tensor_spec append_outputs[] = {
+    STATE("present", LATHE_F32, 2, 0, 1, LATHE_LAYOUT_CAPACITY, past8)};
+static const lathe_tensor_spec keep_outputs[] = {
+    STATE("places", LATHE_I64, 1, -1, 2, LATHE_LAYOUT_CONTIGUOUS, unnamed)};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ENTRY(name, plan, run, inputs, outputs)                                                    \
@@ -306,6 +372,9 @@ static const lathe_entry entries[] = {
     ENTRY("length", plan_none, run_length, length_inputs, scalar_i64),
     {"sequence", plan_none, run_length, 0, 1, NULL, sequence_outputs},
     {"many", plan_none, run_many, 0, 0, NULL, NULL},
+    ENTRY("sum", plan_sum, run_sum, sum_inputs, sum_outputs),
+    ENTRY("append", plan_append, run_append, append_inputs, append_outputs),
+    ENTRY("keep", plan_nonzero, run_keep, nonzero_inputs, keep_outputs),
 };
 
 #if defined(__x86_64__)
@@ -316,9 +385,9 @@ enum { BASE = LATHE_AARCH64_BASE, BETTER = LATHE_AARCH64_BASE };
 
 /* The three share their code; their weights tell which one was chosen. */
 static const lathe_variant variants[] = {
-    {"future", UINT64_C(1) << 40, 512, 64, COUNT(entries), 0, entries},
-    {"better", BETTER, 0, 256, COUNT(entries), 0, entries},
-    {"base", BASE, 256, 256, COUNT(entries), 0, entries},
+    {"future", UINT64_C(1) << 40, 512, 64, COUNT(entries), 3, entries},
+    {"better", BETTER, 0, 256, COUNT(entries), 3, entries},
+    {"base", BASE, 256, 256, COUNT(entries), 3, entries},
 };
 
 static uint64_t zeroed[512];
@@ -329,3 +398,10 @@ const lathe_artifact lathe_artifact_table = {LATHE_MAGIC,       LATHE_FORMAT_VER
                                              LATHE_ABI_VERSION, sizeof(lathe_artifact),
                                              COUNT(variants),   variants,
                                              SITE_COUNT,        sites};
+
+/* The same as --emit=obj makes it. */
+static const float static_weights[144] __attribute__((aligned(LATHE_ALIGNMENT)));
+__attribute__((visibility("default"))) extern const lathe_static_model lathe_model_test;
+const lathe_static_model lathe_model_test = {
+    sizeof(lathe_static_model), 0,    "test", &lathe_artifact_table, (const char *)static_weights,
+    sizeof(static_weights),     "{}", 2};

@@ -61,7 +61,7 @@ TEST(Tensor, CountsWithoutOverflow) {
 TEST(Tensor, RandomValuesAreSensibleAndRepeat) {
   lathe_dim dims[] = {{LATHE_DYNAMIC, "batch", 1, INT64_MAX}, {100, nullptr, 100, 100}};
   auto make = [&](uint32_t dtype, size_t index, uint64_t seed) {
-    lathe_tensor_spec spec{"x", LATHE_VALUE_TENSOR, dtype, 2, -1, dims};
+    lathe_tensor_spec spec{"x", LATHE_VALUE_TENSOR, dtype, 2, -1, -1, 0, dims};
     return randomValue(spec, index, {seed, {{"batch", 3}}}).tensor;
   };
   Tensor floats = make(LATHE_F32, 0, 1);
