@@ -33,9 +33,8 @@ void requireOneOf(const std::string &option, const std::string &value,
 std::string defaultOutput(const CompileFlags &flags) {
   static constexpr struct {
     const char *emit, *suffix;
-  } suffixes[] = {{"artifact", ".lathe"}, {"mlir", ".mlir"},   {"llvm", ".ll"},
-                  {"asm", ".s"},          {"obj", ".o"},       {"header", ".h"},
-                  {"obj,header", ".o"},   {"header,obj", ".o"}};
+  } suffixes[] = {{"artifact", ".lathe"}, {"mlir", ".mlir"}, {"llvm", ".ll"},     {"asm", ".s"},
+                  {"obj", ".o"},          {"header", ".h"},  {"obj,header", ".o"}};
   std::string stem = std::filesystem::path(flags.model).stem().string();
   for (auto [emit, suffix] : suffixes)
     if (flags.compiler.emit == emit)
@@ -44,8 +43,10 @@ std::string defaultOutput(const CompileFlags &flags) {
 }
 
 int compile(CompileFlags flags) {
+  if (flags.compiler.emit == "header,obj")
+    flags.compiler.emit = "obj,header";
   requireOneOf("--emit", flags.compiler.emit,
-               {"artifact", "mlir", "llvm", "asm", "obj", "header", "obj,header", "header,obj"});
+               {"artifact", "mlir", "llvm", "asm", "obj", "header", "obj,header"});
   if (flags.compiler.emit.find("obj") != std::string::npos ||
       flags.compiler.emit.find("header") != std::string::npos)
     if (flags.output == "-")
