@@ -28,7 +28,8 @@ static void collectNodes(Location location, llvm::SetVector<StringRef> &nodes) {
   }
 }
 
-VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name) {
+VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name,
+                                             const artifact::Entry &model) {
   VariantInfo info;
   info.name = name.str();
   struct Entry {
@@ -61,6 +62,8 @@ VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name)
     APInt bytes;
     if (matchPattern(plan.getBytes(), m_ConstantInt(&bytes)))
       info.arenaBytes = bytes.getZExtValue();
+    else
+      info.arenaFormula = formatFormula(plan.getBytes(), model.inputs);
   });
   return info;
 }
@@ -105,6 +108,8 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
                               {"kernels", std::move(kernels)}};
     if (variant.arenaBytes)
       target["arena_bytes"] = int64_t(*variant.arenaBytes);
+    else if (!variant.arenaFormula.empty())
+      target["arena_formula"] = variant.arenaFormula;
     targets.push_back(std::move(target));
   }
   llvm::json::Object dims;

@@ -206,7 +206,7 @@ bool Compilation::describeEntry(func::FuncOp main, artifact::Entry &entry) {
     return true;
   };
   for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    if (!describe(main.getArgument(i).getType(), main.getArgAttrOfType<StringAttr>(i, "graph.name"),
+    if (!describe(main.getArgumentTypes()[i], main.getArgAttrOfType<StringAttr>(i, "graph.name"),
                   main.getArgAttrOfType<ArrayAttr>(i, "graph.dims"), entry.inputs.emplace_back()))
       return false;
   for (unsigned i = 0; i < main.getNumResults(); ++i)
@@ -296,11 +296,38 @@ bool Compilation::compileObjects(std::vector<std::unique_ptr<llvm::Module>> modu
   return done;
 }
 
+// A scheduled module keeps what the rest of the way needs: @main's declaration, which describes the
+// entry, the target that it is for, and the model's operations.
+static void describeScheduled(ModuleOp scheduled, func::FuncOp main, StringRef target,
+                              uint64_t flops) {
+  func::FuncOp declaration = main.cloneWithoutRegions();
+  declaration.setPrivate();
+  scheduled.push_back(declaration);
+  Builder builder(scheduled.getContext());
+  scheduled->setAttr("rt.target", builder.getStringAttr(target));
+  scheduled->setAttr("rt.flops", builder.getI64IntegerAttr(flops));
+}
+
 bool Compilation::runTargets(ModuleOp module, StringRef output) {
-  auto targets = codegen::resolveTargets(options.target);
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  bool isScheduled = main.isDeclaration();
+  auto scheduledFor = module->getAttrOfType<StringAttr>("rt.target");
+  if (isScheduled && !scheduledFor) {
+    emitError(module.getLoc()) << "@main has no body, and no 'rt.target' says what it was "
+                                  "scheduled for";
+    return false;
+  }
+  auto targets = codegen::resolveTargets(
+      isScheduled && options.target.empty() ? scheduledFor.getValue() : StringRef(options.target));
   if (!targets)
     return fail(targets.takeError());
-  uint64_t flops = countFlops(module);
+  if (isScheduled && (targets->size() != 1 || targets->front().name != scheduledFor.getValue())) {
+    emitError(module.getLoc()) << "the module is scheduled for " << scheduledFor
+                               << " and cannot become code for '" << options.target << "'";
+    return false;
+  }
+  auto counted = module->getAttrOfType<IntegerAttr>("rt.flops");
+  uint64_t flops = isScheduled && counted ? counted.getInt() : countFlops(module);
 
   bool linked = emits("obj") || emits("header");
   // Functions of two models in one program must not meet.
@@ -321,12 +348,16 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     scheduleOptions.target.vectorRegisters = target.vectorRegisters;
     scheduleOptions.target.l1Bytes = target.l1Bytes;
     scheduleOptions.target.l2Bytes = target.l2Bytes;
-    if (!stage("schedule",
-               [&] { return succeeded(schedule::scheduleModule(*variant, scheduleOptions)); }))
+    if (isScheduled)
+      variant->lookupSymbol("main")->erase();
+    else if (!stage("schedule",
+                    [&] { return succeeded(schedule::scheduleModule(*variant, scheduleOptions)); }))
       return false;
-    if (stopsAfter("schedule"))
+    if (stopsAfter("schedule")) {
+      describeScheduled(*variant, main, target.name, flops);
       return write(*variant, output);
-    variants.push_back(describeVariant(*variant, target.name));
+    }
+    variants.push_back(describeVariant(*variant, target.name, entry));
     contexts.push_back(std::make_unique<llvm::LLVMContext>());
     std::string prefix = prefixOf(index);
     FailureOr<std::unique_ptr<llvm::Module>> lowered = failure();
@@ -416,8 +447,14 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
     emitError(module.getLoc()) << "the module has no function @main to go on from";
     return false;
   }
-  if (!options.dims.empty() && !fixDims(module))
-    return false;
+  if (!options.dims.empty()) {
+    if (module.lookupSymbol<func::FuncOp>("main").isDeclaration()) {
+      emitError(module.getLoc()) << "dimensions cannot be set after the stage 'schedule'";
+      return false;
+    }
+    if (!fixDims(module))
+      return false;
+  }
   if (hasGraph && !stage("graph", [&] { return runGraph(module); }))
     return false;
   if (stopsAfter("graph"))

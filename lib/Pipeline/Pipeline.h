@@ -22,11 +22,18 @@ struct KernelInfo {
 struct VariantInfo {
   std::string name;
   std::optional<uint64_t> arenaBytes; ///< absent when it depends on the inputs' dims
+  std::string arenaFormula;           ///< then: the bytes in terms of the dims
   std::vector<KernelInfo> kernels;
 };
 
 /// Counts dispatches per kernel, and the nodes they came from, in a scheduled module.
-VariantInfo describeVariant(mlir::ModuleOp scheduled, llvm::StringRef name);
+VariantInfo describeVariant(mlir::ModuleOp scheduled, llvm::StringRef name,
+                            const artifact::Entry &entry);
+
+/// Host arithmetic on the inputs' dims as a formula to read: "64 + up64(max(8*batch, 16))", where
+/// up64 rounds up to a multiple of 64. Dims are called by their symbols, else "NAME[d]". What
+/// occurs several times is named: "t1*t1, where t1 = batch + 3".
+std::string formatFormula(mlir::Value value, llvm::ArrayRef<artifact::TensorSpec> inputs);
 
 /// Floating-point operations of the model's contractions and reductions, from linalg on tensors;
 /// dynamic loops count once.
