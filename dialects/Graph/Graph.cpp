@@ -17,6 +17,9 @@ using namespace lathe::graph;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Graph/GraphAttrs.cpp.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Graph/GraphTypes.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "dialects/Graph/GraphOps.cpp.inc"
 
@@ -25,6 +28,10 @@ void GraphDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/Graph/GraphAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Graph/GraphTypes.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST

@@ -20,6 +20,9 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Graph/GraphAttrs.h.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Graph/GraphTypes.h.inc"
+
 #define GET_OP_CLASSES
 #include "dialects/Graph/GraphOps.h.inc"
 

@@ -21,6 +21,7 @@ def Graph_Dialect : Dialect {
     wherever the rank is known on import.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let extraClassDeclaration = [{
     /// The bytes of weights that `#graph.weight` attributes refer to.
@@ -42,11 +43,24 @@ class Graph_Attr<string name, string attrMnemonic, list<Trait> traits = []>
   let mnemonic = attrMnemonic;
 }
 
+class Graph_Type<string name, string typeMnemonic> : TypeDef<Graph_Dialect, name> {
+  let mnemonic = typeMnemonic;
+}
+
+def Graph_StringType : Graph_Type<"String", "string"> {
+  let summary = "element type of a tensor of byte strings";
+  let description = [{
+    In memory an element is a `lathe_string`: the address of its bytes and how many they are. Kernels
+    move it like a number of 16 bytes. Constants are dense attributes of strings.
+  }];
+}
+
 // Any value of a model: a tensor, ranked or not.
 def Graph_Tensor : AnyTypeOf<[AnyTensor]>;
 def Graph_IntTensor : TensorOf<[AnyInteger]>;
 def Graph_I64Tensor : TensorOf<[I64]>;
 def Graph_BoolTensor : TensorOf<[I1]>;
+def Graph_StringTensor : TensorOf<[Graph_StringType]>;
 
 def Graph_WeightAttr : Graph_Attr<"Weight", "weight", [TypedAttrInterface]> {
   let summary = "constant data kept outside the IR";

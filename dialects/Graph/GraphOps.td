@@ -26,5 +26,7 @@ include "dialects/Graph/Attention.td"
 include "dialects/Graph/Recurrent.td"
 include "dialects/Graph/Quantization.td"
 include "dialects/Graph/Sort.td"
+include "dialects/Graph/Tree.td"
+include "dialects/Graph/Text.td"
 
 #endif

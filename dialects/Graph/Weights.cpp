@@ -76,6 +76,8 @@ WeightAttr WeightStore::reference(ShapedType type, StringRef name, uint64_t offs
 static uint64_t getStorageBits(Type element) {
   if (auto complex = dyn_cast<ComplexType>(element))
     return 2 * getStorageBits(complex.getElementType());
+  if (isa<StringType>(element))
+    return 128;
   if (!element.isIntOrFloat())
     return 0;
   return element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
@@ -109,6 +111,8 @@ ArrayRef<char> lathe::graph::getConstantBytes(Attribute value, SmallVectorImpl<c
     return value.getContext()->getLoadedDialect<GraphDialect>()->getWeights().lookup(weight);
   auto dense = cast<DenseElementsAttr>(value);
   auto type = cast<ShapedType>(dense.getType());
+  if (isa<StringType>(type.getElementType()))
+    return {}; // strings have no bytes of a fixed layout
   if (type.getElementType().isInteger(1)) {
     storage.clear();
     for (bool b : dense.getValues<bool>())
@@ -147,6 +151,7 @@ std::optional<uint32_t> lathe::graph::getElementNumber(Type element) {
     return std::nullopt;
   }
   return llvm::TypeSwitch<Type, std::optional<uint32_t>>(element)
+      .Case([](StringType) { return LATHE_STRING; })
       .Case([](Float32Type) { return LATHE_F32; })
       .Case([](Float64Type) { return LATHE_F64; })
       .Case([](Float16Type) { return LATHE_F16; })

@@ -37,6 +37,8 @@ const LoweringTable &LoweringTable::get() {
     addScan(families);
     addResize(families);
     addSort(families);
+    addTree(families);
+    addText(families);
     return families;
   }();
   return table;

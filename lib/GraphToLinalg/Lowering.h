@@ -251,6 +251,8 @@ void addRecurrent(LoweringTable &table);
 void addAttention(LoweringTable &table);
 void addQuantization(LoweringTable &table);
 void addSort(LoweringTable &table);
+void addTree(LoweringTable &table);
+void addText(LoweringTable &table);
 
 } // namespace lathe::g2l
 

@@ -13,6 +13,8 @@ Type lathe::g2l::getStorageType(Type element) {
     return IntegerType::get(element.getContext(), 8);
   if (auto type = dyn_cast<IntegerType>(element); type && !type.isSignless())
     return IntegerType::get(element.getContext(), type.getWidth());
+  if (isa<graph::StringType>(element)) // a lathe_string, moved as it is
+    return IntegerType::get(element.getContext(), 128);
   return element;
 }
 

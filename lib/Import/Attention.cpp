@@ -1,8 +1,8 @@
 // Attention and what belongs to it: rotary embeddings, caches.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/AttentionParts.h"
 #include "lib/Import/Operators.h"
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 using namespace lathe;
@@ -10,18 +10,6 @@ using namespace lathe::import;
 using graph::BinaryKind;
 using graph::ReduceKind;
 using graph::UnaryKind;
-
-static constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
-
-static int64_t staticDim(Value value, int64_t dim) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getDimSize(dim < 0 ? dim + type.getRank() : dim) : ShapedType::kDynamic;
-}
-
-/// The size of a dimension as a scalar.
-static Value sizeOf(Node &node, Value x, int64_t dim) {
-  return node.squeeze(node.shapeOf(x, dim, dim + 1), {0});
-}
 
 // ---- Attention
 
@@ -42,9 +30,8 @@ struct AttentionBuilder {
   explicit AttentionBuilder(Node &node) : node(node) {}
   bool readOperands();
   double readScale();
-  Value toHeads(Value x, int64_t heads);
-  Value fromHeads(Value x);
-  Value asBias(Value allowed);
+  Value fromHeads(Value x) { return is3D ? joinHeads(node, x) : x; }
+  Value asBias(Value allowed) { return import::asBias(node, allowed, element); }
   void addBias(Value more);
   void addMask(Value mask);
   /// i + offset as [S, 1], or [B, 1, S, 1] where the offset is one per batch.
@@ -52,19 +39,9 @@ struct AttentionBuilder {
   void addWindow(bool causal, int64_t left, int64_t right);
   void addPadding();
   Value forbidsAll();
-  Value repeatHeads(Value x);
 };
 
 } // namespace
-
-/// [B, S, H * D] to [B, H, S, D]
-Value AttentionBuilder::toHeads(Value x, int64_t heads) {
-  return node.transpose(node.reshape(x, {0, 0, heads, -1}), {0, 2, 1, 3});
-}
-
-Value AttentionBuilder::fromHeads(Value x) {
-  return is3D ? node.reshape(node.transpose(x, {0, 2, 1, 3}), {0, 0, -1}) : x;
-}
 
 bool AttentionBuilder::readOperands() {
   query = node.input(0), key = node.input(1), value = node.input(2);
@@ -91,9 +68,9 @@ bool AttentionBuilder::readOperands() {
     return false;
   }
   if (is3D) {
-    query = toHeads(query, heads);
-    key = toHeads(key, keyHeads);
-    value = toHeads(value, keyHeads);
+    query = splitHeads(node, query, heads);
+    key = splitHeads(node, key, keyHeads);
+    value = splitHeads(node, value, keyHeads);
   }
   if (bool(pastKey) != node.hasInput(5)) {
     node.error() << "Attention has one of past_key and past_value, it takes both or none";
@@ -118,14 +95,7 @@ double AttentionBuilder::readScale() {
   return 1;
 }
 
-/// 0 where allowed, minus infinity elsewhere.
-Value AttentionBuilder::asBias(Value allowed) {
-  return node.select(allowed, node.scalar(0, element), node.scalar(kMinusInfinity, element));
-}
-
-void AttentionBuilder::addBias(Value more) {
-  bias = bias ? node.binary(BinaryKind::add, bias, more) : more;
-}
+void AttentionBuilder::addBias(Value more) { bias = addBiases(node, bias, more); }
 
 /// A mask that is shorter than the keys forbids the rest.
 void AttentionBuilder::addMask(Value mask) {
@@ -199,19 +169,6 @@ Value AttentionBuilder::forbidsAll() {
   return node.binary(BinaryKind::equal, best, kMinusInfinity);
 }
 
-/// Keys or values repeated for the heads of queries that share them.
-Value AttentionBuilder::repeatHeads(Value x) {
-  int64_t heads = staticDim(query, 1), groups = staticDim(x, 1);
-  if (!ShapedType::isDynamic(heads) && heads == groups)
-    return x;
-  Value repeats = node.binary(BinaryKind::div, node.shapeOf(query, 1, 2), node.shapeOf(x, 1, 2));
-  Value grown = node.unsqueeze(x, {2});
-  Value shape = node.concat({node.shapeOf(x, 0, 2), repeats, node.shapeOf(x, 2, 4)}, 0);
-  Value joined =
-      node.concat({node.shapeOf(x, 0, 1), node.shapeOf(query, 1, 2), node.shapeOf(x, 2, 4)}, 0);
-  return node.reshape(node.expand(grown, shape), joined);
-}
-
 static LogicalResult importAttention(Node &node) {
   AttentionBuilder builder(node);
   if (!builder.readOperands())
@@ -248,16 +205,13 @@ static LogicalResult importAttention(Node &node) {
   Value empty = builder.mayForbidAll ? builder.forbidsAll() : Value();
   Value zero = node.scalar(0, builder.element);
   if (fused) {
-    auto op = node.create<graph::AttentionOp>(node.likeOf(query), query, key, value, builder.bias,
-                                              node.builder().getF32FloatAttr(scale),
-                                              node.builder().getBoolAttr(ownCausal));
-    result = op ? Value(op.getResult()) : Value();
+    result = attend(node, query, key, value, builder.bias, scale, ownCausal);
     if (empty)
       result = node.select(empty, zero, result);
     return node.result(builder.fromHeads(result));
   }
-  key = builder.repeatHeads(key);
-  value = builder.repeatHeads(value);
+  key = repeatHeads(node, key, builder.query);
+  value = repeatHeads(node, value, builder.query);
   double root = std::sqrt(scale);
   Value scores = node.matmul(node.binary(BinaryKind::mul, query, root),
                              node.transpose(node.binary(BinaryKind::mul, key, root), {0, 1, 3, 2}));
@@ -276,95 +230,6 @@ static LogicalResult importAttention(Node &node) {
   stages.push_back(weights);
   node.setResult(3, stages[mode]);
   return node.result(builder.fromHeads(node.matmul(weights, value)));
-}
-
-// ---- Rotary embedding
-
-/// x[..., first::2]
-static Value everySecond(Node &node, Value x, int64_t first, int64_t end) {
-  if (!x)
-    return {};
-  auto op =
-      node.create<graph::SliceOp>(node.likeOf(x), x, node.constant({first}), node.constant({end}),
-                                  node.constant({3}), node.constant({2}));
-  return op ? Value(op.getResult()) : Value();
-}
-
-/// Rotates pairs of elements of the last dimension by angles whose cosines and sines are given as
-/// [B, S, R / 2], or as a table that `positions` [B, S] looks up.
-static LogicalResult rotate(Node &node, Value x, Value cosines, Value sines, Value positions) {
-  bool interleaved = node.flag("interleaved");
-  int64_t heads = node.intAttribute("num_heads", 0);
-  int64_t rotated = node.intAttribute("rotary_embedding_dim", 0);
-  std::optional<int64_t> rank = node.requireRank(x, "input 0");
-  if (!rank || node.hasFailed())
-    return failure();
-  if (*rank != 3 && *rank != 4)
-    return node.error() << "input 0 of RotaryEmbedding has rank " << *rank << ", it takes 3 or 4";
-  bool is3D = *rank == 3;
-  if (is3D) {
-    // The size of the caches tells that of a head where the number of heads is missing.
-    int64_t half = staticDim(cosines, -1);
-    if (heads < 1 && (ShapedType::isDynamic(half) || half < 1))
-      return node.error() << "RotaryEmbedding of rank 3 needs the attribute 'num_heads'";
-    x = heads > 0 ? node.reshape(x, {0, 0, heads, -1}) : node.reshape(x, {0, 0, -1, 2 * half});
-  }
-  if (!x)
-    return failure();
-  int64_t size = staticDim(x, 3);
-  if (ShapedType::isDynamic(size))
-    return node.error() << "the head size of RotaryEmbedding is not known when compiling";
-  if (rotated == 0)
-    rotated = size;
-  if (rotated < 0 || rotated > size || rotated % 2 != 0)
-    return node.error() << "RotaryEmbedding rotates " << rotated << " of " << size
-                        << " elements, it takes an even number of at most as many";
-  if (positions) {
-    cosines = node.gather(cosines, positions, 0);
-    sines = node.gather(sines, positions, 0);
-  }
-  // Rank 3 is [B, S, H, D] by now, rank 4 is [B, H, S, D].
-  int64_t headDim = is3D ? 2 : 1;
-  cosines = node.unsqueeze(cosines, {headDim});
-  sines = node.unsqueeze(sines, {headDim});
-  Value first = interleaved ? everySecond(node, x, 0, rotated) : node.slice(x, 3, 0, rotated / 2);
-  Value second =
-      interleaved ? everySecond(node, x, 1, rotated) : node.slice(x, 3, rotated / 2, rotated);
-  Value real = node.binary(BinaryKind::sub, node.binary(BinaryKind::mul, cosines, first),
-                           node.binary(BinaryKind::mul, sines, second));
-  Value imaginary = node.binary(BinaryKind::add, node.binary(BinaryKind::mul, sines, first),
-                                node.binary(BinaryKind::mul, cosines, second));
-  Value result;
-  if (interleaved)
-    result =
-        node.reshape(node.concat({node.unsqueeze(real, {4}), node.unsqueeze(imaginary, {4})}, 4),
-                     {0, 0, 0, rotated});
-  else
-    result = node.concat({real, imaginary}, 3);
-  if (rotated < size)
-    result = node.concat({result, node.slice(x, 3, rotated, size)}, 3);
-  return node.result(is3D ? node.reshape(result, {0, 0, -1}) : result);
-}
-
-static LogicalResult importRotary(Node &node) {
-  return rotate(node, node.input(0), node.input(1), node.input(2), node.input(3));
-}
-
-/// com.microsoft has the positions second, and may have one position to count from.
-static LogicalResult importMicrosoftRotary(Node &node) {
-  if (node.flag("is_packed_batching"))
-    return node.error() << "RotaryEmbedding with packed batches is not supported";
-  if (node.floatAttribute("scale", 1) != 1)
-    return node.error() << "RotaryEmbedding with a scale is not supported";
-  Value x = node.input(0), positions = node.input(1);
-  std::optional<int64_t> rank = node.requireRank(x, "input 0");
-  if (!rank || (*rank != 3 && *rank != 4))
-    return failure();
-  if (Node::rankOf(positions) == 1) {
-    Value rows = node.iota(x, *rank == 3 ? 1 : 2);
-    positions = node.unsqueeze(node.binary(BinaryKind::add, rows, positions), {0});
-  }
-  return rotate(node, x, node.input(2), node.input(3), positions);
 }
 
 // ---- Caches
@@ -401,15 +266,6 @@ static LogicalResult importTensorScatter(Node &node) {
 ArrayRef<Operator> lathe::import::attentionOperators() {
   static const Operator operators[] = {
       {"Attention", {23, 24, 25}, 3, 7, importAttention, kFloats, "head size must be known"},
-      {"RotaryEmbedding", {23}, 3, 4, importRotary, kFloats, "head size must be known"},
-      {"RotaryEmbedding",
-       {1},
-       4,
-       4,
-       importMicrosoftRotary,
-       kFloats,
-       "no packed batches, no scale",
-       "com.microsoft"},
       {"TensorScatter", {24}, 2, 3, importTensorScatter, kAny},
   };
   return operators;

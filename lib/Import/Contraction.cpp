@@ -34,11 +34,25 @@ static LogicalResult importGemm(Node &node) {
   return node.result(node.binary(BinaryKind::add, product, c));
 }
 
+/// [rows, batch..., columns] as [batch..., rows, columns].
+static Value batchLast(Node &node, Value x) {
+  std::optional<int64_t> rank = node.requireRank(x, "an operand");
+  if (!rank)
+    return {};
+  if (*rank < 3)
+    return x;
+  Ints perm = llvm::to_vector(llvm::seq<int64_t>(1, *rank - 1));
+  perm.append({0, *rank - 1});
+  return node.transpose(x, perm);
+}
+
 /// Transposes of com.microsoft's matrix product: of the last two dimensions.
 static LogicalResult importFusedMatMul(Node &node) {
   Value a = node.input(0), b = node.input(1);
-  if (node.flag("transBatchA") || node.flag("transBatchB"))
-    return node.error() << "FusedMatMul with transBatchA or transBatchB is not supported";
+  if (node.flag("transBatchA"))
+    a = batchLast(node, a);
+  if (node.flag("transBatchB"))
+    b = batchLast(node, b);
   if (node.flag("transA"))
     a = node.swapLastTwo(a);
   if (node.flag("transB"))
@@ -133,14 +147,7 @@ ArrayRef<Operator> lathe::import::contractionOperators() {
       {"MatMul", {1, 9, 13}, 2, 2, importMatMul, kNumbers},
       {"Gemm", {1, 6, 7, 9, 11, 13}, 2, 3, importGemm, kNumbers},
       {"Einsum", {12, 28}, 1, kUnlimited, importEinsum, kNumbers},
-      {"FusedMatMul",
-       {1},
-       2,
-       2,
-       importFusedMatMul,
-       kFloats,
-       "no transBatchA, transBatchB",
-       "com.microsoft"},
+      {"FusedMatMul", {1}, 2, 2, importFusedMatMul, kFloats, "", "com.microsoft"},
   };
   return operators;
 }

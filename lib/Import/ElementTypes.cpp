@@ -1,6 +1,7 @@
 // Element types.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/ElementTypes.h"
+#include "dialects/Graph/Graph.h"
 #include "lib/Import/onnx.pb.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -37,7 +38,7 @@ const ElementType elementTypes[] = {
     {"int16", signless<16>},
     {"int32", signless<32>},
     {"int64", signless<64>},
-    {"string", none},
+    {"string", simple<lathe::graph::StringType>},
     {"bool", signless<1>},
     {"float16", simple<Float16Type>},
     {"double", simple<Float64Type>},
@@ -69,6 +70,8 @@ uint32_t lathe::import::typeSetOf(Type type) {
     return kFloat8;
   if (isa<ComplexType>(type))
     return kComplex;
+  if (isa<lathe::graph::StringType>(type))
+    return kString;
   auto integer = dyn_cast<IntegerType>(type);
   if (!integer)
     return 0;
@@ -81,7 +84,7 @@ uint32_t lathe::import::typeSetOf(Type type) {
 
 std::string lathe::import::describeTypeSet(uint32_t set) {
   if (set == kAny)
-    return "all but strings";
+    return "all";
   static constexpr std::pair<uint32_t, const char *> phrases[] = {{kFloats, "floats"},
                                                                   {kF32, "f32"},
                                                                   {kOtherFloats, "other floats"},
@@ -91,7 +94,8 @@ std::string lathe::import::describeTypeSet(uint32_t set) {
                                                                   {kBool, "bool"},
                                                                   {kFloat8, "float8 and float4"},
                                                                   {kNarrow, "int4 and int2"},
-                                                                  {kComplex, "complex"}};
+                                                                  {kComplex, "complex"},
+                                                                  {kString, "strings"}};
   std::string text;
   for (auto [bits, phrase] : phrases) {
     if ((set & bits) != bits)

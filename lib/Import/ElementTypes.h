@@ -19,10 +19,11 @@ enum TypeSet : uint32_t {
   kFloat8 = 32, // and float4
   kNarrow = 64, // 2-bit and 4-bit integers
   kComplex = 128,
+  kString = 256,
   kFloats = kF32 | kOtherFloats,
   kIntegers = kSigned | kUnsigned,
   kNumbers = kFloats | kIntegers,
-  kAny = 255,
+  kAny = 511,
 };
 
 /// The bit of the set that `type` is in; 0 for other types.
@@ -31,7 +32,7 @@ uint32_t typeSetOf(mlir::Type type);
 /// "floats, integers, bool".
 std::string describeTypeSet(uint32_t set);
 
-/// The MLIR type of TensorProto.DataType `onnxType`; null for strings and unknown numbers.
+/// The MLIR type of TensorProto.DataType `onnxType`; null for unknown numbers.
 mlir::Type elementTypeOf(mlir::MLIRContext *context, int32_t onnxType);
 
 /// The name that ONNX gives the type: "float16"; for unknown numbers "type 77".

@@ -31,9 +31,11 @@ static LogicalResult importConstant(Node &node) {
     ArrayRef<char> bytes(reinterpret_cast<const char *>(values.data()), values.size() * 4);
     return node.result(node.constant(graph::makeConstantAttr(type, bytes)));
   }
-  for (StringRef name : {"value_string", "value_strings"})
-    if (node.hasAttribute(name))
-      return node.error() << "attribute '" << name << "' of Constant: strings are not supported";
+  if (node.hasAttribute("value_string"))
+    return node.result(
+        node.squeeze(node.constantStrings({node.stringAttribute("value_string", "")}), {0}));
+  if (auto strings = node.stringsAttribute("value_strings"))
+    return node.result(node.constantStrings(*strings));
   return node.hasFailed() ? failure()
                           : LogicalResult(node.error() << "Constant has no attribute 'value'");
 }
@@ -130,13 +132,7 @@ static LogicalResult importBlackman(Node &node) { return importWindow(node, 0.42
 
 ArrayRef<Operator> lathe::import::generatorOperators() {
   static const Operator operators[] = {
-      {"Constant",
-       {1, 9, 11, 12, 13, 19, 21, 23, 24, 25},
-       0,
-       0,
-       importConstant,
-       kAny,
-       "no strings"},
+      {"Constant", {1, 9, 11, 12, 13, 19, 21, 23, 24, 25}, 0, 0, importConstant, kAny},
       {"ConstantOfShape", {9, 20, 21, 23, 24, 25}, 1, 1, importConstantOfShape, kSigned},
       {"Range", {11, 27}, 3, 3, importRange, kNumbers},
       {"EyeLike", {9, 22}, 1, 1, importEyeLike, kNumbers | kBool},

@@ -1,6 +1,7 @@
 // Nodes: operands, attributes, results.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Node.h"
+#include "dialects/Graph/Weights.h"
 #include "lib/Import/Importer.h"
 
 using namespace mlir;
@@ -151,6 +152,48 @@ TypedAttr Node::sparseAttribute(StringRef name) {
   error() << "attribute '" << name << "' of " << opType() << ": "
           << llvm::toString(value.takeError());
   return {};
+}
+
+std::optional<SmallVector<double>> Node::numbersOf(TypedAttr value) {
+  auto type = cast<ShapedType>(value.getType());
+  SmallVector<char> storage;
+  ArrayRef<char> bytes = graph::getConstantBytes(value, storage);
+  SmallVector<double> numbers;
+  auto read = [&](auto element) {
+    for (size_t i = 0; i + sizeof(element) <= bytes.size(); i += sizeof(element)) {
+      memcpy(&element, bytes.data() + i, sizeof(element));
+      numbers.push_back(static_cast<double>(element));
+    }
+  };
+  Type element = type.getElementType();
+  if (element.isF32())
+    read(float());
+  else if (element.isF64())
+    read(double());
+  else if (element.isUnsignedInteger(8))
+    read(uint8_t());
+  else if (element.isF16())
+    for (size_t i = 0; i + 2 <= bytes.size(); i += 2) {
+      uint16_t bits;
+      memcpy(&bits, bytes.data() + i, 2);
+      APFloat half(APFloat::IEEEhalf(), APInt(16, bits));
+      bool inexact;
+      half.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &inexact);
+      numbers.push_back(half.convertToDouble());
+    }
+  else
+    return std::nullopt;
+  return numbers;
+}
+
+std::optional<std::vector<std::string>> Node::stringsOf(TypedAttr value) {
+  auto strings = dyn_cast_or_null<DenseStringElementsAttr>(value);
+  if (!strings)
+    return std::nullopt;
+  std::vector<std::string> values;
+  for (StringRef each : strings.getValues<StringRef>())
+    values.push_back(each.str());
+  return values;
 }
 
 /// Names of opset 1 to 5, where Cast had its type as a string.

@@ -76,6 +76,10 @@ public:
   mlir::TypedAttr tensorAttribute(llvm::StringRef name);
   /// A constant from an attribute of type SPARSE_TENSOR; null when absent.
   mlir::TypedAttr sparseAttribute(llvm::StringRef name);
+  /// The elements of a constant of strings; nullopt for another.
+  static std::optional<std::vector<std::string>> stringsOf(mlir::TypedAttr value);
+  /// The elements of a constant of f16, f32, f64 or ui8; nullopt for another.
+  static std::optional<llvm::SmallVector<double>> numbersOf(mlir::TypedAttr value);
   /// An element type from an attribute of type INT that holds a TensorProto.DataType.
   mlir::Type typeAttribute(llvm::StringRef name, mlir::Type otherwise);
   /// One of several names: the index in `names`.
@@ -123,8 +127,9 @@ public:
   }
 
   mlir::Value constant(mlir::TypedAttr value);
-  mlir::Value constant(llvm::ArrayRef<int64_t> values); ///< 1-D i64
-  mlir::Value scalar(double value, mlir::Type element); ///< rank 0
+  mlir::Value constant(llvm::ArrayRef<int64_t> values);            ///< 1-D i64
+  mlir::Value constantStrings(llvm::ArrayRef<std::string> values); ///< 1-D
+  mlir::Value scalar(double value, mlir::Type element);            ///< rank 0
   mlir::Value scalarInt(int64_t value, mlir::Type element);
   mlir::Value unary(graph::UnaryKind kind, mlir::Value x);
   mlir::Value binary(graph::BinaryKind kind, mlir::Value a, mlir::Value b);

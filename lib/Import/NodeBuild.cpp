@@ -29,6 +29,12 @@ Value Node::constant(ArrayRef<int64_t> values) {
   return constant(graph::makeConstantAttr(type, bytes));
 }
 
+Value Node::constantStrings(ArrayRef<std::string> values) {
+  auto type = RankedTensorType::get({int64_t(values.size())}, graph::StringType::get(context()));
+  SmallVector<StringRef> texts(values.begin(), values.end());
+  return constant(TypedAttr(DenseStringElementsAttr::get(type, texts)));
+}
+
 /// `value` as a constant of rank 0, rounded to nearest where the type is a float.
 static TypedAttr scalarAttr(double value, Type element) {
   auto type = RankedTensorType::get({}, element);

@@ -15,13 +15,32 @@ using Key = std::pair<StringRef, StringRef>; // domain, name
 const std::map<Key, const Operator *> &table() {
   static const std::map<Key, const Operator *> operators = [] {
     std::map<Key, const Operator *> all;
-    for (auto family : {elementwiseOperators, activationOperators,    shapeOperators,
-                        indexingOperators,    generatorOperators,     resizeOperators,
-                        reductionOperators,   contractionOperators,   convOperators,
-                        poolOperators,        normalizationOperators, attentionOperators,
-                        recurrentOperators,   quantizationOperators,  quantizedLinearOperators,
-                        sortOperators,        signalOperators,        imageOperators,
-                        trainingOperators,    controlOperators})
+    for (auto family : {elementwiseOperators,
+                        activationOperators,
+                        shapeOperators,
+                        indexingOperators,
+                        generatorOperators,
+                        resizeOperators,
+                        reductionOperators,
+                        contractionOperators,
+                        convOperators,
+                        poolOperators,
+                        normalizationOperators,
+                        attentionOperators,
+                        recurrentOperators,
+                        quantizationOperators,
+                        quantizedLinearOperators,
+                        sortOperators,
+                        signalOperators,
+                        imageOperators,
+                        trainingOperators,
+                        controlOperators,
+                        treeOperators,
+                        classifierOperators,
+                        featureOperators,
+                        rotaryOperators,
+                        microsoftAttentionOperators,
+                        matMulNBitsOperators})
       for (const Operator &op : family())
         all.emplace(Key(op.domain, op.name), &op);
     return all;

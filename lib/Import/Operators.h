@@ -45,6 +45,12 @@ llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> imageOperators();
 llvm::ArrayRef<Operator> trainingOperators();
 llvm::ArrayRef<Operator> controlOperators();
+llvm::ArrayRef<Operator> rotaryOperators();
+llvm::ArrayRef<Operator> microsoftAttentionOperators();
+llvm::ArrayRef<Operator> matMulNBitsOperators();
+llvm::ArrayRef<Operator> treeOperators();
+llvm::ArrayRef<Operator> classifierOperators();
+llvm::ArrayRef<Operator> featureOperators();
 
 /// The operator of that name, null when there is none. The domain of ai.onnx is "".
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);

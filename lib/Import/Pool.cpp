@@ -9,27 +9,29 @@ using namespace lathe::import;
 using graph::BinaryKind;
 using graph::PoolKind;
 
-template <PoolKind kind> static LogicalResult importPool(Node &node) {
-  Value x = node.input(0);
+graph::PoolOp lathe::import::buildPool(Node &node, PoolKind kind, Value x, bool channelsLast) {
   std::optional<Ints> kernel = node.intsAttribute("kernel_shape");
-  if (!kernel)
-    return node.hasFailed()
-               ? failure()
-               : LogicalResult(node.error() << node.opType() << " has no attribute 'kernel_shape'");
+  if (!kernel) {
+    if (!node.hasFailed())
+      node.error() << node.opType() << " has no attribute 'kernel_shape'";
+    return {};
+  }
   int64_t spatial = kernel->size();
-  if (std::optional<int64_t> rank = Node::rankOf(x); rank && *rank != spatial + 2)
-    return node.error() << "attribute 'kernel_shape' of " << node.opType() << " has " << spatial
-                        << " values, the input has " << std::max<int64_t>(*rank - 2, 0)
-                        << " spatial dimensions";
+  if (std::optional<int64_t> rank = Node::rankOf(x); rank && *rank != spatial + 2) {
+    node.error() << "attribute 'kernel_shape' of " << node.opType() << " has " << spatial
+                 << " values, the input has " << std::max<int64_t>(*rank - 2, 0)
+                 << " spatial dimensions";
+    return {};
+  }
   kernel = readSizes(node, "kernel_shape", spatial, 1);
   std::optional<Windows> windows = readWindows(node, spatial);
   bool ceilMode = node.flag("ceil_mode"), countPads = false, columnMajor = false;
   int64_t p = 2;
-  if constexpr (kind == PoolKind::average)
+  if (kind == PoolKind::average)
     countPads = node.flag("count_include_pad");
-  if constexpr (kind == PoolKind::max)
+  if (kind == PoolKind::max)
     columnMajor = node.flag("storage_order");
-  if constexpr (kind == PoolKind::lp) {
+  if (kind == PoolKind::lp) {
     if (node.version() == 1) {
       double real = node.floatAttribute("p", 2);
       p = static_cast<int64_t>(std::clamp(real, -1.0, 1e6));
@@ -41,17 +43,21 @@ template <PoolKind kind> static LogicalResult importPool(Node &node) {
     if (p < 1 && !node.hasFailed())
       node.error() << "attribute 'p' of LpPool is " << p << ", it must be positive";
   }
-  if (!kernel || !windows || node.hasFailed())
-    return failure();
+  if (!x || !kernel || !windows || node.hasFailed())
+    return {};
   OpBuilder &builder = node.builder();
   Type indices =
       node.wantsOutput(1) && kind == PoolKind::max ? node.tensorOf(builder.getI64Type()) : Type();
-  auto op = node.create<graph::PoolOp>(node.likeOf(x), indices, kind, x, *kernel, windows->strides,
-                                       windows->pads, windows->dilations, windows->autoPad,
-                                       ceilMode, countPads, p, columnMajor);
+  return node.create<graph::PoolOp>(node.likeOf(x), indices, kind, x, *kernel, windows->strides,
+                                    windows->pads, windows->dilations, windows->autoPad, ceilMode,
+                                    countPads, p, columnMajor, channelsLast);
+}
+
+template <PoolKind kind> static LogicalResult importPool(Node &node) {
+  graph::PoolOp op = buildPool(node, kind, node.input(0));
   if (!op)
     return failure();
-  if (indices)
+  if (op.getIndices())
     node.setResult(1, op.getIndices());
   return node.result(op.getResult());
 }

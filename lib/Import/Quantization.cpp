@@ -1,6 +1,7 @@
 // Quantization, and arithmetic on quantized numbers.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "lib/Import/QuantizedLinear.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -75,8 +76,7 @@ static LogicalResult importDequantizeLinear(Node &node) {
 }
 
 /// The scale and the zero point come from the data: its range, made to include 0, over 0..255.
-static LogicalResult importDynamicQuantize(Node &node) {
-  Value x = node.input(0);
+DynamicQuantization lathe::import::quantizeDynamically(Node &node, Value x) {
   Type u8 = node.builder().getIntegerType(8, /*isSigned=*/false);
   Value largest = node.reduce(ReduceKind::max, x, std::nullopt, false);
   Value smallest = node.reduce(ReduceKind::min, x, std::nullopt, false);
@@ -93,11 +93,16 @@ static LogicalResult importDynamicQuantize(Node &node) {
   Value zero = node.cast(node.select(isZero, node.scalar(0, f32), rounded), u8);
   Value divisor = node.select(isZero, node.scalar(1, f32), scale);
   if (!zero || !divisor)
-    return failure();
+    return {};
   auto op = node.create<graph::QuantizeOp>(node.tensorOf(u8), x, divisor, zero, 0);
-  node.setResult(1, scale);
-  node.setResult(2, zero);
-  return op ? node.result(op.getResult()) : failure();
+  return {op ? Value(op.getResult()) : Value(), scale, zero};
+}
+
+static LogicalResult importDynamicQuantize(Node &node) {
+  DynamicQuantization result = quantizeDynamically(node, node.input(0));
+  node.setResult(1, result.scale);
+  node.setResult(2, result.zero);
+  return node.result(result.quantized);
 }
 
 /// x - zero point as i32; a zero point per row of the first operand stands along the last but one

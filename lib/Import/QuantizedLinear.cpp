@@ -1,6 +1,8 @@
 // com.microsoft operators on quantized tensors: dequantize, compute, quantize.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/QuantizedLinear.h"
 #include "lib/Import/Operators.h"
+#include "lib/Import/Windows.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -106,17 +108,50 @@ static Value centred(Node &node, Value x, Value zero) {
   return zero ? node.binary(BinaryKind::sub, wide, node.cast(zero, i32)) : wide;
 }
 
-/// a, b, the scales of both, their zero points, and a bias: a product in integers, then scaled.
-static LogicalResult importMatMulIntegerToFloat(Node &node) {
-  Value product = node.matmul(centred(node, node.input(0), scalarOf(node, node.input(4))),
-                              centred(node, node.input(1), node.input(5)));
-  Value scale = node.binary(BinaryKind::mul, scalarOf(node, node.input(2)), node.input(3));
+Value lathe::import::integerProduct(Node &node, Value a, Value b, Value aScale, Value bScale,
+                                    Value aZero, Value bZero) {
+  if (!a || !b)
+    return {};
+  Value product = node.matmul(centred(node, a, scalarOf(node, aZero)), centred(node, b, bZero));
+  Value scale = node.binary(BinaryKind::mul, scalarOf(node, aScale), bScale);
   if (!product || !scale)
-    return failure();
-  Value y = node.binary(BinaryKind::mul, node.cast(product, Node::elementOf(scale)), scale);
-  if (node.hasInput(6))
-    y = node.binary(BinaryKind::add, y, node.input(6));
-  return node.result(y);
+    return {};
+  return node.binary(BinaryKind::mul, node.cast(product, Node::elementOf(scale)), scale);
+}
+
+/// Adds the operand `i` where there is one.
+static LogicalResult resultWithBias(Node &node, Value y, unsigned i) {
+  return node.result(node.hasInput(i) ? node.binary(BinaryKind::add, y, node.input(i)) : y);
+}
+
+/// a, b, the scales of both, their zero points, and a bias.
+static LogicalResult importMatMulIntegerToFloat(Node &node) {
+  return resultWithBias(node,
+                        integerProduct(node, node.input(0), node.input(1), node.input(2),
+                                       node.input(3), node.input(4), node.input(5)),
+                        6);
+}
+
+/// a (as floats), b, its scale, its zero point, and a bias.
+static LogicalResult importDynamicQuantizeMatMul(Node &node) {
+  DynamicQuantization a = quantizeDynamically(node, node.input(0));
+  return resultWithBias(node,
+                        integerProduct(node, a.quantized, node.input(1), a.scale, node.input(2),
+                                       a.zero, node.input(3)),
+                        4);
+}
+
+static LogicalResult importAveragePool(Node &node) {
+  Value x = dequantize(node, 0);
+  bool channelsLast = node.flag("channels_last");
+  graph::PoolOp op = buildPool(node, graph::PoolKind::average, x, channelsLast);
+  return op ? quantize(node, op.getResult(), 3, Node::elementOf(node.input(0))) : failure();
+}
+
+/// Numbers of 8 bits keep their order, so that they are compared as they are.
+static LogicalResult importNhwcMaxPool(Node &node) {
+  graph::PoolOp op = buildPool(node, graph::PoolKind::max, node.input(0), /*channelsLast=*/true);
+  return op ? node.result(op.getResult()) : failure();
 }
 
 ArrayRef<Operator> lathe::import::quantizedLinearOperators() {
@@ -130,6 +165,9 @@ ArrayRef<Operator> lathe::import::quantizedLinearOperators() {
       {"QLinearGlobalAveragePool", {1}, 5, 5, importGlobalAveragePool, kBytes, "", microsoft},
       {"QLinearSoftmax", {1}, 4, 5, importSoftmax, kBytes, "", microsoft},
       {"QLinearConcat", {1}, 5, kUnlimited, importConcat, kFloats, "", microsoft},
+      {"QLinearAveragePool", {1}, 4, 5, importAveragePool, kBytes, "", microsoft},
+      {"NhwcMaxPool", {1}, 1, 1, importNhwcMaxPool, kBytes, "", microsoft},
+      {"DynamicQuantizeMatMul", {1}, 3, 5, importDynamicQuantizeMatMul, kF32, "", microsoft},
       {"MatMulIntegerToFloat", {1}, 4, 7, importMatMulIntegerToFloat, kBytes, "", microsoft},
   };
   return operators;

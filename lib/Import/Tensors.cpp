@@ -102,6 +102,16 @@ Expected<uint64_t> readNumber(const onnx::StringStringEntryProto &entry) {
   return value;
 }
 
+Expected<TypedAttr> readStrings(const TensorProto &tensor, RankedTensorType type) {
+  if (tensor.has_raw_data() || tensor.data_location() == TensorProto::EXTERNAL)
+    return problem("strings stand in string_data alone");
+  if (tensor.string_data_size() != type.getNumElements())
+    return problem("string_data holds {0} values, its shape takes {1}", tensor.string_data_size(),
+                   type.getNumElements());
+  SmallVector<StringRef> strings(tensor.string_data().begin(), tensor.string_data().end());
+  return TypedAttr(DenseStringElementsAttr::get(type, strings));
+}
+
 } // namespace
 
 TensorReader::TensorReader(MLIRContext *context, std::string dataFolder)
@@ -132,6 +142,8 @@ Expected<TypedAttr> TensorReader::read(TensorProto &tensor, bool consume) {
   if (tensor.has_segment())
     return problem("segmented tensors are not supported");
   uint64_t bytes = *graph::getStorageBytes(*type);
+  if (tensor.data_type() == TensorProto::STRING)
+    return readStrings(tensor, *type);
   if (tensor.data_location() == TensorProto::EXTERNAL)
     return readExternal(tensor, *type, bytes);
 
@@ -246,7 +258,7 @@ Expected<TypedAttr> TensorReader::read(const onnx::SparseTensorProto &sparse) {
   if (bytes > kMaxDenseBytes)
     return problem("a sparse tensor that takes {0} bytes when dense is over the limit of {1}",
                    bytes, kMaxDenseBytes);
-  if (typeSetOf(type->getElementType()) & kNarrow ||
+  if (typeSetOf(type->getElementType()) & (kNarrow | kString) ||
       bytes != elements * (bytes / std::max<uint64_t>(elements, 1)))
     return problem("sparse tensors of {0} are not supported", type->getElementType());
   auto indexType = cast<ShapedType>(indexAttr->getType());

@@ -19,6 +19,9 @@ std::optional<Windows> readWindows(Node &node, int64_t spatial);
 std::optional<Ints> readSizes(Node &node, llvm::StringRef name, int64_t spatial, int64_t otherwise,
                               bool zeroAllowed = false);
 
+/// A pooling of the node's windows over `x`; null after an error.
+graph::PoolOp buildPool(Node &node, graph::PoolKind kind, mlir::Value x, bool channelsLast = false);
+
 } // namespace lathe::import
 
 #endif // LATHE_LIB_IMPORT_WINDOWS_H

@@ -226,11 +226,22 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
         // Control flow inside a body is scalar; its values from outside are mapped first.
         op.walk([&](Operation *inner) {
           for (Value operand : inner->getOperands())
-            if (!mapping.contains(operand) &&
+            if (!isa<ShapedType>(operand.getType()) && !mapping.contains(operand) &&
                 !op.isAncestor(operand.getParentBlock()->getParentOp()))
               mapping.map(operand, lookup(operand));
         });
-        builder.clone(op, mapping);
+        Operation *copy = builder.clone(op, mapping);
+        copy->walk([&](tensor::ExtractOp inner) {
+          const View &view = captured(inner.getTensor());
+          Value buffer = kernel.buffer(addressOf(view), view.element);
+          OpBuilder::InsertionGuard guard(builder);
+          builder.setInsertionPoint(inner);
+          SmallVector<Value> at(inner.getIndices());
+          Value loaded = memref::LoadOp::create(builder, inner.getLoc(), buffer,
+                                                kernel.linear(view.strides, at));
+          inner.replaceAllUsesWith(loaded);
+          inner.erase();
+        });
         continue;
       }
       if (lanes == 0) {

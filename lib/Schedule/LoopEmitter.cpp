@@ -42,11 +42,23 @@ void lathe::schedule::collapseLoops(Stage &stage) {
       joinLoops(stage, i - 1);
 }
 
-// Rough cost of one iteration, in units of a simple vectorized operation.
-static int64_t bodyCost(const Stage &stage) {
+// Rough cost of the operations of a block, in units of a simple vectorized operation.
+static int64_t blockCost(Block &block) {
+  // Loops inside a body are short: searches, walks.
+  constexpr int64_t rounds = 8;
   int64_t cost = 1;
-  for (Operation &op : stage.body->without_terminator())
+  for (Operation &op : block.without_terminator()) {
     cost += isa<math::MathDialect>(op.getDialect()) ? 8 : isa<tensor::ExtractOp>(op) ? 4 : 1;
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        cost += rounds * blockCost(inner);
+  }
+  return cost;
+}
+
+// Rough cost of one iteration.
+static int64_t bodyCost(const Stage &stage) {
+  int64_t cost = blockCost(*stage.body);
   return stage.irregular ? cost * 4 : cost;
 }
 

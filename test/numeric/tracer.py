@@ -81,6 +81,12 @@ class Graph:
         names = [value.name if isinstance(value, Tensor) else value for value in inputs]
         return Tensor(self.model.node(op, *names, **attributes), result)
 
+    def nodes(self, op, results, *inputs, **attributes):
+        """A node with several results."""
+        names = [value.name if isinstance(value, Tensor) else value for value in inputs]
+        outputs = self.model.node(op, *names, results=len(results), **attributes)
+        return [Tensor(name, result) for name, result in zip(outputs, results)]
+
     def ints(self, values):
         return Tensor(self.model.constant(np.asarray(values, np.int64)), np.asarray(values))
 

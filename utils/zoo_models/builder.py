@@ -20,6 +20,7 @@ class Model:
         self.opset = opset
         self.random = np.random.default_rng(seed)
         self._path = []
+        self._domains = {"": opset}
         self._counts = {}
         self._nodes = []
         self._initializers = []
@@ -51,8 +52,11 @@ class Model:
         self._counts[key] = count + 1
         return f"{key}_{count}" if count else key
 
-    def node(self, op, *inputs, out=None, results=1, **attributes):
-        """Adds a node and returns the name of its result (a list of names for several)."""
+    def node(self, op, *inputs, out=None, results=1, domain="", **attributes):
+        """Adds a node and returns the name of its result (a list of names for several).
+
+        `domain` is "", or another one and its version: "ai.onnx.ml:3".
+        """
         name = self._unique("/" + "/".join(self._path + [op]))
         outputs = [out] if isinstance(out, str) else out
         outputs = outputs or [f"{name}_output_{i}" for i in range(results)]
@@ -62,6 +66,10 @@ class Model:
         for value in outputs:
             proto.data(2, value)
         proto.data(3, name).data(4, op)
+        if domain:
+            domain, version = domain.split(":")
+            self._domains[domain] = int(version)
+            proto.data(7, domain)
         for key, value in attributes.items():
             proto.message(5, wire.attribute(key, value))
         self._nodes.append(proto)
@@ -128,5 +136,6 @@ class Model:
                 graph.message(field, proto)
         model = wire.Message().integer(1, 8).data(2, "lathe-zoo").data(6, self.name)
         model.message(7, graph)
-        model.message(8, wire.Message().data(1, "").integer(2, self.opset))
+        for domain, version in self._domains.items():
+            model.message(8, wire.Message().data(1, domain).integer(2, version))
         model.write(path)

@@ -95,8 +95,11 @@ TEST(Tensor, RefusesWhatDoesNotFit) {
   model.tensor("w", 77, {1});
   EXPECT_THAT(refusal(model), HasSubstr("type 77"));
   model = constantModel();
-  model.tensor("w", TensorProto::STRING, {1}).add_string_data("text");
-  EXPECT_THAT(refusal(model), HasSubstr("tensors of string"));
+  model.tensor("w", TensorProto::STRING, {2}).add_string_data("text");
+  EXPECT_THAT(refusal(model), HasSubstr("string_data holds 1 values, its shape takes 2"));
+  model = constantModel();
+  model.tensor("w", TensorProto::STRING, {1}).set_raw_data("text");
+  EXPECT_THAT(refusal(model), HasSubstr("strings stand in string_data alone"));
   // An initializer that nothing uses is checked as well.
   model = TestModel().input("x", {2}).output("x");
   model.tensor("w", TensorProto::FLOAT, {4}).set_raw_data("short");

@@ -1,0 +1,174 @@
+// Steps that the attention operators share, and rotary embeddings.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/AttentionParts.h"
+#include "lib/Import/Operators.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::BinaryKind;
+
+int64_t lathe::import::staticDim(Value value, int64_t dim) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type ? type.getDimSize(dim < 0 ? dim + type.getRank() : dim) : ShapedType::kDynamic;
+}
+
+Value lathe::import::sizeOf(Node &node, Value x, int64_t dim) {
+  return node.squeeze(node.shapeOf(x, dim, dim + 1), {0});
+}
+
+Value lathe::import::splitHeads(Node &node, Value x, int64_t heads) {
+  return node.transpose(node.reshape(x, {0, 0, heads, -1}), {0, 2, 1, 3});
+}
+
+Value lathe::import::joinHeads(Node &node, Value x) {
+  return node.reshape(node.transpose(x, {0, 2, 1, 3}), {0, 0, -1});
+}
+
+Value lathe::import::asBias(Node &node, Value allowed, Type element, double otherwise) {
+  return node.select(allowed, node.scalar(0, element), node.scalar(otherwise, element));
+}
+
+Value lathe::import::addBiases(Node &node, Value a, Value b) {
+  return !a ? b : !b ? a : node.binary(BinaryKind::add, a, b);
+}
+
+Value lathe::import::repeatHeads(Node &node, Value x, Value query) {
+  int64_t heads = staticDim(query, 1), groups = staticDim(x, 1);
+  if (!ShapedType::isDynamic(heads) && heads == groups)
+    return x;
+  Value repeats = node.binary(BinaryKind::div, node.shapeOf(query, 1, 2), node.shapeOf(x, 1, 2));
+  Value grown = node.unsqueeze(x, {2});
+  Value shape = node.concat({node.shapeOf(x, 0, 2), repeats, node.shapeOf(x, 2, 4)}, 0);
+  Value joined =
+      node.concat({node.shapeOf(x, 0, 1), node.shapeOf(query, 1, 2), node.shapeOf(x, 2, 4)}, 0);
+  return node.reshape(node.expand(grown, shape), joined);
+}
+
+Value lathe::import::attend(Node &node, Value query, Value key, Value value, Value bias,
+                            double scale, bool causal) {
+  if (!query || !key || !value)
+    return {};
+  auto op = node.create<graph::AttentionOp>(node.likeOf(query), query, key, value, bias,
+                                            node.builder().getF32FloatAttr(scale),
+                                            node.builder().getBoolAttr(causal));
+  return op ? Value(op.getResult()) : Value();
+}
+
+// ---- Rotary embedding --------------------------------------------------------------------------
+
+/// x[..., first::2]
+static Value everySecond(Node &node, Value x, int64_t first, int64_t end) {
+  if (!x)
+    return {};
+  auto op =
+      node.create<graph::SliceOp>(node.likeOf(x), x, node.constant({first}), node.constant({end}),
+                                  node.constant({3}), node.constant({2}));
+  return op ? Value(op.getResult()) : Value();
+}
+
+/// Ends a function that returns a value after an error.
+static Value reject(InFlightDiagnostic &&) { return {}; }
+
+Value lathe::import::rotate(Node &node, Value x, Value cosines, Value sines, Value positions,
+                            Rotation rotation) {
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  if (!rank || node.hasFailed())
+    return {};
+  if (*rank != 3 && *rank != 4)
+    return reject(node.error() << "input 0 of " << node.opType() << " has rank " << *rank
+                               << ", it takes 3 or 4");
+  bool is3D = *rank == 3;
+  if (is3D) {
+    // The size of the caches tells that of a head where the number of heads is missing.
+    int64_t half = staticDim(cosines, -1);
+    if (rotation.heads < 1 && (ShapedType::isDynamic(half) || half < 1))
+      return reject(node.error() << node.opType() << " of rank 3 needs the attribute 'num_heads'");
+    x = rotation.heads > 0 ? node.reshape(x, {0, 0, rotation.heads, -1})
+                           : node.reshape(x, {0, 0, -1, 2 * half});
+  }
+  if (!x)
+    return {};
+  int64_t size = staticDim(x, 3);
+  if (ShapedType::isDynamic(size))
+    return reject(node.error() << "the head size of " << node.opType()
+                               << " is not known when compiling");
+  int64_t rotated = rotation.rotated;
+  if (rotated == 0)
+    rotated = size;
+  if (rotated < 0 || rotated > size || rotated % 2 != 0)
+    return reject(node.error() << node.opType() << " rotates " << rotated << " of " << size
+                               << " elements, it takes an even number of at most as many");
+  if (positions) {
+    cosines = node.gather(cosines, positions, 0);
+    sines = node.gather(sines, positions, 0);
+  }
+  // Rank 3 is [B, S, H, D] by now, rank 4 is [B, H, S, D].
+  int64_t headDim = is3D ? 2 : 1;
+  cosines = node.unsqueeze(cosines, {headDim});
+  sines = node.unsqueeze(sines, {headDim});
+  Value first =
+      rotation.interleaved ? everySecond(node, x, 0, rotated) : node.slice(x, 3, 0, rotated / 2);
+  Value second = rotation.interleaved ? everySecond(node, x, 1, rotated)
+                                      : node.slice(x, 3, rotated / 2, rotated);
+  Value real = node.binary(BinaryKind::sub, node.binary(BinaryKind::mul, cosines, first),
+                           node.binary(BinaryKind::mul, sines, second));
+  Value imaginary = node.binary(BinaryKind::add, node.binary(BinaryKind::mul, sines, first),
+                                node.binary(BinaryKind::mul, cosines, second));
+  Value result;
+  if (rotation.interleaved)
+    result =
+        node.reshape(node.concat({node.unsqueeze(real, {4}), node.unsqueeze(imaginary, {4})}, 4),
+                     {0, 0, 0, rotated});
+  else
+    result = node.concat({real, imaginary}, 3);
+  if (rotated < size)
+    result = node.concat({result, node.slice(x, 3, rotated, size)}, 3);
+  return is3D ? node.reshape(result, {0, 0, -1}) : result;
+}
+
+static Rotation rotationAttributes(Node &node) {
+  Rotation rotation;
+  rotation.interleaved = node.flag("interleaved");
+  rotation.heads = node.intAttribute("num_heads", 0);
+  rotation.rotated = node.intAttribute("rotary_embedding_dim", 0);
+  return rotation;
+}
+
+static LogicalResult importRotary(Node &node) {
+  return node.result(rotate(node, node.input(0), node.input(1), node.input(2), node.input(3),
+                            rotationAttributes(node)));
+}
+
+/// com.microsoft has the positions second, and may have one position to count from.
+static LogicalResult importMicrosoftRotary(Node &node) {
+  if (node.flag("is_packed_batching"))
+    return node.error() << "RotaryEmbedding with packed batches is not supported";
+  if (node.floatAttribute("scale", 1) != 1)
+    return node.error() << "RotaryEmbedding with a scale is not supported";
+  Value x = node.input(0), positions = node.input(1);
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  if (!rank || (*rank != 3 && *rank != 4))
+    return failure();
+  if (Node::rankOf(positions) == 1) {
+    Value rows = node.iota(x, *rank == 3 ? 1 : 2);
+    positions = node.unsqueeze(node.binary(BinaryKind::add, rows, positions), {0});
+  }
+  return node.result(
+      rotate(node, x, node.input(2), node.input(3), positions, rotationAttributes(node)));
+}
+
+ArrayRef<Operator> lathe::import::rotaryOperators() {
+  static const Operator operators[] = {
+      {"RotaryEmbedding", {23}, 3, 4, importRotary, kFloats, "head size must be known"},
+      {"RotaryEmbedding",
+       {1},
+       4,
+       4,
+       importMicrosoftRotary,
+       kFloats,
+       "no packed batches, no scale",
+       "com.microsoft"},
+  };
+  return operators;
+}

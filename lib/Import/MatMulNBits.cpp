@@ -1,0 +1,87 @@
+// Weights of few bits in blocks with a scale each (com.microsoft MatMulNBits).
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Operators.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::import;
+using graph::BinaryKind;
+
+/// Bytes [N, count] into the numbers of `bits` they hold, the lowest first: [N, count * 8 / bits].
+static Value unpackBits(Node &node, Value bytes, int64_t bits) {
+  if (bits == 8 || !bytes)
+    return bytes;
+  Type u8 = Node::elementOf(bytes);
+  SmallVector<Value> parts;
+  for (int64_t shift = 0; shift < 8; shift += bits) {
+    Value part =
+        shift == 0 ? bytes : node.binary(BinaryKind::shift_right, bytes, node.scalarInt(shift, u8));
+    if (shift + bits < 8)
+      part = node.binary(BinaryKind::bitwise_and, part, node.scalarInt((1 << bits) - 1, u8));
+    parts.push_back(node.unsqueeze(part, {2}));
+  }
+  return node.reshape(node.concat(parts, 2), {0, -1});
+}
+
+/// Operands: A [..., K], the weights B [N, blocks, bytes], a scale per block, zero points (packed
+/// as B is, or numbers like A; by default the middle), an order of rows, and a bias [N].
+static LogicalResult importMatMulNBits(Node &node) {
+  Value a = node.input(0), b = node.input(1), scales = node.input(2), zeros = node.input(3);
+  int64_t rows = node.intAttribute("K", 0), columns = node.intAttribute("N", 0);
+  int64_t bits = node.intAttribute("bits", 4), block = node.intAttribute("block_size", 0);
+  // How exactly to compute is left to the implementation; this one does it exactly.
+  node.ignore({"accuracy_level", "weight_prepacked"});
+  if (rows < 1 || columns < 1 || rows > INT32_MAX || columns > INT32_MAX)
+    return node.error() << "attributes 'K' and 'N' of MatMulNBits are " << rows << " and "
+                        << columns;
+  if (bits != 2 && bits != 4 && bits != 8)
+    return node.error() << "attribute 'bits' of MatMulNBits is " << bits
+                        << ", supported are 2, 4 and 8";
+  if (block < 16 || block > 65536 || (block & (block - 1)) != 0)
+    return node.error() << "attribute 'block_size' of MatMulNBits is " << block
+                        << ", it must be a power of two of at least 16";
+  if (node.hasInput(4))
+    return node.error() << "MatMulNBits with an order of rows (input 4) is not supported";
+  int64_t blocks = (rows + block - 1) / block;
+  // Half precision is widened: a product of rounded weights would be too coarse.
+  Type given = Node::elementOf(a);
+  Type element = given.isF64() ? given : node.builder().getF32Type(),
+       u8 = node.builder().getIntegerType(8, /*isSigned=*/false);
+  if (Node::elementOf(b) != u8)
+    return node.error() << "the weights of MatMulNBits have element type " << Node::elementOf(b)
+                        << ", they must be uint8";
+  Value weights = node.reshape(unpackBits(node, node.reshape(b, {columns, -1}), bits),
+                               {columns, blocks, block});
+  Value scale = node.reshape(scales, {columns, blocks, 1}), zero;
+  if (!zeros) {
+    zero = node.scalar(double(1 << (bits - 1)), element);
+  } else if (Node::elementOf(zeros) != u8) {
+    zero = node.cast(node.reshape(zeros, {columns, blocks, 1}), element);
+  } else {
+    Value numbers = unpackBits(node, node.reshape(zeros, {columns, -1}), bits);
+    zero = node.cast(node.unsqueeze(node.slice(numbers, 1, 0, blocks), {2}), element);
+  }
+  weights = node.binary(BinaryKind::sub, node.cast(weights, element), zero);
+  weights = node.binary(BinaryKind::mul, weights, node.cast(scale, element));
+  weights = node.reshape(weights, {columns, blocks * block});
+  if (blocks * block != rows)
+    weights = node.slice(weights, 1, 0, rows);
+  Value product = node.matmul(node.cast(a, element), node.transpose(weights, {1, 0}));
+  if (node.hasInput(5))
+    product = node.binary(BinaryKind::add, product, node.cast(node.input(5), element));
+  return node.result(node.cast(product, given));
+}
+
+ArrayRef<Operator> lathe::import::matMulNBitsOperators() {
+  static const Operator operators[] = {
+      {"MatMulNBits",
+       {1},
+       3,
+       6,
+       importMatMulNBits,
+       kFloats,
+       "2, 4 and 8 bits, no order of rows",
+       "com.microsoft"},
+  };
+  return operators;
+}
