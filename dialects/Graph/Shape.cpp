@@ -395,6 +395,15 @@ LogicalResult RangeOp::inferShapes(SymbolicShapes &shapes) {
       count = shapes.derive("range", {ideal}, getResult(), 0, ideal);
   } else {
     auto real = [&](Value value) -> std::optional<double> {
+      // Half precision has no facts, as these would have to round like it; constants are exact.
+      auto op = value.getDefiningOp<ConstantOp>();
+      auto constant = op ? dyn_cast<DenseFPElementsAttr>(op.getValue()) : DenseFPElementsAttr();
+      if (constant && constant.getNumElements() == 1) {
+        APFloat number = *constant.value_begin<APFloat>();
+        bool lost;
+        number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lost);
+        return number.convertToDouble();
+      }
       auto reals = shapes.getReals(value);
       return reals && reals->size() == 1 ? (*reals)[0].constant : std::nullopt;
     };

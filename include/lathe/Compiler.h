@@ -31,6 +31,10 @@ struct CompileOptions {
   std::vector<std::pair<std::string, std::string>> states;
   /// Fixed sizes of symbolic dimensions, by name.
   std::vector<std::pair<std::string, int64_t>> dims;
+  /// Takes every dimension of the inputs as unknown, whatever the model says.
+  bool dynamicDims = false;
+  /// TensorProto files that take the places of the inputs, in order; "" leaves an input.
+  std::vector<std::string> constantInputs;
   /// 0 compiles the plain reference form of every operation; 3 is full optimization.
   unsigned optLevel = 3;
   /// Print the IR to standard error after every pass that changed it.

@@ -8,6 +8,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <string>
+#include <vector>
 
 namespace lathe {
 
@@ -19,6 +20,12 @@ struct ImportOptions {
   uint64_t maxExpandedNodes = 200000;
   /// Depth of functions that call functions.
   unsigned maxCallDepth = 64;
+  /// Takes every dimension of the inputs as unknown, and no declared shape at its word: the model
+  /// as if its exporter had known ranks only.
+  bool dynamicDims = false;
+  /// TensorProto files, one for each input of the graph that has no initializer: the input becomes
+  /// that constant. "", and what is missing at the end, leaves the input as it is.
+  std::vector<std::string> constantInputs;
 };
 
 /// Imports the model in the file `path`. The result holds one function

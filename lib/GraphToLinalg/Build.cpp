@@ -49,11 +49,32 @@ AffineMap Lowering::dropDims(int64_t rank, ArrayRef<int64_t> axes) {
   return dimMap(rank, dims);
 }
 
+// A loop that walks dimensions of several operands reads outside of the shorter ones where these
+// differ, which only the run knows of dynamic ones.
+void Lowering::requireEqualLoops(ArrayRef<Operand> inputs, unsigned loops) {
+  SmallVector<OpFoldResult> sizes(loops);
+  for (const Operand &input : inputs) {
+    if (input.tensor.splat)
+      continue;
+    for (auto [dim, result] : llvm::zip_equal(input.tensor.sizes, input.map.getResults())) {
+      auto loop = dyn_cast<AffineDimExpr>(result);
+      if (!loop)
+        continue;
+      OpFoldResult &known = sizes[loop.getPosition()];
+      if (known)
+        requireEqual(dim, known, "a dimension has size %0 where the other operand's has size %1");
+      else
+        known = dim;
+    }
+  }
+}
+
 ResultRange Lowering::generic(ArrayRef<Operand> inputs, ValueRange outs,
                               ArrayRef<AffineMap> outMaps, ArrayRef<utils::IteratorType> iterators,
                               ScalarsBody body) {
   SmallVector<Value> ins;
   SmallVector<AffineMap> maps;
+  requireEqualLoops(inputs, iterators.size());
   for (const Operand &input : inputs) {
     if (input.tensor.splat)
       continue;

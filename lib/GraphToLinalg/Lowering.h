@@ -98,6 +98,7 @@ public:
   /// Fails the run unless both are equal; nothing when that is known.
   void requireEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs, llvm::StringRef message,
                     int32_t code = LATHE_CODE_SHAPE);
+  void requireEqualLoops(llvm::ArrayRef<Operand> inputs, unsigned loops);
   /// Fails the run when negative; nothing when that cannot be.
   void requireNonNegative(mlir::OpFoldResult size);
 
@@ -110,6 +111,7 @@ public:
 
   /// linalg.generic with a result per value of `outs`; every operand has a map and the body gets
   /// storage values. Constant operands become constants of the body.
+  /// Checks when running that operands agree on the sizes of the loops that they share.
   mlir::ResultRange generic(llvm::ArrayRef<Operand> inputs, mlir::ValueRange outs,
                             llvm::ArrayRef<mlir::AffineMap> outMaps,
                             llvm::ArrayRef<mlir::utils::IteratorType> iterators, ScalarsBody body);

@@ -85,13 +85,17 @@ bool AttentionBuilder::readOperands() {
   return query && key && value;
 }
 
+/// What scores are multiplied with, beside what the queries already are.
 double AttentionBuilder::readScale() {
   if (node.hasAttribute("scale"))
     return node.floatAttribute("scale", 1);
   int64_t size = staticDim(query, 3);
   if (!ShapedType::isDynamic(size) && size > 0)
     return 1 / std::sqrt(static_cast<double>(size));
-  node.error() << "the head size of Attention is not known when compiling; give it a 'scale'";
+  // Known when running: the queries are scaled then, in f32.
+  Type f32 = node.builder().getF32Type();
+  Value root = node.unary(UnaryKind::sqrt, node.cast(node.shapeOf(query, 3, 4), f32));
+  query = node.cast(node.binary(BinaryKind::div, node.cast(query, f32), root), element);
   return 1;
 }
 
@@ -265,7 +269,7 @@ static LogicalResult importTensorScatter(Node &node) {
 
 ArrayRef<Operator> lathe::import::attentionOperators() {
   static const Operator operators[] = {
-      {"Attention", {23, 24, 25}, 3, 7, importAttention, kFloats, "head size must be known"},
+      {"Attention", {23, 24, 25}, 3, 7, importAttention, kFloats},
       {"TensorScatter", {24}, 2, 3, importTensorScatter, kAny},
   };
   return operators;

@@ -49,6 +49,14 @@ Value lathe::import::attend(Node &node, Value query, Value key, Value value, Val
                             double scale, bool causal) {
   if (!query || !key || !value)
     return {};
+  // Where heads of queries share those of keys, the mask's heads are split like the queries', so
+  // whether there is only one of them must be known.
+  std::optional<int64_t> rank = bias ? Node::rankOf(bias) : std::nullopt;
+  int64_t heads = staticDim(query, 1);
+  bool mayShare = ShapedType::isDynamic(heads) || heads != staticDim(key, 1);
+  if (mayShare && rank && *rank >= 3 && ShapedType::isDynamic(staticDim(bias, *rank - 3)))
+    bias =
+        node.expand(bias, node.concat({node.shapeOf(query, 1, 2), node.constant(Ints{1, 1})}, 0));
   auto op = node.create<graph::AttentionOp>(node.likeOf(query), query, key, value, bias,
                                             node.builder().getF32FloatAttr(scale),
                                             node.builder().getBoolAttr(causal));

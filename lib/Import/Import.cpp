@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lathe/Import.h"
 #include "lib/Import/Importer.h"
+#include "lib/Import/Rewrite.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
@@ -39,6 +40,10 @@ static OwningOpRef<ModuleOp> importBytes(MLIRContext &context, StringRef bytes, 
     emitError(location)
         << "the file is no ONNX model, or it is damaged, cut off or nested too deeply: its "
         << bytes.size() << " bytes are no protobuf message of that kind";
+    return {};
+  }
+  if (llvm::Error error = rewriteModel(model, options)) {
+    emitError(location) << llvm::toString(std::move(error));
     return {};
   }
   std::string digest = llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), true);

@@ -127,7 +127,8 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
       {"options", llvm::json::Object{{"opt_level", int64_t(options.optLevel)},
                                      {"target", options.target},
                                      {"dims", std::move(dims)},
-                                     {"states", std::move(states)}}},
+                                     {"states", std::move(states)},
+                                     {"dynamic", options.dynamicDims}}},
       {"targets", std::move(targets)},
       {"flops", int64_t(flops)},
   };

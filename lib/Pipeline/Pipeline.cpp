@@ -429,7 +429,11 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
 bool Compilation::run(StringRef input, StringRef output) {
   OwningOpRef<ModuleOp> module;
   if (!stage("import", [&] {
-        module = input.ends_with(".mlir") ? readStage(context, input) : importOnnx(context, input);
+        ImportOptions import;
+        import.dynamicDims = options.dynamicDims;
+        import.constantInputs = options.constantInputs;
+        module = input.ends_with(".mlir") ? readStage(context, input)
+                                          : importOnnx(context, input, import);
         return bool(module);
       }))
     return false;

@@ -223,25 +223,26 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
         if (!mapping.contains(operand))
           mapping.map(operand, splat(lookup(operand)));
       if (op.getNumRegions() > 0) {
-        // Control flow inside a body is scalar; its values from outside are mapped first.
+        // Control flow inside a body is scalar; its values from outside are mapped before it, where
+        // they dominate what follows as well.
         op.walk([&](Operation *inner) {
           for (Value operand : inner->getOperands())
-            if (!isa<ShapedType>(operand.getType()) && !mapping.contains(operand) &&
+            if (!mapping.contains(operand) && !isa<ShapedType>(operand.getType()) &&
                 !op.isAncestor(operand.getParentBlock()->getParentOp()))
               mapping.map(operand, lookup(operand));
         });
-        Operation *copy = builder.clone(op, mapping);
-        copy->walk([&](tensor::ExtractOp inner) {
-          const View &view = captured(inner.getTensor());
-          Value buffer = kernel.buffer(addressOf(view), view.element);
+        Operation *copy = builder.insert(op.cloneWithoutRegions(mapping));
+        for (auto [from, to] : llvm::zip_equal(op.getRegions(), copy->getRegions())) {
+          if (from.empty())
+            continue;
+          Block &block = to.emplaceBlock();
+          for (BlockArgument argument : from.getArguments())
+            mapping.map(argument, block.addArgument(argument.getType(), argument.getLoc()));
           OpBuilder::InsertionGuard guard(builder);
-          builder.setInsertionPoint(inner);
-          SmallVector<Value> at(inner.getIndices());
-          Value loaded = memref::LoadOp::create(builder, inner.getLoc(), buffer,
-                                                kernel.linear(view.strides, at));
-          inner.replaceAllUsesWith(loaded);
-          inner.erase();
-        });
+          builder.setInsertionPointToEnd(&block);
+          emitBlock(from.front());
+          builder.clone(*from.front().getTerminator(), mapping);
+        }
         continue;
       }
       if (lanes == 0) {

@@ -65,3 +65,15 @@ func.func @main(%q: tensor<1x4x3x8xf32>, %k: tensor<1x2x5x8xf32>, %v: tensor<1x2
   %0 = graph.attention %q, %k, %v {scale = 0.5 : f32, causal = true} : (tensor<1x4x3x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>) -> tensor<1x4x3x8xf32>
   return %0 : tensor<1x4x3x8xf32>
 }
+
+// -----
+
+// Channels that only the run knows must be as many as the parameters.
+// CHECK-LABEL: func @main
+// CHECK:         %[[C:.*]] = tensor.dim %arg0
+// CHECK:         %[[SAME:.*]] = arith.cmpi eq
+// CHECK:         rt.check %[[SAME]], 1, "a dimension has size %0 where the other operand's has size %1"
+func.func @main(%x: tensor<2x?x4xf32>, %s: tensor<3xf32>, %b: tensor<3xf32>, %m: tensor<3xf32>, %v: tensor<3xf32>) -> tensor<2x?x4xf32> {
+  %0 = graph.batch_norm %x, %s, %b, %m, %v {epsilon = 1.0e-5 : f32} : (tensor<2x?x4xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<2x?x4xf32>
+  return %0 : tensor<2x?x4xf32>
+}

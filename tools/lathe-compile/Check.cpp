@@ -24,6 +24,7 @@ struct CheckFlags {
   std::vector<std::string> dataSets, dims;
   SuiteOptions suite;
   double memoryGigabytes = 8;
+  bool dynamic = false, constantInputs = false;
 };
 
 void printReport(const CheckReport &report, const std::string &artifactNote) {
@@ -46,7 +47,9 @@ void printReport(const CheckReport &report, const std::string &artifactNote) {
       std::cout << "        " << printable(comparison.reason) << '\n';
     wrong += !comparison.passed;
   }
-  std::cout << (wrong ? style.bad("failed") : style.good("passed")) << ": "
+  if (!report.failure.empty())
+    std::cout << "  " << style.bad("FAIL") << "  " << printable(report.failure) << '\n';
+  std::cout << (!report.passed() ? style.bad("failed") : style.good("passed")) << ": "
             << formatCount(dataSets, "data set") << ", "
             << formatCount(report.outputs.size(), "output") << ", " << wrong << " wrong"
             << style.faint(artifactNote) << '\n';
@@ -57,6 +60,7 @@ Json describeReport(const std::string &model, const CheckReport &report) {
   auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
   Json json{{"model", model},
             {"passed", report.passed()},
+            {"reason", report.reason()},
             {"compile_s", report.compileSeconds},
             {"run_s", report.runSeconds},
             {"outputs", Json::array()}};
@@ -116,6 +120,11 @@ int check(CheckFlags flags) {
     throw WrongUsage("--data is for one model; a suite takes the data sets beside each model");
   if (!isSuite && !suite.only.empty())
     throw WrongUsage("--only is for --suite");
+  if (flags.dynamic && flags.constantInputs)
+    throw WrongUsage("--dynamic and --constant-inputs cannot go together");
+  suite.check.mode = flags.dynamic          ? CheckMode::Dynamic
+                     : flags.constantInputs ? CheckMode::ConstantInputs
+                                            : CheckMode::Plain;
   checkTargets(suite.check.compiler.target);
   suite.check.compiler.dims = parseDims(flags.dims);
   const Tolerance &tolerance = suite.check.tolerance;
@@ -166,6 +175,12 @@ void addCheckCommand(CLI::App &root, Action &action) {
                      "Threads; 0: one per processor (default; 1 in a suite)");
   command.add_option("-O", suite.check.compiler.optLevel, "Optimization, 0 to 3 (default)")
       ->check(CLI::Range(0u, 3u));
+  command.add_flag(
+      "--dynamic", flags->dynamic,
+      "Take every dimension of the inputs as unknown; then run at other sizes as well, "
+      "against -O0");
+  command.add_flag("--constant-inputs", flags->constantInputs,
+                   "Make every input a constant: the compiler must fold the whole model");
   command.add_option("--suite", suite.folder,
                      "Check every folder below this one that has a model.onnx");
   command.add_option("--only", suite.only, "Suite: only cases whose names match")

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <tuple>
 
 namespace lathe::tools {
 
@@ -60,8 +62,9 @@ std::vector<Value> loadInputs(const Module &module, const std::string &folder) {
   return inputs;
 }
 
-void checkDataSet(const Module &module, Session &session, const std::string &folder,
-                  const Tolerance &tolerance, CheckReport &report) {
+void runAndCompare(const Module &module, Session &session, const std::string &folder,
+                   const std::vector<Value> &inputs, const Tolerance &tolerance,
+                   CheckReport &report) {
   // A data set need not hold every output; what it holds is compared.
   std::vector<size_t> given;
   for (size_t i = 0; i < module.outputs().size(); ++i)
@@ -72,7 +75,6 @@ void checkDataSet(const Module &module, Session &session, const std::string &fol
                   std::to_string(given.size()));
   if (given.empty())
     throw Failure(folder + " has no output_0.pb to compare with");
-  std::vector<Value> inputs = loadInputs(module, folder);
   auto start = Clock::now();
   std::vector<Value> outputs = session.run(inputs);
   report.runSeconds += secondsSince(start);
@@ -84,11 +86,109 @@ void checkDataSet(const Module &module, Session &session, const std::string &fol
   }
 }
 
+double compileModel(const std::string &model, const std::string &artifact,
+                    const CompileOptions &compiler, bool verbose) {
+  std::string diagnostics;
+  auto start = Clock::now();
+  bool compiled = compileFile(model, artifact, compiler, diagnostics);
+  double seconds = secondsSince(start);
+  if (verbose && (compiled || !diagnostics.empty()))
+    printDiagnostics(diagnostics, model, compiled);
+  if (!compiled)
+    throw Failure(verbose ? model + ": cannot be compiled" : firstError(diagnostics));
+  return seconds;
+}
+
+/// Other inputs of the same types: every size above 1 (or `firstOnly` the first of each input,
+/// above 0) is one more, so that sizes that were equal stay so. What looks like a shape, axes or
+/// indices in a list keeps its values.
+std::vector<Value> growInputs(const Module &module, const std::vector<Value> &inputs,
+                              bool firstOnly) {
+  constexpr int64_t longestList = 16;
+  std::vector<Value> grown;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const lathe_tensor_spec &spec = *module.inputs()[i];
+    const Tensor &tensor = inputs[i].tensor;
+    bool isList = tensor.dims.size() <= 1 && tensor.dtype == LATHE_I64 &&
+                  tensor.elementCount() <= longestList;
+    if (inputs[i].kind != LATHE_VALUE_TENSOR || isList) {
+      grown.push_back(inputs[i]);
+      continue;
+    }
+    RandomOptions random{i, {}};
+    for (uint32_t d = 0; d < spec.rank; ++d)
+      if (spec.dims[d].symbol) {
+        bool grows = firstOnly ? d == 0 && tensor.dims[d] > 0 : tensor.dims[d] > 1;
+        random.dims.emplace_back(spec.dims[d].symbol, tensor.dims[d] + grows);
+      }
+    grown.push_back(randomValue(spec, i, random));
+  }
+  return grown;
+}
+
+/// Runs where the inputs may be refused: then the reason stands in place of outputs.
+std::pair<std::vector<Value>, std::string> tryRun(Session &session, std::span<const Value> inputs) {
+  try {
+    return {session.run(inputs), ""};
+  } catch (const Failure &failure) {
+    return {{}, failure.what()};
+  }
+}
+
+/// The artifact at other sizes against the plain form of the model.
+void checkOtherSizes(const std::string &model, const Module &module, Session &session,
+                     const std::vector<Value> &inputs, const CheckOptions &options,
+                     CheckReport &report) {
+  CompileOptions plain = options.compiler;
+  plain.optLevel = 0;
+  TemporaryFile artifact(".lathe");
+  report.compileSeconds += compileModel(model, artifact.path(), plain, options.verbose);
+  Module plainModule(artifact.path(), {});
+  Session plainSession(plainModule, 1);
+  std::vector<Value> outputs, expected;
+  std::string refusal, plainRefusal;
+  // Where constants of the model fix other sizes, the first ones are often free.
+  for (bool firstOnly : {false, true}) {
+    std::vector<Value> grown = growInputs(module, inputs, firstOnly);
+    std::tie(outputs, refusal) = tryRun(session, grown);
+    std::tie(expected, plainRefusal) = tryRun(plainSession, grown);
+    if (refusal.empty() || plainRefusal.empty())
+      break;
+  }
+  if (refusal.empty() != plainRefusal.empty()) {
+    report.failure = "at other sizes -O" + std::to_string(options.compiler.optLevel) +
+                     (refusal.empty() ? " runs" : " says '" + refusal + "'") + " where -O0" +
+                     (plainRefusal.empty() ? " runs" : " says '" + plainRefusal + "'");
+    return;
+  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    report.outputs.push_back({"other sizes", module.outputs()[i]->name, describeType(outputs[i]),
+                              compareValues(outputs[i], expected[i], options.tolerance)});
+}
+
+/// One data set whose inputs are part of the model.
+void checkConstants(const std::string &model, const std::string &folder,
+                    const std::string &artifact, const CheckOptions &options, CheckReport &report) {
+  CompileOptions compiler = options.compiler;
+  for (size_t i = 0, count = countDataFiles(folder, "input"); i < count; ++i)
+    compiler.constantInputs.push_back(dataFile(folder, "input", i));
+  report.compileSeconds += compileModel(model, artifact, compiler, options.verbose);
+  Module module(artifact, {});
+  Session session(module, options.threads);
+  runAndCompare(module, session, folder, {}, options.tolerance, report);
+  auto manifest = nlohmann::json::parse(module.manifest());
+  // What belongs to no node copies a constant to an output.
+  for (const auto &kernel : manifest["targets"][0]["kernels"])
+    if (!kernel["nodes"].empty() && module.inputs().empty())
+      report.failure = "a kernel remains for node " + kernel["nodes"][0].get<std::string>();
+}
+
 } // namespace
 
 bool CheckReport::passed() const {
-  return std::ranges::all_of(outputs,
-                             [](const OutputReport &output) { return output.comparison.passed; });
+  return failure.empty() && std::ranges::all_of(outputs, [](const OutputReport &output) {
+           return output.comparison.passed;
+         });
 }
 
 std::string CheckReport::reason() const {
@@ -96,7 +196,7 @@ std::string CheckReport::reason() const {
     if (!output.comparison.passed)
       return fs::path(output.dataSet).filename().string() + ": output '" + output.output + "' " +
              output.comparison.reason;
-  return "";
+  return failure;
 }
 
 std::vector<std::string> findDataSets(const std::string &model) {
@@ -120,18 +220,23 @@ std::vector<std::string> findDataSets(const std::string &model) {
 CheckReport checkModel(const std::string &model, const std::vector<std::string> &dataSets,
                        const std::string &artifact, const CheckOptions &options) {
   CheckReport report;
-  std::string diagnostics;
-  auto start = Clock::now();
-  bool compiled = compileFile(model, artifact, options.compiler, diagnostics);
-  report.compileSeconds = secondsSince(start);
-  if (options.verbose && (compiled || !diagnostics.empty()))
-    printDiagnostics(diagnostics, model, compiled);
-  if (!compiled)
-    throw Failure(options.verbose ? model + ": cannot be compiled" : firstError(diagnostics));
+  if (options.mode == CheckMode::ConstantInputs) {
+    for (const std::string &folder : dataSets)
+      checkConstants(model, folder, artifact, options, report);
+    return report;
+  }
+  CheckOptions used = options;
+  used.compiler.dynamicDims = options.mode == CheckMode::Dynamic;
+  report.compileSeconds = compileModel(model, artifact, used.compiler, options.verbose);
   Module module(artifact, {});
   Session session(module, options.threads);
-  for (const std::string &folder : dataSets)
-    checkDataSet(module, session, folder, options.tolerance, report);
+  std::vector<Value> inputs;
+  for (const std::string &folder : dataSets) {
+    inputs = loadInputs(module, folder);
+    runAndCompare(module, session, folder, inputs, options.tolerance, report);
+  }
+  if (options.mode == CheckMode::Dynamic)
+    checkOtherSizes(model, module, session, inputs, used, report);
   return report;
 }
 

@@ -8,8 +8,19 @@
 
 namespace lathe::tools {
 
+/// What the model is made to be before it is checked.
+enum class CheckMode {
+  Plain,
+  /// Every dimension of the inputs unknown; after the data sets the artifact runs at other sizes,
+  /// where it must do what the plain form (-O0) does.
+  Dynamic,
+  /// Every input a constant: the compiler folds the whole model, and no kernel may remain.
+  ConstantInputs,
+};
+
 struct CheckOptions {
   CompileOptions compiler;
+  CheckMode mode = CheckMode::Plain;
   Tolerance tolerance;
   uint32_t threads = 0; ///< 0: one per processor
   bool verbose = true;  ///< print the compiler's warnings and errors
@@ -24,6 +35,7 @@ struct OutputReport {
 struct CheckReport {
   std::vector<OutputReport> outputs;
   double compileSeconds = 0, runSeconds = 0;
+  std::string failure; ///< what is wrong beside outputs; empty: nothing
   bool passed() const;
   /// Why the first output that failed did.
   std::string reason() const;

@@ -122,6 +122,8 @@ void addCompileCommand(CLI::App &root, Action &action) {
                          join(listTargets(), ", ") + " (default: the usual levels)");
   addRepeated(command, "--dim", flags->dims, "Fix a symbolic dimension of the model")
       ->type_name("NAME=N");
+  command.add_flag("--dynamic", flags->compiler.dynamicDims,
+                   "Take every dimension of the inputs as unknown, whatever the model says");
   addRepeated(command, "--state", flags->states,
               "Keep an output in the context as the next run's input, as for caches and recurrent "
               "models")
