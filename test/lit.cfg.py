@@ -41,6 +41,7 @@ config.substitutions += [
     ("%python", "/usr/bin/python3"),
     ("%aarch64", os.path.join(build, "test", "unit", "runtime", "aarch64")),
     ("%cc", f"{config.c_compiler} -I{include} -L{libraries} -Wl,-rpath,{libraries}"),
+    ("%build", build),
     ("%source", source),
     ("%utils", os.path.join(source, "utils")),
 ]

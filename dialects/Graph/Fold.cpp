@@ -160,7 +160,8 @@ static bool isCommutative(BinaryKind kind) {
 }
 
 /// Whether broadcasting `other` against `value` leaves the value's shape: it has as many dimensions
-/// at most, all of size 1, or the type of the result says so.
+/// at most, all of size 1, or the types say so. A size that only the run knows may not fit, which
+/// must not go unnoticed.
 static bool keepsShape(Value value, Value other, Value result) {
   if (value.getType() != result.getType())
     return false;
@@ -168,7 +169,7 @@ static bool keepsShape(Value value, Value other, Value result) {
   auto otherType = dyn_cast<RankedTensorType>(other.getType());
   if (!type || !otherType || otherType.getRank() > type.getRank())
     return false;
-  return type.hasStaticShape() ||
+  return (type.hasStaticShape() && otherType.hasStaticShape()) ||
          llvm::all_of(otherType.getShape(), [](int64_t size) { return size == 1; });
 }
 

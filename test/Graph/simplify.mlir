@@ -127,3 +127,17 @@ func.func @pads(%x: tensor<1x3x8x8xf32>, %w: tensor<4x3x3x3xf32>) -> (tensor<1x4
   %3 = graph.conv %2, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 1, 2, 3>, dilations = array<i64: 1, 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<1x3x11x11xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x11x14xf32>
   return %1, %3 : tensor<1x4x11x14xf32>, tensor<1x4x11x14xf32>
 }
+
+// -----
+
+// A choice between the same values is no choice, but whether a condition of unknown size fits is
+// still to be checked.
+// CHECK-LABEL: func @main
+// CHECK:         graph.select
+// CHECK-NOT:     graph.select
+// CHECK:         return
+func.func @main(%c: tensor<?xi1>, %d: tensor<4xi1>, %x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %0 = graph.select %c, %x, %x : (tensor<?xi1>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %1 = graph.select %d, %x, %x : (tensor<4xi1>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %0, %1 : tensor<4xf32>, tensor<4xf32>
+}
