@@ -132,7 +132,9 @@ static SliceDim sliceDim(Lowering &l, OpFoldResult dim, OpFoldResult start, OpFo
   OpFoldResult last = l.sub(dim, one);
   start = clamp(l, start, zero, l.max(last, zero));
   end = clamp(l, end, l.size(-1), last);
-  return {start, l.max(l.ceilDiv(l.sub(start, end), l.size(-step)), zero), step, {}};
+  // Nothing has no last element to begin at: then -1 is both where it begins and where it ends.
+  OpFoldResult distance = l.sub(l.min(start, last), end);
+  return {start, l.max(l.ceilDiv(distance, l.size(-step)), zero), step, {}};
 }
 
 // The same at run time, for a step of either sign.
@@ -157,7 +159,7 @@ static SliceDim sliceDimAtRunTime(Lowering &l, OpFoldResult dimSize, OpFoldResul
     return s.min(s.max(number, low), high);
   };
   Value from = normalise(start, zero, highStart), to = normalise(end, lowEnd, highEnd);
-  Value distance = s.select(forward, s.sub(to, from), s.sub(from, to));
+  Value distance = s.select(forward, s.sub(to, from), s.sub(s.min(from, last), to));
   Value stride = s.select(forward, by, s.sub(zero, by));
   Value count = s.floorDiv(s.add(distance, s.sub(stride, one)), stride);
   return {l.markSize(from), l.markSize(s.max(count, zero)), 0, by};
