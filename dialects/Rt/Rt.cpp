@@ -27,6 +27,8 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (kernel.getNumArguments() != given)
     return emitOpError("kernel '") << getKernel() << "' takes " << kernel.getNumArguments()
                                    << " arguments, the dispatch passes " << given;
+  if (!getWork().empty() && getWork().size() != 2)
+    return emitOpError("work is operations and bytes, got ") << getWork().size() << " values";
   return success();
 }
 

@@ -284,11 +284,16 @@ typedef struct lathe_logger {
   void (*log)(void *user, int32_t level, const char *message);
 } lathe_logger;
 
-/* Receives every parallel region of a run, for profiles: `body` is the address of its function (see
- * lathe_module_symbol), times are CLOCK_MONOTONIC in ns. Called by the thread that runs. */
+/* Receives what a run does, for profiles, from the thread that runs; times are CLOCK_MONOTONIC in
+ * ns. Either function may be NULL. */
 typedef struct lathe_tracer {
   void *user;
+  /* A parallel region: `body` is the address of its function (see lathe_module_symbol). */
   void (*region)(void *user, const void *body, int64_t count, int64_t begin_ns, int64_t end_ns);
+  /* A kernel, parallel or not, up to the start of the next one: its name, which lives as long as
+   * the module, its floating-point operations and the bytes of the tensors that it touches. */
+  void (*dispatch)(void *user, const char *kernel, uint64_t flops, uint64_t bytes, int64_t begin_ns,
+                   int64_t end_ns);
 } lathe_tracer;
 
 typedef struct lathe_context_options {

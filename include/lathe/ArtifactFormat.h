@@ -108,7 +108,11 @@ typedef struct lathe_services {
   void *(*allocate)(struct lathe_call *, uint64_t bytes);
   /* Sets the shape of an output whose shape depends on data and returns its memory. */
   void *(*allocate_output)(struct lathe_call *, uint32_t index, uint32_t rank, const int64_t *dims);
-  void *reserved[12]; /* launch, copy, wait; rare helpers */
+  /* Called before a dispatch where `*call->cancel` is not 0: the run is cancelled or traced. Names
+   * the kernel, and its floating-point operations and bytes. Not LATHE_CODE_OK: compiled code
+   * returns it. NULL: the run is cancelled. */
+  int32_t (*attend)(struct lathe_call *, const char *kernel, uint64_t flops, uint64_t bytes);
+  void *reserved[11]; /* launch, copy, wait; rare helpers */
 } lathe_services;
 
 /* Codes that compiled code returns; 0 is success. */
@@ -142,8 +146,8 @@ typedef struct lathe_call {
   const char *weights; /* base of this variant's weights */
   void *const *states; /* lathe_variant.state_count: memory of each state as the run begins */
   const lathe_services *services;
-  void *runtime; /* the runtime's own; opaque to compiled code */
-  const volatile uint32_t *cancel;
+  void *runtime;                   /* the runtime's own; opaque to compiled code */
+  const volatile uint32_t *cancel; /* read between dispatches; not 0: call services->attend */
   lathe_error *error;
 } lathe_call;
 

@@ -354,13 +354,16 @@ void HostProgram::flush() {
   Group done = std::move(group);
   group = Group();
   SmallVector<std::pair<View, Value>> addresses;
-  kernels->dispatch(builder, call, done, [&](Location loc, const View &view) {
+  auto address = [&](Location loc, const View &view) {
     for (auto &[known, address] : addresses)
       if (sameMemory(known, view))
         return address;
     Value address = addressOf(loc, view);
     addresses.push_back({view, address});
     return address;
+  };
+  kernels->dispatch(builder, call, done, address, [&](Location loc, Type element, int64_t size) {
+    return allocate(loc, element, Size(size));
   });
 }
 

@@ -112,6 +112,32 @@ struct TileChoice {
   std::optional<unsigned> rowLoop;
 };
 
+/// How a convolution is computed by Winograd's algorithm; see Winograd.cpp.
+struct WinogradPlan {
+  /// Loops of the root, and which of its inputs are the weights.
+  unsigned row = 0, column = 0, filters = 0, windowRow = 0, windowColumn = 0, channels = 0;
+  unsigned weight = 0, numFilterLoops = 0;
+  llvm::SmallVector<unsigned> outer;
+  int64_t lanes = 0; // of one vector
+  bool isStatic = false;
+  int64_t inputs = 0, outputs = 0, paddedInputs = 0;
+  int64_t tiles = 0;                                 // an estimate unless all sizes are static
+  int64_t rows = 0;                                  // tiles of one register tile
+  int64_t block = 0, blocks = 0;                     // tiles of one work item
+  int64_t part = 0, parts = 0;                       // filters of one work item
+  int64_t inputPlane = 0, outputPlane = 0, slot = 0; // scratch, in elements
+  int64_t items = 1;                                 // each with a slot of scratch
+};
+
+/// The plan, where `stage` is such a convolution and is faster so.
+std::optional<WinogradPlan> planWinograd(const Stage &stage, const TargetInfo &target);
+/// Replaces the constant weights by transformed ones, in panels.
+void transformWinogradWeights(mlir::OpBuilder &builder, Value call, Stage &stage,
+                              const WinogradPlan &plan);
+
+/// Whether the body of `stage` is accumulator + a * b in f32.
+bool isMultiplyAdd(const Stage &stage);
+
 /// Drops loops of size 1 and joins adjacent loops that every access walks as one.
 void collapseLoops(Stage &stage);
 /// The same for a tiled group, alike in the root and its epilogue.

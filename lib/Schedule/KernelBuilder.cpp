@@ -285,49 +285,90 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
 // Dispatch
 //===----------------------------------------------------------------------===//
 
-// Floating-point operations of a group, and the bytes of the tensors it reads and writes, each
-// counted once; nullopt where a size is known only when running.
-static std::optional<std::pair<int64_t, int64_t>> countWork(const Group &group) {
-  int64_t flops = 0, bytes = 0;
+namespace {
+/// A sum of sizes, with those that have the same factors added up.
+struct SizeSum {
+  SmallVector<Size> terms;
+
+  void add(const Size &size) {
+    for (Size &term : terms)
+      if (term.factors == size.factors) {
+        term.constant += size.constant;
+        return;
+      }
+    terms.push_back(size);
+  }
+  bool isStatic() const {
+    return llvm::all_of(terms, [](const Size &s) { return s.isStatic(); });
+  }
+  int64_t constant() const { return terms.empty() ? 0 : terms.front().constant; }
+  Value materialize(OpBuilder &builder, Location loc, const SizeTable &sizes) const {
+    Value sum = arith::ConstantIndexOp::create(builder, loc, 0);
+    for (const Size &term : terms)
+      sum = arith::AddIOp::create(builder, loc, sum, sizes.materialize(builder, loc, term));
+    return sum;
+  }
+};
+
+/// Floating-point operations of a group, and the bytes of the tensors it reads and writes, each
+/// counted once.
+struct WorkCount {
+  SizeSum flops, bytes;
+};
+} // namespace
+
+static bool isArithmetic(Operation &op) {
+  return isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, arith::MaximumFOp,
+             arith::MinimumFOp, arith::MaxNumFOp, arith::MinNumFOp>(op) ||
+         isa<math::MathDialect>(op.getDialect());
+}
+
+static WorkCount countWork(const Group &group) {
+  WorkCount work;
   llvm::SmallDenseSet<std::pair<Value, int64_t>> seen;
   for (const Stage &stage : group.stages) {
-    int64_t iterations = 1;
-    for (const Size &extent : stage.extents) {
-      if (!extent.isStatic())
-        return std::nullopt;
-      iterations *= extent.constant;
-    }
-    for (Operation &op : stage.body->without_terminator())
-      if (op.getNumResults() == 1 && isa<FloatType>(op.getResult(0).getType()) &&
-          isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, arith::MaximumFOp,
-              arith::MinimumFOp>(op))
-        flops += iterations;
-      else if (isa<math::MathDialect>(op.getDialect()))
-        flops += iterations;
+    Size iterations(llvm::count_if(stage.body->without_terminator(), isArithmetic));
+    for (const Size &extent : stage.extents)
+      iterations = iterations * extent;
+    work.flops.add(iterations);
     auto touch = [&](const Access &access) {
       if (!access.view.base || !seen.insert({access.view.base, access.view.constantOffset}).second)
         return;
-      int64_t elements = 1;
+      Size bytes(std::max<int64_t>(1, access.view.element.getIntOrFloatBitWidth() / 8));
       for (const Size &size : access.view.sizes)
-        elements *= size.isStatic() ? size.constant : 1;
-      bytes += elements * std::max<int64_t>(1, access.view.element.getIntOrFloatBitWidth() / 8);
+        bytes = bytes * size;
+      work.bytes.add(bytes);
     };
     llvm::for_each(stage.inputs, touch);
     for (auto [output, stores] : llvm::zip_equal(stage.outputs, stage.storesOutput))
       if (stores)
         touch(output);
   }
-  return std::pair(flops, bytes);
+  return work;
 }
 
 void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
-                             llvm::function_ref<Value(Location, const View &)> addressOf) {
+                             llvm::function_ref<Value(Location, const View &)> addressOf,
+                             llvm::function_ref<View(Location, Type, int64_t)> allocate) {
   Location loc = group.stages.front().loc;
   MLIRContext *context = module.getContext();
+  std::optional<WinogradPlan> winograd;
+  View scratch;
+  // What is counted is the operations that the model asks for, however they are done.
+  WorkCount counted;
   if (group.tiled) {
     keepInRegisters(group);
-    collapseTiledGroup(group);
-    packWeights(builder, call, group, *chooseTile(group.stages.front(), options.target));
+    Stage &root = group.stages.front();
+    counted = countWork(group);
+    if ((winograd = planWinograd(root, options.target))) {
+      transformWinogradWeights(builder, call, root, *winograd);
+      scratch = allocate(loc, builder.getF32Type(), winograd->slot * winograd->items);
+    } else {
+      collapseTiledGroup(group);
+      packWeights(builder, call, group, *chooseTile(root, options.target));
+    }
+  } else {
+    counted = countWork(group);
   }
   auto pointer = LLVM::LLVMPointerType::get(context);
   OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
@@ -338,8 +379,20 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   function.setPrivate();
   Kernel kernel(function, sizes);
   auto address = [&](const View &view) { return addressOf(loc, view); };
-  Work work = group.tiled ? emitTiles(kernel, group, options.target, address)
-                          : emitLoops(kernel, group, address);
+  std::optional<Work> emitted;
+  StringRef kind = "loop";
+  if (winograd) {
+    kind = "winograd";
+    emitted = emitWinograd(kernel, group, *winograd, scratch, options.target, address);
+  } else if (group.tiled) {
+    kind = "tile";
+    emitted = emitTiles(kernel, group, options.target, address);
+  } else if (options.optLevel > 0 && group.stages.size() == 1) {
+    emitted = emitTransposed(kernel, group.stages.front(), options.target, address);
+    if (emitted)
+      kind = "transpose";
+  }
+  Work work = emitted ? *emitted : emitLoops(kernel, group, address);
   func::ReturnOp::create(kernel.builder, kernel.loc);
   kernel.finish();
   function.setFunctionType(
@@ -351,8 +404,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   function->print(stream, OpPrintingFlags().useLocalScope().assumeVerified());
   auto [it, inserted] = known.try_emplace(text);
   if (inserted) {
-    it->second = llvm::formatv("{0}_{1:x-16}", group.tiled ? "tile" : "loop",
-                               llvm::xxh3_64bits(StringRef(text)));
+    it->second = llvm::formatv("{0}_{1:x-16}", kind, llvm::xxh3_64bits(StringRef(text)));
     function.setSymName(it->second);
   } else {
     function.erase();
@@ -372,13 +424,18 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   SmallVector<Location> nodes;
   for (const Stage &stage : group.stages)
     nodes.push_back(stage.loc);
+  bool isStatic = counted.flops.isStatic() && counted.bytes.isStatic();
+  SmallVector<Value> workValues;
+  if (!isStatic)
+    workValues = {counted.flops.materialize(builder, loc, sizes),
+                  counted.bytes.materialize(builder, loc, sizes)};
   auto dispatch = rt::DispatchOp::create(
       builder, FusedLoc::get(context, nodes), FlatSymbolRefAttr::get(context, it->second), call,
-      kernel.hostBuffers, scalars, count, builder.getI64IntegerAttr(work.grain),
+      kernel.hostBuffers, scalars, count, workValues, builder.getI64IntegerAttr(work.grain),
       work.serial ? builder.getUnitAttr() : UnitAttr(),
       checked ? builder.getUnitAttr() : UnitAttr());
-  if (auto counted = countWork(group)) {
-    dispatch->setDiscardableAttr("flops", builder.getI64IntegerAttr(counted->first));
-    dispatch->setDiscardableAttr("bytes", builder.getI64IntegerAttr(counted->second));
+  if (isStatic) {
+    dispatch->setDiscardableAttr("flops", builder.getI64IntegerAttr(counted.flops.constant()));
+    dispatch->setDiscardableAttr("bytes", builder.getI64IntegerAttr(counted.bytes.constant()));
   }
 }

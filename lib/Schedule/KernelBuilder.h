@@ -59,11 +59,24 @@ struct Work {
   bool serial = false;
 };
 
+/// The host program's address of a view.
+using AddressOf = llvm::function_ref<Value(const View &)>;
+
 /// Emit the group's loops over the items [begin, end).
-Work emitLoops(Kernel &kernel, const Group &group,
-               llvm::function_ref<Value(const View &)> addressOf);
-Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
-               llvm::function_ref<Value(const View &)> addressOf);
+Work emitLoops(Kernel &kernel, const Group &group, AddressOf addressOf);
+Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf);
+/// The same for an elementwise stage whose operands lie across one another; nullopt, and nothing
+/// emitted, where they do not.
+std::optional<Work> emitTransposed(Kernel &kernel, const Stage &stage, const TargetInfo &target,
+                                   AddressOf addressOf);
+Work emitWinograd(Kernel &kernel, const Group &group, const WinogradPlan &plan, const View &scratch,
+                  const TargetInfo &target, AddressOf addressOf);
+
+/// Finishes `lanes` results of a tiled group's root: runs the other stages on `value` and stores
+/// what is to be stored, where `mask` (or null) says. `at` has an index per loop of the root, of
+/// which `vectorLoop` runs across the lanes; those of reductions are null.
+void emitEpilogue(Kernel &kernel, const Group &group, Value value, llvm::ArrayRef<Value> at,
+                  int64_t lanes, Value mask, unsigned vectorLoop, AddressOf addressOf);
 
 /// Emits the body of a stage on scalars or, with `lanes`, on vectors; `operands` are the values of
 /// its block arguments. Returns what it yields.
@@ -78,7 +91,8 @@ public:
 
   /// Emits `group` and its dispatch at the builder's place.
   void dispatch(mlir::OpBuilder &builder, Value call, Group group,
-                llvm::function_ref<Value(mlir::Location, const View &)> addressOf);
+                llvm::function_ref<Value(mlir::Location, const View &)> addressOf,
+                llvm::function_ref<View(mlir::Location, mlir::Type, int64_t)> allocate);
 
 private:
   mlir::ModuleOp module;

@@ -1,5 +1,6 @@
 // The steps of the stage as passes.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Graph.h"
 #include "dialects/Rt/Rt.h"
 #include "lathe/Schedule.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

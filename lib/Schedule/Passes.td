@@ -52,7 +52,8 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     The options describe the processor; no field names a chip.
   }];
   let dependentDialects = [
-    "::lathe::rt::RtDialect", "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect",
+    "::lathe::graph::GraphDialect", "::lathe::rt::RtDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::arith::ArithDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"
   ];

@@ -144,7 +144,7 @@ namespace {
 class TileEmitter {
 public:
   TileEmitter(Kernel &kernel, const Group &group, const TileChoice &choice,
-              const TileParameters &tile, llvm::function_ref<Value(const View &)> addressOf)
+              const TileParameters &tile, AddressOf addressOf)
       : kernel(kernel), builder(kernel.builder), group(group), root(group.stages.front()),
         choice(choice), tile(tile), addressOf(addressOf), indices(root.numLoops()) {
     for (unsigned i = 0; i < root.numLoops(); ++i)
@@ -178,7 +178,7 @@ private:
   const Stage &root;
   TileChoice choice;
   TileParameters tile;
-  llvm::function_ref<Value(const View &)> addressOf;
+  AddressOf addressOf;
   SmallVector<unsigned> parallel, reductions;
   SmallVector<Value> indices; // of the root's loops; null: handled apart
 };
@@ -224,25 +224,6 @@ Value TileEmitter::load(const Access &access, ArrayRef<Value> at, unsigned vecto
                                         lanes.masks[vector], zero);
   }
   return vector::LoadOp::create(builder, root.loc, type, buffer, position);
-}
-
-// acc + a * b in the order the body gives, or null.
-static bool isMultiplyAdd(const Stage &stage) {
-  Block &body = *stage.body;
-  if (stage.inputs.size() != 2 || !stage.outputs[0].view.element.isF32())
-    return false;
-  if (std::distance(body.begin(), body.end()) != 3)
-    return false;
-  auto mul = dyn_cast<arith::MulFOp>(body.front());
-  auto add = dyn_cast<arith::AddFOp>(*std::next(body.begin()));
-  if (!mul || !add || body.getTerminator()->getOperand(0) != add.getResult())
-    return false;
-  Value accumulator = body.getArgument(2);
-  bool adds = (add.getLhs() == accumulator && add.getRhs() == mul.getResult()) ||
-              (add.getRhs() == accumulator && add.getLhs() == mul.getResult());
-  Value a = body.getArgument(0), b = body.getArgument(1);
-  return adds &&
-         ((mul.getLhs() == a && mul.getRhs() == b) || (mul.getLhs() == b && mul.getRhs() == a));
 }
 
 SmallVector<SmallVector<Value>> TileEmitter::step(SmallVector<SmallVector<Value>> accumulators,
@@ -368,49 +349,9 @@ void TileEmitter::emitTile(const Lanes &lanes, Value firstRow, int64_t rows) {
       SmallVector<Value> at = indices;
       if (choice.rowLoop)
         at[*choice.rowLoop] = rowIndices[i];
-      SmallVector<Value> epilogueAt;
-      unsigned epilogueVector = 0;
-      for (unsigned loop : parallel) {
-        if (loop == choice.vectorLoop)
-          epilogueVector = epilogueAt.size();
-        epilogueAt.push_back(at[loop]);
-      }
-      SmallVector<Value> results;
-      for (auto [s, stage] : llvm::enumerate(group.stages)) {
-        bool isRoot = s == 0;
-        Value value;
-        if (isRoot) {
-          value = values[i][j];
-        } else {
-          SmallVector<Value> operands;
-          for (const Access &input : stage.inputs) {
-            if (input.coefficients.empty()) {
-              operands.push_back(Value());
-              continue;
-            }
-            Value operand;
-            for (unsigned other = 0; other < s && !operand; ++other)
-              if (group.stages[other].outputs[0].view.base == input.view.base)
-                operand = results[other];
-            operands.push_back(operand ? operand
-                                       : load(input, epilogueAt, epilogueVector, lanes, j));
-          }
-          operands.push_back(Value());
-          value = emitBody(kernel, stage, operands, {}, tile.lanes, addressOf)[0];
-        }
-        results.push_back(value);
-        if (!stage.storesOutput[0])
-          continue;
-        const Access &output = stage.outputs[0];
-        Value buffer = kernel.buffer(addressOf(output.view), output.view.element);
-        Value position = address(output, isRoot ? ArrayRef<Value>(at) : ArrayRef<Value>(epilogueAt),
-                                 isRoot ? choice.vectorLoop : epilogueVector, lanes, j);
-        if (lanes.masks[j])
-          vector::MaskedStoreOp::create(builder, stage.loc, buffer, position, lanes.masks[j],
-                                        value);
-        else
-          vector::StoreOp::create(builder, stage.loc, value, buffer, position);
-      }
+      at[choice.vectorLoop] = kernel.add(lanes.start, kernel.constant(j * tile.lanes));
+      emitEpilogue(kernel, group, values[i][j], at, tile.lanes, lanes.masks[j], choice.vectorLoop,
+                   addressOf);
     }
 }
 
@@ -596,7 +537,7 @@ Work TileEmitter::emit() {
 }
 
 Work lathe::schedule::emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
-                                llvm::function_ref<Value(const View &)> addressOf) {
+                                AddressOf addressOf) {
   const Stage &root = group.stages.front();
   TileChoice choice = *chooseTile(root, target);
   return TileEmitter(kernel, group, choice, chooseParameters(root, choice, target), addressOf)

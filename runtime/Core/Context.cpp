@@ -42,6 +42,7 @@ int32_t readOptions(const lathe_context_options *given, lathe_context_options &o
 int32_t lathe_context::create(lathe_module &owner, const lathe_context_options &given,
                               lathe_status *status) {
   options = given;
+  cancel.store(notCancelled(), std::memory_order_relaxed);
   module = &owner;
   module->retain();
   uint32_t inputCount = 0, outputCount = 0, symbolCount = 0;
@@ -153,12 +154,12 @@ void lathe_context_destroy(lathe_context *context) { destroyObject(context); }
 
 void lathe_context_cancel(lathe_context *context) {
   if (context)
-    context->cancel.store(CancelledByCaller, std::memory_order_relaxed);
+    context->cancel.store(context->notCancelled() | CancelledByCaller, std::memory_order_relaxed);
 }
 
 void lathe_context_resume(lathe_context *context) {
   if (context)
-    context->cancel.store(NotCancelled, std::memory_order_relaxed);
+    context->cancel.store(context->notCancelled(), std::memory_order_relaxed);
 }
 
 void lathe_context_deadline(lathe_context *context, int64_t monotonicNs) {

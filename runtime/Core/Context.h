@@ -9,6 +9,15 @@
 
 namespace lathe::runtime {
 
+/// What compiled code is to attend to between dispatches. `Traced` is always set where the
+/// context's tracer asks for dispatches; at most one of the others is beside it.
+enum CancelReason : uint32_t {
+  NotCancelled = 0,
+  CancelledByCaller = 1,
+  CancelledByDeadline = 2,
+  Traced = 4
+};
+
 /// Memory that compiled code allocated in this run, freed at its end: a list through the blocks.
 struct alignas(LATHE_ALIGNMENT) DynamicBlock {
   DynamicBlock *next;
@@ -66,6 +75,13 @@ struct lathe_context {
   std::atomic<uint32_t> busy{0};   ///< Guards against use by two threads.
   int64_t deadline = 0;
 
+  /// With a tracer: the kernel that runs now, and since when.
+  struct TracedKernel {
+    const char *kernel = nullptr;
+    uint64_t flops = 0, bytes = 0;
+    int64_t begin = 0;
+  } traced;
+
   // The run in progress. Arrays are as long as the largest entry needs.
   lathe_call call = {};
   lathe_error error = {};
@@ -88,6 +104,13 @@ struct lathe_context {
   void *reserveOutputState(uint32_t output, uint64_t bytes);
   /// Sets the cancel flag where the deadline has passed.
   void pollDeadline();
+  /// Reports the traced kernel, which ends now.
+  void endTraced(int64_t now);
+  /// The value of `cancel` while nobody cancels.
+  uint32_t notCancelled() const {
+    return options.tracer.dispatch ? lathe::runtime::Traced : lathe::runtime::NotCancelled;
+  }
+  bool isCancelled() const { return cancel.load(std::memory_order_relaxed) != notCancelled(); }
 
 private:
   int32_t createPool(lathe_status *status);
@@ -108,8 +131,6 @@ private:
 };
 
 namespace lathe::runtime {
-
-enum CancelReason : uint32_t { NotCancelled = 0, CancelledByCaller = 1, CancelledByDeadline = 2 };
 
 /// The services that compiled code gets; one table for all contexts.
 extern const lathe_services services;

@@ -330,15 +330,17 @@ int32_t lathe_context::execute(lathe_status *status) {
   call.arena_bytes = arenaBytes;
   int32_t code = LATHE_CODE_OK;
   pollDeadline();
-  if (cancel.load(std::memory_order_relaxed)) {
+  if (isCancelled()) {
     code = LATHE_CODE_CANCELLED;
   } else {
     FloatState floatState;
     code = entry->run(&call);
+    if (traced.kernel)
+      endTraced(nowNs());
   }
   // Read once: the caller may cancel, or resume, at any time.
-  uint32_t reason = CancelledByDeadline;
-  bool late = cancel.compare_exchange_strong(reason, NotCancelled, std::memory_order_relaxed);
+  uint32_t reason = notCancelled() | CancelledByDeadline;
+  bool late = cancel.compare_exchange_strong(reason, notCancelled(), std::memory_order_relaxed);
   if (late && (code == LATHE_CODE_CANCELLED || error.code == LATHE_CODE_CANCELLED))
     return fail(status, LATHE_STATUS_DEADLINE, "the deadline of the run has passed");
   if (code || error.code)

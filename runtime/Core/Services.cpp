@@ -98,6 +98,17 @@ void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int6
   return value.data;
 }
 
+int32_t attend(lathe_call *call, const char *kernel, uint64_t flops, uint64_t bytes) {
+  lathe_context &context = contextOf(call);
+  if (context.isCancelled())
+    return LATHE_CODE_CANCELLED;
+  int64_t now = nowNs();
+  if (context.traced.kernel)
+    context.endTraced(now);
+  context.traced = {kernel, flops, bytes, now};
+  return LATHE_CODE_OK;
+}
+
 void runOnExecutor(void *argument) {
   FloatState floatState;
   static_cast<Region *>(argument)->work();
@@ -138,10 +149,16 @@ void parallel(lathe_call *call, lathe_body body, const uint64_t *args, int64_t c
 } // namespace
 
 const lathe_services lathe::runtime::services = {
-    LATHE_ABI_VERSION, sizeof(lathe_services), parallel, allocate, allocateOutput, {}};
+    LATHE_ABI_VERSION, sizeof(lathe_services), parallel, allocate, allocateOutput, attend, {}};
 
 void lathe_context::pollDeadline() {
-  uint32_t none = NotCancelled;
+  uint32_t none = notCancelled();
   if (deadline && nowNs() >= deadline)
-    cancel.compare_exchange_strong(none, CancelledByDeadline, std::memory_order_relaxed);
+    cancel.compare_exchange_strong(none, none | CancelledByDeadline, std::memory_order_relaxed);
+}
+
+void lathe_context::endTraced(int64_t now) {
+  options.tracer.dispatch(options.tracer.user, traced.kernel, traced.flops, traced.bytes,
+                          traced.begin, now);
+  traced.kernel = nullptr;
 }

@@ -117,6 +117,32 @@ def conv_2d():
     return g
 
 
+def winograd():
+    g = Graph("winograd")
+    # Channels, filters, height, width, batch, padding: whole and ragged tiles, lanes and panels,
+    # one block and several, filters in parts.
+    for c, o, h, w, n, pad in [(16, 32, 12, 16, 1, 1), (20, 40, 13, 11, 2, 1), (33, 17, 9, 30, 1, 1),
+                               (64, 64, 56, 28, 1, 1), (48, 200, 10, 10, 1, 1),
+                               (17, 65, 18, 7, 3, 0), (128, 96, 7, 7, 2, 1), (40, 13, 41, 6, 1, 1)]:
+        with g.case(f"conv_{c}_{o}_{h}x{w}_{n}"):
+            x = g.relu(g.input(n, c, h, w))
+            y = g.conv(x, g.weight(o, c, 3, 3), g.weight(o), pads=[pad] * 4)
+            if c % 2 == 0:
+                y = g.relu(g.add(y, g.conv(x, g.weight(o, c, 1, 1), pads=[pad - 1] * 4)
+                                 if pad else g.weight(o, 1, 1)))
+            g.output(y)
+    with g.case("one_after_the_other"):
+        x = g.relu(g.conv(g.input(1, 24, 20, 20), g.weight(32, 24, 3, 3), pads=[1, 1, 1, 1]))
+        y = g.conv(x, g.weight(32, 32, 3, 3), g.weight(32), pads=[1, 1, 1, 1])
+        g.output(g.relu(g.add(x, y)))
+        g.output(g.conv(g.concat(1, x, y), g.weight(16, 64, 3, 3), pads=[1, 1, 1, 1]))
+    with g.case("parts_of_images"):
+        x = g.tanh(g.input(1, 16, 24, 24))
+        x = g.slice(g.slice(x, 2, 3, 20), 3, 2, 24)
+        g.output(g.conv(x, g.weight(32, 16, 3, 3)))
+    return g
+
+
 def conv_groups():
     g = Graph("conv_groups")
     cases = [(4, 4, 4), (16, 16, 16), (24, 24, 24), (33, 33, 33), (3, 6, 3), (8, 24, 8),
@@ -344,6 +370,17 @@ def transposes():
         x = g.input(2, 3, 4, 5)
         g.output(g.transpose(x, 0, 2, 3, 1))
         g.output(g.add(g.transpose(x, 0, 3, 1, 2), g.weight(4)))
+    # Squares of a vector by a vector: whole ones, and rests of either side and both.
+    for shape in [(16, 16), (32, 48), (17, 40), (40, 17), (9, 100), (64, 9), (2, 31, 33),
+                  (3, 64, 16)]:
+        order = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
+        with g.case("squares_" + "x".join(map(str, shape))):
+            x = g.input(*shape)
+            y = g.transpose(x, *order)
+            g.output(y)
+            turned = [shape[i] for i in order]
+            g.output(g.relu(g.add(g.mul(y, g.input(*turned)), g.weight(turned[-1]))))
+            g.output(g.sub(g.transpose(g.tanh(x), *order), g.input(*turned[:-1], 1)))
     with g.case("there_and_back"):
         x = g.tanh(g.input(8, 12))
         y = g.relu(g.transpose(x, 1, 0))
@@ -551,12 +588,14 @@ def dynamic_images(b, h):
     z = g.max_pool(y, (3, 3), [2, 2], [1, 1, 1, 1])
     g.output(g.conv(z, g.weight(33, 16, 1, 1), strides=[2, 2]), ["b", 33, "u", "u"])
     g.output(g.concat(1, z, g.average_pool(y, (3, 3), [2, 2], [1, 1, 1, 1])), ["b", 32, "v", "v"])
+    w = g.conv(y, g.weight(24, 16, 3, 3), g.weight(24), pads=[1, 1, 1, 1])
+    g.output(g.relu(w), ["b", 24, "h", "h"])
     mean = g.reduce("Mean", y, [2, 3], keepdims=0)
     g.output(g.gemm(mean, g.weight(10, 16), g.weight(10), transB=1), ["b", 10])
     return g
 
 
-STATIC = [matmul, gemm, batch_matmul, empty_sizes, conv_2d, conv_groups, conv_other_ranks, pools,
+STATIC = [matmul, gemm, batch_matmul, empty_sizes, conv_2d, winograd, conv_groups, conv_other_ranks, pools,
           reductions, rows, element_types, views, transposes, residuals, endings,
           recurrent, parallel]
 DYNAMIC = [
@@ -566,5 +605,5 @@ DYNAMIC = [
                     [(1, 1), (2, 5), (3, 16), (1, 33), (4, 17), (0, 3), (3, 0)]]),
     (dynamic_views, [dict(zip("bs", sizes)) for sizes in [(1, 1), (2, 7), (5, 16), (3, 33)]]),
     (dynamic_loops, [dict(zip("bs", sizes)) for sizes in [(1, 1), (3, 4), (2, 17)]]),
-    (dynamic_images, [dict(zip("bh", sizes)) for sizes in [(1, 9), (2, 16), (3, 5), (0, 7)]]),
+    (dynamic_images, [dict(zip("bh", sizes)) for sizes in [(1, 9), (2, 16), (3, 5), (0, 7), (1, 1), (2, 39)]]),
 ]

@@ -79,24 +79,27 @@ Latency measure(Session &session, const BorrowedValues &inputs, OwnedValues &out
   return Latency(std::move(seconds));
 }
 
-/// Time in one function of the artifact.
+/// Time in one kernel of the artifact, per run.
 struct KernelTime {
   std::string name;
   const KernelInfo *info = nullptr;
-  double seconds = 0, calls = 0; ///< per run
+  double seconds = 0, calls = 0, flops = 0, bytes = 0;
+  double floor = 0; ///< seconds that the machine needs for it at least
 };
 
-/// Runs with a tracer and adds the time of all parallel regions up by function.
+/// Runs with a tracer, which times every kernel from its dispatch to the next one's.
 class KernelProfile {
 public:
   KernelProfile(const Module &module, const TargetInfo *target, uint32_t threads,
-                std::span<const Value> inputs, double secondsPerRun) {
-    lathe_tracer tracer{this,
-                        [](void *user, const void *body, int64_t, int64_t begin, int64_t end) {
-                          Sum &sum = static_cast<KernelProfile *>(user)->sums[body];
-                          sum.nanoseconds += end - begin;
-                          ++sum.calls;
+                std::span<const Value> inputs, double secondsPerRun, const Peak &peak) {
+    lathe_tracer tracer{this, nullptr,
+                        [](void *user, const char *kernel, uint64_t flops, uint64_t bytes,
+                           int64_t begin, int64_t end) {
+                          auto &profile = *static_cast<KernelProfile *>(user);
+                          profile.sums[kernel].add(double(flops), double(bytes), end - begin,
+                                                   *profile.machine);
                         }};
+    machine = &peak;
     Session session(module, threads, &tracer);
     BorrowedValues borrowed(inputs);
     OwnedValues outputs(module.outputs().size());
@@ -107,13 +110,14 @@ public:
     for (int i = 0; i < runs; ++i)
       session.run(borrowed, outputs);
     total = secondsSince(start) / runs;
-    for (const auto &[body, sum] : sums) {
-      const char *symbol = lathe_module_symbol(module.get(), body);
-      // The runtime calls a kernel through its body, which carries the kernel's name.
-      std::string name = symbol ? symbol : "?";
-      if (name.ends_with("_body"))
-        name.resize(name.size() - std::string_view("_body").size());
-      KernelTime time{name, nullptr, sum.nanoseconds * 1e-9 / runs, sum.calls / runs};
+    for (const auto &[name, sum] : sums) {
+      KernelTime time{name,
+                      nullptr,
+                      sum.nanoseconds * 1e-9 / runs,
+                      sum.calls / runs,
+                      sum.flops / runs,
+                      sum.bytes / runs,
+                      sum.floor / runs};
       if (target)
         for (const KernelInfo &kernel : target->kernels)
           if (kernel.name == time.name)
@@ -129,9 +133,18 @@ public:
 
 private:
   struct Sum {
-    double nanoseconds = 0, calls = 0;
+    double nanoseconds = 0, calls = 0, flops = 0, bytes = 0, floor = 0;
+
+    void add(double moreFlops, double moreBytes, int64_t time, const Peak &peak) {
+      nanoseconds += static_cast<double>(time);
+      ++calls;
+      flops += moreFlops;
+      bytes += moreBytes;
+      floor += peak.floorSeconds(moreFlops, moreBytes);
+    }
   };
-  std::map<const void *, Sum> sums;
+  std::map<std::string, Sum, std::less<>> sums;
+  const Peak *machine = nullptr;
 };
 
 /// All that was found out.
@@ -187,10 +200,13 @@ void printJson(const BenchOptions &options, const Report &report, const Latency 
                                    {"calls", kernel.calls},
                                    {"us", rounded(kernel.seconds * 1e6)},
                                    {"percent", rounded(percentOf(kernel.seconds, profile->total))}};
+      entry["flops"] = kernel.flops;
+      entry["bytes"] = kernel.bytes;
+      entry["gflops"] = rounded(ratePerSecond(kernel.flops, kernel.seconds));
+      entry["gbs"] = rounded(ratePerSecond(kernel.bytes, kernel.seconds));
+      entry["percent_of_ceiling"] = rounded(percentOf(kernel.floor, kernel.seconds));
       if (kernel.info) {
         entry["kind"] = kernel.info->kind;
-        entry["gflops"] = rounded(ratePerSecond(kernel.info->flops * kernel.calls, kernel.seconds));
-        entry["gbs"] = rounded(ratePerSecond(kernel.info->bytes * kernel.calls, kernel.seconds));
         entry["nodes"] = kernel.info->nodes;
       }
       json["kernels"].push_back(std::move(entry));
@@ -200,12 +216,11 @@ void printJson(const BenchOptions &options, const Report &report, const Latency 
   std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
-void printKernels(const Style &style, const Report &report, const KernelProfile &profile) {
+void printKernels(const Style &style, const KernelProfile &profile) {
   constexpr size_t nodesShown = 3;
-  std::printf("\n%8s %6s %6s %9s %7s  kernel\n", "time", "share", "calls", "GFLOP/s", "of peak");
+  std::printf("\n%8s %6s %6s %9s %8s %8s  kernel\n", "time", "share", "calls", "GFLOP/s", "GB/s",
+              "ceiling");
   for (const KernelTime &kernel : profile.kernels) {
-    double gflops =
-        kernel.info ? ratePerSecond(kernel.info->flops * kernel.calls, kernel.seconds) : 0;
     std::string nodes;
     if (kernel.info && !kernel.info->nodes.empty()) {
       const auto &all = kernel.info->nodes;
@@ -213,14 +228,17 @@ void printKernels(const Style &style, const Report &report, const KernelProfile 
       if (all.size() > nodesShown)
         nodes += " and " + std::to_string(all.size() - nodesShown) + " more";
     }
-    std::printf("%8s %5.1f%% %6.0f %9s %6.1f%%  %s  %s\n", formatSeconds(kernel.seconds).c_str(),
-                percentOf(kernel.seconds, profile.total), kernel.calls,
-                gflops > 0 ? formatNumber(gflops, 3).c_str() : "-",
-                percentOf(gflops, report.peak.gflops), printable(kernel.name).c_str(),
+    auto rate = [&](double amount) {
+      return amount > 0 ? formatNumber(ratePerSecond(amount, kernel.seconds), 3) : "-";
+    };
+    std::printf("%8s %5.1f%% %6.0f %9s %8s %7.1f%%  %s  %s\n",
+                formatSeconds(kernel.seconds).c_str(), percentOf(kernel.seconds, profile.total),
+                kernel.calls, rate(kernel.flops).c_str(), rate(kernel.bytes).c_str(),
+                percentOf(kernel.floor, kernel.seconds), printable(kernel.name).c_str(),
                 style.faint(printable(nodes)).c_str());
   }
   double outside = std::max(0.0, profile.total - profile.inKernels);
-  std::printf("%8s %5.1f%%  outside parallel kernels\n", formatSeconds(outside).c_str(),
+  std::printf("%8s %5.1f%%  outside kernels\n", formatSeconds(outside).c_str(),
               percentOf(outside, profile.total));
 }
 
@@ -255,7 +273,7 @@ void printText(const BenchOptions &options, const Report &report, const Latency 
   line("memory",
        "file " + formatBytes(report.fileBytes) + "  arena " + formatBytes(report.arenaBytes));
   if (profile)
-    printKernels(style, report, *profile);
+    printKernels(style, *profile);
 }
 
 int bench(const BenchOptions &options) {
@@ -299,7 +317,15 @@ int bench(const BenchOptions &options) {
   std::unique_ptr<KernelProfile> profile;
   if (options.kernels)
     profile = std::make_unique<KernelProfile>(module, target, options.threads, inputs,
-                                              latency.percentile(50));
+                                              latency.percentile(50), report.peak);
+  if (profile) {
+    // What was counted while running knows the sizes of every dimension.
+    report.flops = report.bytes = 0;
+    for (const KernelTime &kernel : profile->kernels) {
+      report.flops += kernel.flops;
+      report.bytes += kernel.bytes;
+    }
+  }
   (options.json ? printJson : printText)(options, report, latency, profile.get());
   return ExitFine;
 }
@@ -313,7 +339,9 @@ void addBenchCommand(CLI::App &root, Action &action) {
       "  lathe bench model.lathe                     all processors, random inputs\n"
       "  lathe bench model.lathe --threads 1 --runs 100\n"
       "  lathe bench model.onnx --target x86-64-v3   compiles first\n"
-      "  lathe bench model.lathe --kernels           time and speed of every kernel\n"
+      "  lathe bench model.lathe --kernels           time and speed of every kernel, and the "
+      "percentage\n"
+      "                                              of what arithmetic or memory allows\n"
       "  lathe bench model.lathe --json | jq .p50_us\n"
       "Percentages are of what this machine does at most, measured at the same time with the same\n"
       "number of threads.\n");

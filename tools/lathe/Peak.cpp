@@ -89,6 +89,50 @@ double multiplyAddScalar() {
   return 2.0 * chains * roundsPerCall;
 }
 
+/// Reads `bytes`, a multiple of 512, and keeps the compiler from noticing that nobody asks.
+using ReadKernel = void (*)(const char *memory, size_t bytes);
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) void readAvx512(const char *memory, size_t bytes) {
+  __m512i sums[8] = {};
+  for (size_t i = 0; i < bytes; i += sizeof(sums))
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      sums[k] = _mm512_xor_si512(sums[k], _mm512_loadu_si512(memory + i + 64 * k));
+  for (int k = 1; k < 8; ++k)
+    sums[0] = _mm512_xor_si512(sums[0], sums[k]);
+  sink = static_cast<float>(_mm_cvtsi128_si32(_mm512_castsi512_si128(sums[0])));
+}
+
+__attribute__((target("avx2"))) void readAvx2(const char *memory, size_t bytes) {
+  __m256i sums[8] = {};
+  for (size_t i = 0; i < bytes; i += sizeof(sums))
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      sums[k] = _mm256_xor_si256(
+          sums[k], _mm256_loadu_si256(reinterpret_cast<const __m256i *>(memory + i + 32 * k)));
+  for (int k = 1; k < 8; ++k)
+    sums[0] = _mm256_xor_si256(sums[0], sums[k]);
+  sink = static_cast<float>(_mm256_cvtsi256_si32(sums[0]));
+}
+#endif
+
+void readWords(const char *memory, size_t bytes) {
+  const auto *words = reinterpret_cast<const uint64_t *>(memory);
+  sink = static_cast<float>(std::accumulate(words, words + bytes / 8, uint64_t(0)));
+}
+
+ReadKernel chooseReadKernel() {
+#if defined(__x86_64__)
+  uint64_t features = lathe_host_features();
+  if (features & LATHE_X86_V4)
+    return readAvx512;
+  if (features & LATHE_X86_V3)
+    return readAvx2;
+#endif
+  return readWords;
+}
+
 PeakKernel chooseKernel() {
 #if defined(__x86_64__)
   uint64_t features = lathe_host_features();
@@ -105,7 +149,7 @@ PeakKernel chooseKernel() {
 /// Calls `work` on every thread for a while and adds up the best rates (amount per second).
 double bestRate(uint32_t threads, const std::function<double(uint32_t)> &work) {
   using Clock = std::chrono::steady_clock;
-  constexpr auto duration = std::chrono::milliseconds(50);
+  constexpr auto duration = std::chrono::milliseconds(40);
   std::vector<double> rates(threads, 0);
   std::barrier start(threads);
   auto measure = [&](uint32_t thread) {
@@ -136,19 +180,36 @@ Peak measurePeak(uint32_t threads) {
   Peak peak;
   peak.gflops = bestRate(threads, [&](uint32_t) { return kernel(); }) * 1e-9;
 
-  // Each thread sums its part over and over; all parts together are larger than any cache.
-  constexpr size_t wordsInAll = size_t(256) << 17;
-  std::vector<uint64_t> memory(wordsInAll, 1);
-  size_t part = wordsInAll / threads;
-  peak.gigabytesPerSecond =
-      bestRate(threads,
-               [&](uint32_t thread) {
-                 const uint64_t *words = memory.data() + thread * part;
-                 sink = static_cast<float>(std::accumulate(words, words + part, uint64_t(0)));
-                 return static_cast<double>(part * sizeof(uint64_t));
-               }) *
-      1e-9;
+  // Each thread reads a part of its own over and over: parts that the first, second and third level
+  // of most machines hold, and, all together, more than any cache.
+  constexpr size_t all = size_t(256) << 20;
+  std::vector<uint64_t> memory(all / sizeof(uint64_t), 1);
+  ReadKernel read = chooseReadKernel();
+  for (size_t size : {size_t(24) << 10, size_t(384) << 10, size_t(6) << 20, all / threads}) {
+    size = std::min(size, all / threads) / 512 * 512;
+    size_t rounds = std::max<size_t>(1, (size_t(1) << 20) / size);
+    double rate = bestRate(threads, [&](uint32_t thread) {
+      const char *part = reinterpret_cast<const char *>(memory.data()) + thread * (all / threads);
+      for (size_t round = 0; round < rounds; ++round)
+        read(part, size);
+      return static_cast<double>(size * rounds);
+    });
+    peak.bySize.push_back({static_cast<double>(size * threads), rate * 1e-9});
+  }
+  peak.gigabytesPerSecond = peak.bySize.back().second;
   return peak;
+}
+
+double Peak::bandwidthOf(double bytes) const {
+  for (const auto &[size, rate] : bySize)
+    if (bytes <= 2 * size)
+      return rate;
+  return gigabytesPerSecond;
+}
+
+double Peak::floorSeconds(double flops, double bytes) const {
+  double rate = bandwidthOf(bytes);
+  return std::max(gflops > 0 ? flops / gflops : 0, rate > 0 ? bytes / rate : 0) * 1e-9;
 }
 
 } // namespace lathe::tools

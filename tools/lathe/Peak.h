@@ -4,15 +4,24 @@
 #define LATHE_TOOLS_LATHE_PEAK_H
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace lathe::tools {
 
 struct Peak {
   double gflops = 0;             ///< f32 multiply-adds in registers, counted as two
   double gigabytesPerSecond = 0; ///< reading memory far larger than the caches
+  /// Reading that many bytes over and over, by size; the last is `gigabytesPerSecond`.
+  std::vector<std::pair<double, double>> bySize;
+
+  /// Bandwidth of the memory that holds `bytes`.
+  double bandwidthOf(double bytes) const;
+  /// Seconds that so much work takes at least: whichever of arithmetic and memory bounds it.
+  double floorSeconds(double flops, double bytes) const;
 };
 
-/// Measures both with `threads` threads at once; takes about a tenth of a second.
+/// Measures with `threads` threads at once; takes a quarter of a second.
 Peak measurePeak(uint32_t threads);
 
 } // namespace lathe::tools

@@ -56,6 +56,9 @@ private:
   void lowerAllocation(Operation *op, Value memory, Value bytes = {});
   LLVM::LLVMFuncOp getBodyOf(func::FuncOp kernel);
   LLVM::LLVMFuncOp getFail();
+  LLVM::LLVMFuncOp getAttend();
+  void attend(rt::DispatchOp op, Value zero);
+  Value nameOf(Location loc, StringRef kernel);
   Value load(Location loc, Type type, Value base, uint64_t offset);
   void store(Location loc, Value value, Value base, uint64_t offset);
   Value at(Location loc, Value base, uint64_t offset);
@@ -72,7 +75,7 @@ private:
   SiteList &sites;
   OpBuilder builder;
   Type pointer, i64, i32;
-  LLVM::LLVMFuncOp fail;
+  LLVM::LLVMFuncOp fail, attendFunction;
   DenseMap<Operation *, LLVM::LLVMFuncOp> bodies;
   DenseMap<Operation *, std::pair<Value, unsigned>> arrays; // host function -> array, its length
 };
@@ -219,6 +222,83 @@ Value RtLowering::argumentArray(func::FuncOp host, unsigned count) {
   return array;
 }
 
+// int32_t lathe_attend(call, kernel, flops, bytes): asks the runtime what the flag is about.
+LLVM::LLVMFuncOp RtLowering::getAttend() {
+  if (attendFunction)
+    return attendFunction;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module.getBody());
+  Location loc = module.getLoc();
+  auto type = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, i64, i64});
+  attendFunction =
+      LLVM::LLVMFuncOp::create(builder, loc, "lathe_attend", type, LLVM::Linkage::Internal);
+  attendFunction.setPassthroughAttr(builder.getStrArrayAttr({"noinline", "cold"}));
+  Block *entry = attendFunction.addEntryBlock(builder);
+  Block *ask = builder.createBlock(&attendFunction.getBody());
+  Block *stop = builder.createBlock(&attendFunction.getBody());
+  builder.setInsertionPointToStart(entry);
+  Value services = load(loc, pointer, entry->getArgument(0), offsetof(lathe_call, services));
+  Value service = load(loc, pointer, services, offsetof(lathe_services, attend));
+  Value null = LLVM::ZeroOp::create(builder, loc, pointer);
+  Value given = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, service, null);
+  LLVM::CondBrOp::create(builder, loc, given, ask, stop);
+  builder.setInsertionPointToStart(ask);
+  SmallVector<Value> arguments{service};
+  llvm::append_range(arguments, entry->getArguments());
+  auto answer = LLVM::CallOp::create(builder, loc, type, arguments);
+  LLVM::ReturnOp::create(builder, loc, answer.getResult());
+  builder.setInsertionPointToStart(stop);
+  Value cancelled =
+      LLVM::ConstantOp::create(builder, loc, i32, builder.getI32IntegerAttr(LATHE_CODE_CANCELLED));
+  LLVM::ReturnOp::create(builder, loc, cancelled);
+  return attendFunction;
+}
+
+// The name of a kernel as a string of the object.
+Value RtLowering::nameOf(Location loc, StringRef kernel) {
+  std::string symbol = ("name_" + kernel).str();
+  if (!module.lookupSymbol(symbol)) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(module.getBody());
+    std::string text = (kernel + Twine('\0')).str();
+    LLVM::GlobalOp::create(
+        builder, module.getLoc(), LLVM::LLVMArrayType::get(builder.getI8Type(), text.size()),
+        /*isConstant=*/true, LLVM::Linkage::Private, symbol, builder.getStringAttr(text));
+  }
+  return LLVM::AddressOfOp::create(builder, loc, pointer, symbol);
+}
+
+// Between dispatches: has the caller cancelled the run, or does a tracer want to know?
+void RtLowering::attend(rt::DispatchOp op, Value zero) {
+  Location loc = op.getLoc();
+  Value call = op.getCall();
+  Value cancel = load(loc, pointer, call, offsetof(lathe_call, cancel));
+  Value flag = LLVM::LoadOp::create(builder, loc, i32, cancel, 4, /*isVolatile=*/true);
+  Value any = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, zero);
+  Block *block = builder.getInsertionBlock();
+  Block *rest = block->splitBlock(op);
+  Block *ask = builder.createBlock(rest->getParent(), rest->getParent()->end());
+  Block *stop = builder.createBlock(rest->getParent(), rest->getParent()->end());
+  builder.setInsertionPointToEnd(block);
+  cf::CondBranchOp::create(builder, loc, any, ask, rest);
+  builder.setInsertionPointToStart(ask);
+  auto counted = [&](StringRef name, unsigned index) {
+    if (!op.getWork().empty())
+      return toI64(loc, op.getWork()[index]);
+    auto attribute = op->getAttrOfType<IntegerAttr>(name);
+    return constant(loc, attribute ? attribute.getInt() : 0);
+  };
+  Value code = LLVM::CallOp::create(builder, loc, getAttend(),
+                                    ValueRange{call, nameOf(loc, op.getKernel()),
+                                               counted("flops", 0), counted("bytes", 1)})
+                   .getResult();
+  Value stopped = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, code, zero);
+  cf::CondBranchOp::create(builder, loc, stopped, stop, rest);
+  builder.setInsertionPointToStart(stop);
+  func::ReturnOp::create(builder, loc, code);
+  builder.setInsertionPointToStart(rest);
+}
+
 void RtLowering::lower(rt::DispatchOp op) {
   Location loc = op.getLoc();
   auto host = op->getParentOfType<func::FuncOp>();
@@ -226,13 +306,8 @@ void RtLowering::lower(rt::DispatchOp op) {
   auto kernel = module.lookupSymbol<func::FuncOp>(op.getKernel());
   builder.setInsertionPoint(op);
 
-  // Between dispatches: has the caller cancelled the run?
-  Value cancel = load(loc, pointer, call, offsetof(lathe_call, cancel));
-  Value flag = LLVM::LoadOp::create(builder, loc, i32, cancel, 4, /*isVolatile=*/true);
   Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
-  Value cancelled = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, zero);
-  Value code = arith::ConstantIntOp::create(builder, loc, LATHE_CODE_CANCELLED, 32);
-  returnIf(loc, cancelled, code);
+  attend(op, zero);
 
   if (op.getSerial()) {
     SmallVector<Value> arguments{call};

@@ -1,0 +1,2 @@
+# What utils/bench is made of.
+# Licensed under Apache-2.0 WITH LLVM-exception.

@@ -1,0 +1,102 @@
+# liblathe through ctypes, as far as a benchmark needs it.
+# Licensed under Apache-2.0 WITH LLVM-exception.
+import ctypes
+import os
+
+MAX_RANK = 16
+TENSOR = 1
+OWNED = 0x80000000
+DTYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7,
+          "bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13}
+NAMES = {number: name for name, number in DTYPES.items()}
+
+
+class Value(ctypes.Structure):
+    _fields_ = [("kind", ctypes.c_uint32), ("dtype", ctypes.c_uint32), ("rank", ctypes.c_uint32),
+                ("device", ctypes.c_uint32), ("data", ctypes.c_void_p),
+                ("dims", ctypes.c_int64 * MAX_RANK), ("strides", ctypes.c_int64 * MAX_RANK)]
+
+
+class Status(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_int32), ("site", ctypes.c_uint32),
+                ("args", ctypes.c_int64 * 6), ("message", ctypes.c_char * 968)]
+
+
+class Dim(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_int64), ("symbol", ctypes.c_char_p), ("min", ctypes.c_int64),
+                ("max", ctypes.c_int64)]
+
+
+class Spec(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("kind", ctypes.c_uint32), ("dtype", ctypes.c_uint32),
+                ("rank", ctypes.c_uint32), ("alias", ctypes.c_int32), ("dims",
+                                                                       ctypes.POINTER(Dim))]
+
+
+class Options(ctypes.Structure):
+    """lathe_context_options up to its thread count; what is missing is taken as 0."""
+    _fields_ = [("size", ctypes.c_uint32), ("threads", ctypes.c_uint32)]
+
+
+class Lathe:
+    """One artifact on one context. `run` repeats the call and returns its seconds."""
+
+    def __init__(self, build, path, threads):
+        self.library = ctypes.CDLL(os.path.join(build, "lib", "liblathe.so"))
+        for name in ("lathe_module_input_count", "lathe_module_output_count"):
+            getattr(self.library, name).restype = ctypes.c_uint32
+        self.library.lathe_module_input_spec.restype = ctypes.POINTER(Spec)
+        self.status = Status()
+        self.module, self.context = ctypes.c_void_p(), ctypes.c_void_p()
+        self._check(self.library.lathe_module_open(path.encode(), None, ctypes.byref(self.module),
+                                                   ctypes.byref(self.status)))
+        options = Options(ctypes.sizeof(Options), threads)
+        self._check(self.library.lathe_context_create(
+            self.module, ctypes.byref(options), ctypes.byref(self.context),
+            ctypes.byref(self.status)))
+        self.inputs = self.outputs = None
+
+    def _check(self, code):
+        if code:
+            raise RuntimeError(self.status.message.decode(errors="replace"))
+
+    def input_names(self):
+        count = self.library.lathe_module_input_count(self.module, 0)
+        return [self.library.lathe_module_input_spec(self.module, 0, i).contents.name.decode()
+                for i in range(count)]
+
+    def bind(self, arrays):
+        """Takes the inputs, runs once, and keeps memory for the outputs of that run's shapes."""
+        self.arrays = arrays
+        self.inputs = (Value * len(arrays))()
+        for value, array in zip(self.inputs, arrays):
+            dims = (ctypes.c_int64 * MAX_RANK)(*array.shape)
+            self._check(self.library.lathe_value_borrow(
+                ctypes.byref(value), DTYPES[str(array.dtype)], array.ndim, dims,
+                ctypes.c_void_p(array.ctypes.data), ctypes.byref(self.status)))
+        self.outputs = (Value * self.library.lathe_module_output_count(self.module, 0))()
+        self.run_once()
+        for value in self.outputs:
+            value.device &= ~OWNED & 0xFFFFFFFF  # kept for all runs; never freed
+
+    def run_once(self):
+        self._check(self.library.lathe_context_run(
+            self.context, 0, self.inputs, len(self.inputs), self.outputs, len(self.outputs),
+            ctypes.byref(self.status)))
+
+    def caller(self):
+        """A function without arguments for the inner loop."""
+        call, arguments = self.library.lathe_context_run, (
+            self.context, ctypes.c_uint32(0), self.inputs, ctypes.c_uint32(len(self.inputs)),
+            self.outputs, ctypes.c_uint32(len(self.outputs)), ctypes.byref(self.status))
+        return lambda: call(*arguments)
+
+    def results(self, numpy):
+        arrays = []
+        for value in self.outputs:
+            shape = tuple(value.dims[: value.rank])
+            dtype = numpy.dtype(NAMES.get(value.dtype, "uint8"))
+            count = int(numpy.prod(shape, dtype=numpy.int64))
+            raw = ctypes.string_at(value.data, count * dtype.itemsize) if count else b""
+            arrays.append(numpy.frombuffer(raw, dtype).reshape(shape))
+        return arrays
