@@ -25,6 +25,10 @@ struct Options {
 /// Fuses elementwise producers into their consumers, on tensors; knows no target.
 mlir::LogicalResult fuseOnTensors(mlir::ModuleOp module);
 
+/// Inlines the calls of composites (`sched.kind`) for which there is no emitter on this target, at
+/// optLevel 0 all of them.
+mlir::LogicalResult expandComposites(mlir::ModuleOp module, const Options &options);
+
 /// Replaces `@main` on tensors by `@run(call) -> i32`, `@plan(call, plan) -> i32` and the private
 /// kernels they dispatch; every intermediate is an `rt.alloc`. Pre-condition: the output of
 /// graph-to-linalg. What cannot be scheduled is a located error.

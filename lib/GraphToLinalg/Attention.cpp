@@ -22,20 +22,12 @@ static Tensor splitHeads(Lowering &l, const Tensor &mask, OpFoldResult groups,
   return l.reshape(mask, sizes);
 }
 
-static LogicalResult lowerAttention(graph::AttentionOp op, Lowering &l) {
-  Tensor query = l.get(op.getQuery()), key = l.get(op.getKey()), value = l.get(op.getValue());
-  if (query.rank() != 4 || key.rank() != 4 || value.rank() != 4)
-    return l.unsupported(op) << "operands of rank " << query.rank() << ", " << key.rank() << " and "
-                             << value.rank();
+// Scores, softmax and the weighted sum of the values, one after the other.
+static Tensor reference(graph::AttentionOp op, Lowering &l, ArrayRef<Tensor> given) {
+  Tensor query = given[0], key = given[1], value = given[2];
   Type element = query.element, sumType = getAccumulatorType(element);
   OpFoldResult batch = query.sizes[0], heads = query.sizes[1], rows = query.sizes[2];
   OpFoldResult keyHeads = key.sizes[1], columns = key.sizes[2], valueSize = value.sizes[3];
-  l.requireEqual(batch, key.sizes[0], "queries have a batch of %0, keys of %1");
-  l.requireEqual(batch, value.sizes[0], "queries have a batch of %0, values of %1");
-  l.requireEqual(keyHeads, value.sizes[1], "there are %0 heads of keys and %1 of values");
-  l.requireEqual(query.sizes[3], key.sizes[3], "queries have size %0, keys %1");
-  l.requireEqual(columns, value.sizes[2], "there are %0 keys and %1 values");
-
   // Grouped heads: [B, Hk, H / Hk, S, D]; several query heads read one head of keys.
   bool grouped = heads != keyHeads;
   int64_t g = grouped;
@@ -65,8 +57,8 @@ static LogicalResult lowerAttention(graph::AttentionOp op, Lowering &l) {
 
   SmallVector<Operand> operands{scores};
   Tensor mask;
-  if (op.getMask()) {
-    mask = l.get(op.getMask());
+  if (given.size() > 3) {
+    mask = given[3];
     if (grouped)
       mask = splitHeads(l, mask, keyHeads, perGroup);
     operands.push_back(mask);
@@ -75,7 +67,7 @@ static LogicalResult lowerAttention(graph::AttentionOp op, Lowering &l) {
   Value shift = op.getCausal() ? l.value(l.sub(columns, rows)) : Value();
   scores = l.elementwise(operands, scoreSizes, sumType, [&](const Scalars &s, ValueRange x) {
     Value score = s.mul(x[0], s.constant(sumType, scale));
-    if (op.getMask())
+    if (given.size() > 3)
       score = s.add(score, s.convert(x[1], mask.element, sumType));
     if (!op.getCausal())
       return score;
@@ -87,7 +79,35 @@ static LogicalResult lowerAttention(graph::AttentionOp op, Lowering &l) {
   Tensor weights = softmax(l, scores, {column});
   Tensor result = contract(l, weights, map(grouped, row, inner), value, map(false, inner, column),
                            resultSizes, map(grouped, row, column), iterators, element);
-  l.set(op.getResult(), l.reshape(result, {batch, heads, rows, valueSize}));
+  return l.reshape(result, {batch, heads, rows, valueSize});
+}
+
+static LogicalResult lowerAttention(graph::AttentionOp op, Lowering &l) {
+  Tensor query = l.get(op.getQuery()), key = l.get(op.getKey()), value = l.get(op.getValue());
+  if (query.rank() != 4 || key.rank() != 4 || value.rank() != 4)
+    return l.unsupported(op) << "operands of rank " << query.rank() << ", " << key.rank() << " and "
+                             << value.rank();
+  OpFoldResult batch = query.sizes[0], keyHeads = key.sizes[1], columns = key.sizes[2];
+  l.requireEqual(batch, key.sizes[0], "queries have a batch of %0, keys of %1");
+  l.requireEqual(batch, value.sizes[0], "queries have a batch of %0, values of %1");
+  l.requireEqual(keyHeads, value.sizes[1], "there are %0 heads of keys and %1 of values");
+  l.requireEqual(query.sizes[3], key.sizes[3], "queries have size %0, keys %1");
+  l.requireEqual(columns, value.sizes[2], "there are %0 keys and %1 values");
+
+  SmallVector<Tensor> operands{query, key, value};
+  if (op.getMask())
+    operands.push_back(l.get(op.getMask()));
+  SmallVector<NamedAttribute> parameters{
+      l.b.getNamedAttr("scale", l.b.getF64FloatAttr(op.getScale().convertToDouble()))};
+  if (op.getCausal())
+    parameters.push_back(l.b.getNamedAttr("causal", l.b.getUnitAttr()));
+  if (op.getMask())
+    parameters.push_back(l.b.getNamedAttr("masked", l.b.getUnitAttr()));
+  auto kind = sched::KindAttr::get(l.context, sched::Composite::attention,
+                                   DictionaryAttr::get(l.context, parameters));
+  l.set(op.getResult(), l.composite(kind, operands, [&](ArrayRef<Tensor> inner) {
+    return reference(op, l, inner);
+  }));
   return success();
 }
 

@@ -45,9 +45,9 @@ const LoweringTable &LoweringTable::get() {
 }
 
 void lathe::loadGraphToLinalgDialects(MLIRContext &context) {
-  context
-      .loadDialect<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
-                   scf::SCFDialect, tensor::TensorDialect, graph::GraphDialect, rt::RtDialect>();
+  context.loadDialect<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
+                      math::MathDialect, scf::SCFDialect, tensor::TensorDialect,
+                      graph::GraphDialect, rt::RtDialect, sched::SchedDialect>();
 }
 
 LogicalResult lathe::convertGraphToLinalg(ModuleOp module) {
@@ -78,9 +78,9 @@ LogicalResult lathe::convertGraphToLinalg(ModuleOp module) {
 namespace {
 struct GraphToLinalgPass : lathe::impl::GraphToLinalgPassBase<GraphToLinalgPass> {
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry
-        .insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
-                scf::SCFDialect, tensor::TensorDialect, graph::GraphDialect, rt::RtDialect>();
+    registry.insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
+                    math::MathDialect, scf::SCFDialect, tensor::TensorDialect, graph::GraphDialect,
+                    rt::RtDialect, sched::SchedDialect>();
   }
   void runOnOperation() override {
     if (failed(convertGraphToLinalg(getOperation())))

@@ -5,6 +5,7 @@
 
 #include "dialects/Graph/Graph.h"
 #include "dialects/Graph/SymbolicShapes.h"
+#include "dialects/Sched/Sched.h"
 #include "lathe/ArtifactFormat.h"
 #include "lib/GraphToLinalg/Scalars.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -154,6 +155,10 @@ public:
   mlir::AffineMap dropDims(int64_t rank, llvm::ArrayRef<int64_t> axes);
   /// Loop dimension for each dimension of a tensor.
   mlir::AffineMap dimMap(int64_t loops, llvm::ArrayRef<int64_t> dims);
+
+  /// A call of a private function tagged `kind`, whose body is what `build` makes of the operands.
+  Tensor composite(sched::KindAttr kind, llvm::ArrayRef<Tensor> operands,
+                   llvm::function_ref<Tensor(llvm::ArrayRef<Tensor>)> build);
 
   /// A constant read with other strides (in elements): transposed, flipped, cut. nullopt when the
   /// input's data is not known.

@@ -1,6 +1,7 @@
 // Lowering of selection by rank and of scatters, in the form of gathers: every result element looks
 // for what it shows.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Weights.h"
 #include "lib/GraphToLinalg/Lowering.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
@@ -197,6 +198,42 @@ static LogicalResult lowerScatterElements(graph::ScatterElementsOp op, Lowering 
   return success();
 }
 
+// Where the tuples of constant indices are all places of a box, row by row, as exporters write
+// `x[:, 3:5] = y`: the box's first place and its extents.
+static std::optional<std::pair<SmallVector<int64_t>, SmallVector<int64_t>>>
+findBox(const Tensor &indices, int64_t tuple, ArrayRef<OpFoldResult> limits) {
+  if (!indices.constant || !indices.element.isInteger(64))
+    return std::nullopt;
+  SmallVector<char> storage;
+  ArrayRef<char> bytes = graph::getConstantBytes(indices.constant, storage);
+  ArrayRef<int64_t> numbers(reinterpret_cast<const int64_t *>(bytes.data()), bytes.size() / 8);
+  int64_t count = numbers.size() / tuple;
+  if (count == 0)
+    return std::nullopt;
+  SmallVector<int64_t> first(numbers.take_front(tuple)), extents(tuple, 1);
+  for (int64_t i = 0; i < tuple; ++i) {
+    std::optional<int64_t> limit = getConstantIntValue(limits[i]);
+    extents[i] = numbers[(count - 1) * tuple + i] - first[i] + 1;
+    if (!limit || first[i] < 0 || extents[i] < 1 || first[i] + extents[i] > *limit)
+      return std::nullopt;
+  }
+  int64_t total = 1;
+  for (int64_t extent : extents)
+    if (extent > count || (total *= extent) > count)
+      return std::nullopt;
+  if (total != count)
+    return std::nullopt;
+  for (int64_t n = 0; n < count; ++n) {
+    int64_t rest = n;
+    for (int64_t i = tuple - 1; i >= 0; --i) {
+      if (numbers[n * tuple + i] != first[i] + rest % extents[i])
+        return std::nullopt;
+      rest /= extents[i];
+    }
+  }
+  return std::pair(first, extents);
+}
+
 static LogicalResult lowerScatterND(graph::ScatterNDOp op, Lowering &l) {
   Tensor data = l.get(op.getData()), indices = l.get(op.getIndices());
   Tensor updates = l.get(op.getUpdates());
@@ -206,6 +243,18 @@ static LogicalResult lowerScatterND(graph::ScatterNDOp op, Lowering &l) {
   if (!tuple || *tuple > rank || *tuple == 0 || !scatters(data, op.getReduction()))
     return l.unsupported(op) << "its index tuples' length is not known when compiling, or type "
                              << data.element;
+  if (auto box = op.getReduction() == graph::ScatterReduction::none
+                     ? findBox(indices, *tuple, data.sizes)
+                     : std::nullopt) {
+    Sizes offsets(rank, l.size(0)), sizes = data.sizes;
+    for (int64_t i = 0; i < *tuple; ++i) {
+      offsets[i] = l.size(box->first[i]);
+      sizes[i] = l.size(box->second[i]);
+    }
+    Value result = l.insert(l.reshape(updates, sizes), data.value, offsets);
+    l.set(op.getResult(), {result, data.sizes, data.element});
+    return success();
+  }
   // All index tuples in a row: indices [M, tuple], updates [M, inner...].
   OpFoldResult count = l.product(ArrayRef(indices.sizes).drop_back());
   Sizes updateSizes{count};

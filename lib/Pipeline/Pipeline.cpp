@@ -3,6 +3,7 @@
 #include "Pipeline.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
+#include "dialects/Sched/Sched.h"
 #include "lathe/Graph.h"
 #include "lathe/GraphToLinalg.h"
 #include "lathe/Import.h"
@@ -78,10 +79,11 @@ Compilation::Compilation(const CompileOptions &options, std::string &errors, MLI
       owned(shared ? nullptr : std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED)),
       context(shared ? *shared : *owned) {
   DialectRegistry registry;
-  registry.insert<graph::GraphDialect, rt::RtDialect, func::FuncDialect, arith::ArithDialect,
-                  math::MathDialect, linalg::LinalgDialect, tensor::TensorDialect, scf::SCFDialect,
-                  memref::MemRefDialect, vector::VectorDialect, LLVM::LLVMDialect,
-                  cf::ControlFlowDialect, affine::AffineDialect>();
+  registry
+      .insert<graph::GraphDialect, rt::RtDialect, sched::SchedDialect, func::FuncDialect,
+              arith::ArithDialect, math::MathDialect, linalg::LinalgDialect, tensor::TensorDialect,
+              scf::SCFDialect, memref::MemRefDialect, vector::VectorDialect, LLVM::LLVMDialect,
+              cf::ControlFlowDialect, affine::AffineDialect>();
   context.appendDialectRegistry(registry);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false);

@@ -8,6 +8,8 @@ using namespace lathe;
 using namespace lathe::schedule;
 
 LogicalResult HostProgram::visit(linalg::GenericOp op) {
+  if (foldsIntoComposite(op))
+    return success();
   FailureOr<Stage> stage = makeStage(op);
   if (failed(stage))
     return failure();

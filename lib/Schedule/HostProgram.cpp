@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "HostProgram.h"
 #include "KernelBuilder.h"
+#include "dialects/Sched/Sched.h"
 #include "lathe/ArtifactFormat.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -94,6 +95,11 @@ SmallVector<Size> HostProgram::getSizes(Value tensor) {
     return getSizes(dps.getTiedOpOperand(cast<OpResult>(tensor))->get());
   if (auto insert = dyn_cast_or_null<tensor::InsertSliceOp>(def))
     return getSizes(insert.getDest());
+  if (auto composite = dyn_cast_or_null<func::CallOp>(def)) {
+    SmallVector<Size> result = getSizes(composite.getOperand(0));
+    result.back() = getSizes(composite.getOperand(2)).back();
+    return result;
+  }
   // The place of a carried tensor has the sizes of its initial value.
   if (auto loop = dyn_cast_or_null<scf::ForOp>(def))
     return getSizes(loop.getTiedLoopInit(cast<OpResult>(tensor))->get());
@@ -223,8 +229,9 @@ Value HostProgram::addressOf(Location loc, const View &view) {
 // A value whose memory is made by its own operation in this block and by no one else.
 static bool isLocal(Value value) {
   Operation *def = value.getDefiningOp();
-  return def && isa<linalg::GenericOp, linalg::FillOp, tensor::PadOp, tensor::InsertSliceOp,
-                    tensor::FromElementsOp, tensor::EmptyOp, scf::ForOp, scf::IfOp>(def);
+  return def &&
+         isa<linalg::GenericOp, linalg::FillOp, tensor::PadOp, tensor::InsertSliceOp,
+             tensor::FromElementsOp, tensor::EmptyOp, scf::ForOp, scf::IfOp, func::CallOp>(def);
 }
 
 void HostProgram::request(Value value, Destination destination, Block &block) {
@@ -264,6 +271,10 @@ void HostProgram::assignDestinations(Block &block) {
       }
       if (root.getDefiningOp<tensor::EmptyOp>() && options.optLevel > 0)
         request(insert.getSource(), {Destination::Inside, 0, insert.getResult(), insert}, block);
+    } else if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+      if (isPureTranspose(generic) && generic.getInputs()[0].getDefiningOp<func::CallOp>())
+        request(generic.getInputs()[0], {Destination::Permuted, 0, generic.getResult(0), generic},
+                block);
     } else if (auto pad = dyn_cast<tensor::PadOp>(op)) {
       if (options.optLevel > 0)
         request(pad.getSource(), {Destination::Inside, 0, pad.getResult(), pad}, block);
@@ -308,7 +319,15 @@ FailureOr<View> HostProgram::getOrCreate(Value tensor) {
       return failure();
     return remember(*view);
   }
-  if (auto insert = dyn_cast<tensor::InsertSliceOp>(destination.slice)) {
+  if (auto transpose = dyn_cast<linalg::GenericOp>(destination.slice)) {
+    auto empty = transpose.getOutputs()[0].getDefiningOp<tensor::EmptyOp>();
+    if (empty && isAvailable(empty.getMixedSizes())) {
+      FailureOr<View> whole = getOrCreate(destination.target);
+      if (failed(whole))
+        return failure();
+      return remember(permute(*whole, transpose, /*toResult=*/false));
+    }
+  } else if (auto insert = dyn_cast<tensor::InsertSliceOp>(destination.slice)) {
     if (isAvailable(insert.getMixedOffsets()) && isAvailable(insert.getMixedSizes()) &&
         isAvailable(insert.getMixedStrides()) && isAvailable([&] {
           SmallVector<OpFoldResult> dims;
@@ -459,7 +478,7 @@ LogicalResult HostProgram::walkOp(Operation &op) {
       .Case<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp, tensor::ExtractSliceOp,
             tensor::InsertSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp,
             tensor::PadOp, tensor::ExtractOp, tensor::FromElementsOp, tensor::DimOp,
-            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::IfOp,
+            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::IfOp, func::CallOp,
             func::ReturnOp>([&](auto typed) { return visit(typed); })
       .Case([&](rt::CheckOp) {
         flush();
@@ -614,5 +633,10 @@ LogicalResult lathe::schedule::formDispatches(ModuleOp module, const Options &op
     return module.emitError("the module has no function @main");
   if (!main.getBody().hasOneBlock())
     return main.emitError("@main has more than one block");
-  return HostProgram(main, options).build();
+  if (failed(expandComposites(module, options)) || failed(HostProgram(main, options).build()))
+    return failure();
+  for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    if (function->hasAttr(sched::kindAttrName))
+      function.erase();
+  return success();
 }

@@ -22,10 +22,11 @@ public:
 private:
   // Where the producer of a value is asked to put it.
   struct Destination {
-    enum Kind { Output, SameAs, Inside } kind;
+    enum Kind { Output, SameAs, Inside, Permuted } kind;
     unsigned output = 0;
-    Value target;                     // SameAs, Inside: the value whose memory it shares
-    mlir::Operation *slice = nullptr; // Inside: the tensor.insert_slice or tensor.pad
+    Value target;                     // not Output: the value whose memory it shares
+    mlir::Operation *slice = nullptr; // Inside: the tensor.insert_slice or tensor.pad;
+                                      // Permuted: the transpose
   };
 
   // The tensor program.
@@ -51,6 +52,7 @@ private:
   mlir::LogicalResult visit(lathe::rt::WeightOp op);
   mlir::LogicalResult visit(mlir::scf::ForOp op);
   mlir::LogicalResult visit(mlir::scf::IfOp op);
+  mlir::LogicalResult visit(mlir::func::CallOp op);
   mlir::LogicalResult visit(mlir::func::ReturnOp op);
   mlir::LogicalResult cloneScalar(mlir::Operation &op);
   void hoistShapeArithmetic(mlir::Block &block);
@@ -78,6 +80,12 @@ private:
   mlir::FailureOr<View> reassociate(const View &source, mlir::RankedTensorType type,
                                     llvm::ArrayRef<mlir::ReassociationIndices> groups, bool expand,
                                     llvm::ArrayRef<Size> newSizes);
+
+  /// The same memory with the dimensions of a transpose's operand, from its result, or back.
+  static View permute(const View &view, mlir::linalg::GenericOp transpose, bool toResult);
+  bool foldsIntoComposite(mlir::linalg::GenericOp op);
+  /// With the last dimension contiguous: the view itself, or a copy.
+  View withUnitStride(mlir::Location loc, const View &view, bool orTransposed);
 
   // Stages and groups.
   mlir::FailureOr<Stage> makeStage(mlir::linalg::GenericOp op);

@@ -135,8 +135,23 @@ std::optional<WinogradPlan> planWinograd(const Stage &stage, const TargetInfo &t
 void transformWinogradWeights(mlir::OpBuilder &builder, Value call, Stage &stage,
                               const WinogradPlan &plan);
 
+/// Operands and result of an attention, and how it is computed; see Attention.cpp.
+struct AttentionShape {
+  View query, key, value, result; // rank 4
+  std::optional<View> mask;       // broadcasts to [batch, heads, queries, keys]
+  double scale = 1;
+  bool causal = false;
+  int64_t slot = 0, items = 1; // elements of scratch for each item
+};
+/// Whether operands of such types can be; what cannot is inlined and scheduled as any other code.
+bool canEmitAttention(llvm::ArrayRef<mlir::Type> operands, const TargetInfo &target);
+void planAttention(AttentionShape &shape, const TargetInfo &target);
+
 /// Whether the body of `stage` is accumulator + a * b in f32.
 bool isMultiplyAdd(const Stage &stage);
+
+/// Whether the operation only permutes the dimensions of its one operand.
+bool isPureTranspose(mlir::linalg::GenericOp op);
 
 /// Drops loops of size 1 and joins adjacent loops that every access walks as one.
 void collapseLoops(Stage &stage);

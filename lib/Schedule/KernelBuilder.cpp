@@ -110,6 +110,20 @@ Value Kernel::constant(int64_t value) {
   return known;
 }
 
+void lathe::schedule::forUnits(Kernel &kernel, Value units, int64_t items,
+                               llvm::function_ref<void(Value)> body) {
+  OpBuilder &builder = kernel.builder;
+  auto unitsBefore = [&](Value item) -> Value {
+    return arith::DivUIOp::create(builder, kernel.loc, kernel.mul(item, units),
+                                  kernel.constant(items));
+  };
+  auto loop = scf::ForOp::create(builder, kernel.loc, unitsBefore(kernel.begin()),
+                                 unitsBefore(kernel.end()), kernel.constant(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
 static std::optional<int64_t> asConstant(Value value) {
   APInt constant;
   if (matchPattern(value, m_ConstantInt(&constant)))
@@ -285,37 +299,12 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
 // Dispatch
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// A sum of sizes, with those that have the same factors added up.
-struct SizeSum {
-  SmallVector<Size> terms;
-
-  void add(const Size &size) {
-    for (Size &term : terms)
-      if (term.factors == size.factors) {
-        term.constant += size.constant;
-        return;
-      }
-    terms.push_back(size);
-  }
-  bool isStatic() const {
-    return llvm::all_of(terms, [](const Size &s) { return s.isStatic(); });
-  }
-  int64_t constant() const { return terms.empty() ? 0 : terms.front().constant; }
-  Value materialize(OpBuilder &builder, Location loc, const SizeTable &sizes) const {
-    Value sum = arith::ConstantIndexOp::create(builder, loc, 0);
-    for (const Size &term : terms)
-      sum = arith::AddIOp::create(builder, loc, sum, sizes.materialize(builder, loc, term));
-    return sum;
-  }
-};
-
-/// Floating-point operations of a group, and the bytes of the tensors it reads and writes, each
-/// counted once.
-struct WorkCount {
-  SizeSum flops, bytes;
-};
-} // namespace
+Value SizeSum::materialize(OpBuilder &builder, Location loc, const SizeTable &sizes) const {
+  Value sum = arith::ConstantIndexOp::create(builder, loc, 0);
+  for (const Size &term : terms)
+    sum = arith::AddIOp::create(builder, loc, sum, sizes.materialize(builder, loc, term));
+  return sum;
+}
 
 static bool isArithmetic(Operation &op) {
   return isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, arith::MaximumFOp,
@@ -347,11 +336,9 @@ static WorkCount countWork(const Group &group) {
   return work;
 }
 
-void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
-                             llvm::function_ref<Value(Location, const View &)> addressOf,
-                             llvm::function_ref<View(Location, Type, int64_t)> allocate) {
+void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAddress addressOf,
+                             HostAllocation allocate) {
   Location loc = group.stages.front().loc;
-  MLIRContext *context = module.getContext();
   std::optional<WinogradPlan> winograd;
   View scratch;
   // What is counted is the operations that the model asks for, however they are done.
@@ -370,6 +357,57 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   } else {
     counted = countWork(group);
   }
+  Draft draft{"loop", {}, counted};
+  draft.checked = llvm::any_of(group.stages, [](const Stage &stage) { return stage.checked; });
+  // The dispatch carries the nodes of all its stages; messages name the first.
+  for (const Stage &stage : group.stages)
+    draft.nodes.push_back(stage.loc);
+  emit(builder, call, draft, [&](Kernel &kernel) {
+    auto address = [&](const View &view) { return addressOf(loc, view); };
+    if (winograd) {
+      draft.kind = "winograd";
+      return emitWinograd(kernel, group, *winograd, scratch, options.target, address);
+    }
+    if (group.tiled) {
+      draft.kind = "tile";
+      return emitTiles(kernel, group, options.target, address);
+    }
+    if (options.optLevel > 0 && group.stages.size() == 1)
+      if (auto work = emitTransposed(kernel, group.stages.front(), options.target, address)) {
+        draft.kind = "transpose";
+        return *work;
+      }
+    return emitLoops(kernel, group, address);
+  });
+}
+
+void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, AttentionShape shape,
+                             HostAddress addressOf, HostAllocation allocate) {
+  planAttention(shape, options.target);
+  View scratch = allocate(loc, builder.getF32Type(), shape.slot * shape.items);
+  Draft draft{"attention", {loc}, {}};
+  auto product = [](ArrayRef<Size> parts, int64_t factor) {
+    Size total(factor);
+    for (const Size &part : parts)
+      total = total * part;
+    return total;
+  };
+  // Two products; scale, maximum, difference, exponential and sum of every score.
+  const auto &query = shape.query.sizes, &key = shape.key.sizes;
+  int64_t perScore = 2 * (query[3].constant + shape.value.sizes[3].constant) + 5;
+  draft.work.flops.add(product({query[0], query[1], query[2], key[2]}, perScore));
+  for (const View *view : {&shape.query, &shape.key, &shape.value, &shape.result})
+    draft.work.bytes.add(product(view->sizes, 4));
+  emit(builder, call, draft, [&](Kernel &kernel) {
+    return emitAttention(kernel, shape, scratch, options.target,
+                         [&](const View &view) { return addressOf(loc, view); });
+  });
+}
+
+void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
+                         llvm::function_ref<Work(Kernel &)> emitBody) {
+  Location loc = draft.nodes.front();
+  MLIRContext *context = module.getContext();
   auto pointer = LLVM::LLVMPointerType::get(context);
   OpBuilder moduleBuilder = OpBuilder::atBlockEnd(module.getBody());
   auto function = func::FuncOp::create(
@@ -378,21 +416,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   function.addEntryBlock();
   function.setPrivate();
   Kernel kernel(function, sizes);
-  auto address = [&](const View &view) { return addressOf(loc, view); };
-  std::optional<Work> emitted;
-  StringRef kind = "loop";
-  if (winograd) {
-    kind = "winograd";
-    emitted = emitWinograd(kernel, group, *winograd, scratch, options.target, address);
-  } else if (group.tiled) {
-    kind = "tile";
-    emitted = emitTiles(kernel, group, options.target, address);
-  } else if (options.optLevel > 0 && group.stages.size() == 1) {
-    emitted = emitTransposed(kernel, group.stages.front(), options.target, address);
-    if (emitted)
-      kind = "transpose";
-  }
-  Work work = emitted ? *emitted : emitLoops(kernel, group, address);
+  Work work = emitBody(kernel);
   func::ReturnOp::create(kernel.builder, kernel.loc);
   kernel.finish();
   function.setFunctionType(
@@ -404,7 +428,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   function->print(stream, OpPrintingFlags().useLocalScope().assumeVerified());
   auto [it, inserted] = known.try_emplace(text);
   if (inserted) {
-    it->second = llvm::formatv("{0}_{1:x-16}", kind, llvm::xxh3_64bits(StringRef(text)));
+    it->second = llvm::formatv("{0}_{1:x-16}", draft.kind, llvm::xxh3_64bits(StringRef(text)));
     function.setSymName(it->second);
   } else {
     function.erase();
@@ -419,21 +443,17 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group,
   SmallVector<Value> scalars;
   for (Value size : kernel.hostSizes)
     scalars.push_back(packScalar(builder, loc, size));
-  bool checked = llvm::any_of(group.stages, [](const Stage &stage) { return stage.checked; });
-  // The dispatch carries the nodes of all its stages; messages name the first.
-  SmallVector<Location> nodes;
-  for (const Stage &stage : group.stages)
-    nodes.push_back(stage.loc);
+  const WorkCount &counted = draft.work;
   bool isStatic = counted.flops.isStatic() && counted.bytes.isStatic();
   SmallVector<Value> workValues;
   if (!isStatic)
     workValues = {counted.flops.materialize(builder, loc, sizes),
                   counted.bytes.materialize(builder, loc, sizes)};
   auto dispatch = rt::DispatchOp::create(
-      builder, FusedLoc::get(context, nodes), FlatSymbolRefAttr::get(context, it->second), call,
-      kernel.hostBuffers, scalars, count, workValues, builder.getI64IntegerAttr(work.grain),
+      builder, FusedLoc::get(context, draft.nodes), FlatSymbolRefAttr::get(context, it->second),
+      call, kernel.hostBuffers, scalars, count, workValues, builder.getI64IntegerAttr(work.grain),
       work.serial ? builder.getUnitAttr() : UnitAttr(),
-      checked ? builder.getUnitAttr() : UnitAttr());
+      draft.checked ? builder.getUnitAttr() : UnitAttr());
   if (isStatic) {
     dispatch->setDiscardableAttr("flops", builder.getI64IntegerAttr(counted.flops.constant()));
     dispatch->setDiscardableAttr("bytes", builder.getI64IntegerAttr(counted.bytes.constant()));

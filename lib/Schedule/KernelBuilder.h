@@ -62,6 +62,34 @@ struct Work {
 /// The host program's address of a view.
 using AddressOf = llvm::function_ref<Value(const View &)>;
 
+/// A sum of sizes, with those that have the same factors added up.
+struct SizeSum {
+  llvm::SmallVector<Size> terms;
+
+  void add(const Size &size) {
+    for (Size &term : terms)
+      if (term.factors == size.factors) {
+        term.constant += size.constant;
+        return;
+      }
+    terms.push_back(size);
+  }
+  bool isStatic() const {
+    return llvm::all_of(terms, [](const Size &size) { return size.isStatic(); });
+  }
+  int64_t constant() const { return terms.empty() ? 0 : terms.front().constant; }
+  Value materialize(mlir::OpBuilder &builder, mlir::Location loc, const SizeTable &sizes) const;
+};
+
+/// Floating-point operations, and the bytes of the tensors read and written, each counted once.
+struct WorkCount {
+  SizeSum flops, bytes;
+};
+
+/// For kernels whose items need scratch memory, of which there is a fixed number: runs `body` for
+/// the units of the items of this call, one after the other. The scratch is that of its first item.
+void forUnits(Kernel &kernel, Value units, int64_t items, llvm::function_ref<void(Value)> body);
+
 /// Emit the group's loops over the items [begin, end).
 Work emitLoops(Kernel &kernel, const Group &group, AddressOf addressOf);
 Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf);
@@ -69,6 +97,11 @@ Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target, Add
 /// emitted, where they do not.
 std::optional<Work> emitTransposed(Kernel &kernel, const Stage &stage, const TargetInfo &target,
                                    AddressOf addressOf);
+Work emitAttention(Kernel &kernel, const AttentionShape &shape, const View &scratch,
+                   const TargetInfo &target, AddressOf addressOf);
+/// The transpose of a square of vectors, in registers.
+void transposeVectors(mlir::OpBuilder &builder, mlir::Location loc,
+                      llvm::MutableArrayRef<Value> rows);
 Work emitWinograd(Kernel &kernel, const Group &group, const WinogradPlan &plan, const View &scratch,
                   const TargetInfo &target, AddressOf addressOf);
 
@@ -89,12 +122,27 @@ public:
   KernelBuilder(mlir::ModuleOp module, SizeTable &sizes, const Options &options)
       : module(module), sizes(sizes), options(options) {}
 
+  /// The address of a view in the host program, and memory there for so many elements.
+  using HostAddress = llvm::function_ref<Value(mlir::Location, const View &)>;
+  using HostAllocation = llvm::function_ref<View(mlir::Location, mlir::Type, int64_t)>;
+
   /// Emits `group` and its dispatch at the builder's place.
-  void dispatch(mlir::OpBuilder &builder, Value call, Group group,
-                llvm::function_ref<Value(mlir::Location, const View &)> addressOf,
-                llvm::function_ref<View(mlir::Location, mlir::Type, int64_t)> allocate);
+  void dispatch(mlir::OpBuilder &builder, Value call, Group group, HostAddress addressOf,
+                HostAllocation allocate);
+  void dispatch(mlir::OpBuilder &builder, Value call, mlir::Location loc, AttentionShape shape,
+                HostAddress addressOf, HostAllocation allocate);
 
 private:
+  /// What is known of a kernel before it is emitted.
+  struct Draft {
+    llvm::StringRef kind;
+    llvm::SmallVector<mlir::Location> nodes;
+    WorkCount work;
+    bool checked = false;
+  };
+  void emit(mlir::OpBuilder &builder, Value call, Draft &draft,
+            llvm::function_ref<Work(Kernel &)> emitBody);
+
   mlir::ModuleOp module;
   SizeTable &sizes;
   const Options &options;

@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Graph.h"
 #include "dialects/Rt/Rt.h"
+#include "dialects/Sched/Sched.h"
 #include "lathe/Schedule.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

@@ -52,7 +52,7 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     The options describe the processor; no field names a chip.
   }];
   let dependentDialects = [
-    "::lathe::graph::GraphDialect", "::lathe::rt::RtDialect", "::mlir::LLVM::LLVMDialect",
+    "::lathe::graph::GraphDialect", "::lathe::rt::RtDialect", "::lathe::sched::SchedDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::arith::ArithDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"

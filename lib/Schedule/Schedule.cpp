@@ -16,6 +16,8 @@ static LogicalResult cleanUp(ModuleOp module) {
 LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &options) {
   if (failed(cleanUp(module)))
     return failure();
+  if (failed(expandComposites(module, options)))
+    return failure();
   if (options.optLevel > 0 && (failed(fuseOnTensors(module)) || failed(cleanUp(module))))
     return failure();
   if (failed(formDispatches(module, options)) || failed(cleanUp(module)))

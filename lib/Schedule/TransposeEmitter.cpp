@@ -57,7 +57,8 @@ static std::optional<Square> chooseSquare(const Stage &stage, int64_t lanes) {
 }
 
 // The transpose of a square of vectors: blocks of 1, 2, 4, ... lanes change places.
-static void transpose(OpBuilder &builder, Location loc, MutableArrayRef<Value> rows) {
+void lathe::schedule::transposeVectors(OpBuilder &builder, Location loc,
+                                       MutableArrayRef<Value> rows) {
   int64_t lanes = rows.size();
   for (int64_t block = 1; block < lanes; block *= 2) {
     SmallVector<int64_t> low, high;
@@ -142,7 +143,7 @@ void SquareEmitter::emit(Value acrossStart, Value alongStart,
       indices[square.along] = place(alongStart, i, alongCount);
       rows.push_back(load(input, acrossMask));
     }
-    transpose(builder, loc, rows);
+    transposeVectors(builder, loc, rows);
   }
   for (int64_t i = 0; i < lanes; ++i) {
     indices[square.along] = alongStart;

@@ -531,32 +531,25 @@ Work WinogradEmitter::emit() {
   Value blocks = arith::CeilDivUIOp::create(builder, loc, tiles, kernel.constant(plan.block));
   Value units = kernel.mul(blocks, kernel.constant(plan.parts));
 
-  // The units of all items of this call, one after the other.
-  auto unitsBefore = [&](Value item) -> Value {
-    return arith::DivUIOp::create(builder, loc, kernel.mul(item, units),
-                                  kernel.constant(plan.items));
-  };
-  auto made = scf::ForOp::create(builder, loc, unitsBefore(kernel.begin()),
-                                 unitsBefore(kernel.end()), kernel.constant(1));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(made.getBody());
-  Value part = kernel.constant(0), block = made.getInductionVar();
-  if (plan.parts > 1) {
-    part = arith::RemUIOp::create(builder, loc, block, kernel.constant(plan.parts));
-    block = arith::DivUIOp::create(builder, loc, block, kernel.constant(plan.parts));
-  }
-  Value first = kernel.mul(block, kernel.constant(plan.block));
-  using Passes = SmallVector<SmallVector<int64_t>>;
-  Passes columns =
-      fewRegisters ? Passes{{0}, {1}, {2}, {3}, {4}, {5}} : Passes{{0}, {1, 2}, {3, 4}, {5}};
-  Passes rows = fewRegisters ? Passes{{0}, {1}, {2}, {3}} : Passes{{0, 2}, {1, 3}};
-  for (ArrayRef<int64_t> points : columns)
-    loop(kernel.constant(plan.block), 1,
-         [&](Value tile) { transformInput(kernel.add(first, tile), tile, points); });
-  multiply(part);
-  for (ArrayRef<int64_t> chosen : rows)
-    loop(kernel.constant(plan.block), 1,
-         [&](Value tile) { transformOutput(kernel.add(first, tile), tile, part, chosen); });
+  forUnits(kernel, units, plan.items, [&](Value unit) {
+    Value part = kernel.constant(0), block = unit;
+    if (plan.parts > 1) {
+      part = arith::RemUIOp::create(builder, loc, block, kernel.constant(plan.parts));
+      block = arith::DivUIOp::create(builder, loc, block, kernel.constant(plan.parts));
+    }
+    Value first = kernel.mul(block, kernel.constant(plan.block));
+    using Passes = SmallVector<SmallVector<int64_t>>;
+    Passes columns =
+        fewRegisters ? Passes{{0}, {1}, {2}, {3}, {4}, {5}} : Passes{{0}, {1, 2}, {3, 4}, {5}};
+    Passes rows = fewRegisters ? Passes{{0}, {1}, {2}, {3}} : Passes{{0, 2}, {1, 3}};
+    for (ArrayRef<int64_t> points : columns)
+      loop(kernel.constant(plan.block), 1,
+           [&](Value tile) { transformInput(kernel.add(first, tile), tile, points); });
+    multiply(part);
+    for (ArrayRef<int64_t> chosen : rows)
+      loop(kernel.constant(plan.block), 1,
+           [&](Value tile) { transformOutput(kernel.add(first, tile), tile, part, chosen); });
+  });
   return work;
 }
 

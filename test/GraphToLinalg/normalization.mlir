@@ -52,7 +52,8 @@ func.func @main(%x: tensor<2x4x5xf32>, %s: tensor<4xf32>, %b: tensor<4xf32>) -> 
 
 // Scores, scale and causal mask, softmax, values. Two query heads share a head of keys.
 // CHECK-DAG:   #[[KEY:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1, d4, d5)>
-// CHECK-LABEL: func @main
+// A function of its own, which the schedule may replace whole.
+// CHECK:       func.func private @attention_0(%{{.*}}: tensor<1x4x3x8xf32>, %{{.*}}: tensor<1x2x5x8xf32>, %{{.*}}: tensor<1x2x5x8xf32>{{.*}} attributes {sched.kind = #sched.kind<attention, {causal, scale = 5.000000e-01 : f64}>}
 // CHECK:         tensor.expand_shape %{{.*}} : tensor<1x4x3x8xf32> into tensor<1x2x2x3x8xf32>
 // CHECK:         %[[SCORES:.*]] = linalg.generic {indexing_maps = [#{{.*}}, #[[KEY]], #{{.*}}]{{.*}} outs(%{{.*}} : tensor<1x2x2x3x5xf32>)
 // CHECK:         linalg.generic {{.*}} ins(%[[SCORES]]
@@ -61,6 +62,8 @@ func.func @main(%x: tensor<2x4x5xf32>, %s: tensor<4xf32>, %b: tensor<4xf32>) -> 
 // CHECK:           arith.select
 // CHECK:         math.exp
 // CHECK:         tensor.collapse_shape %{{.*}} into tensor<1x4x3x8xf32>
+// CHECK-LABEL: func @main
+// CHECK:         call @attention_0(
 func.func @main(%q: tensor<1x4x3x8xf32>, %k: tensor<1x2x5x8xf32>, %v: tensor<1x2x5x8xf32>) -> tensor<1x4x3x8xf32> {
   %0 = graph.attention %q, %k, %v {scale = 0.5 : f32, causal = true} : (tensor<1x4x3x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>) -> tensor<1x4x3x8xf32>
   return %0 : tensor<1x4x3x8xf32>

@@ -26,3 +26,15 @@ func.func @main(%x: tensor<4x3xf32>, %i: tensor<2x1xi64>, %u: tensor<2x3xf32>) -
   %0 = graph.scatter_nd %x, %i, %u {reduction = #graph<scatter_reduction add>} : (tensor<4x3xf32>, tensor<2x1xi64>, tensor<2x3xf32>) -> tensor<4x3xf32>
   return %0 : tensor<4x3xf32>
 }
+
+// -----
+
+// Constant indices that are a box, as exporters write an assignment to a slice: nothing is searched.
+// CHECK-LABEL: func @main
+// CHECK-NOT:     linalg.generic
+// CHECK:         tensor.insert_slice %{{.*}} into %{{.*}}[1, 2, 0] [2, 1, 5] [1, 1, 1]
+func.func @main(%x: tensor<4x3x5xf32>, %u: tensor<2x1x5xf32>) -> tensor<4x3x5xf32> {
+  %i = graph.constant dense<[[[1, 2]], [[2, 2]]]> : tensor<2x1x2xi64>
+  %0 = graph.scatter_nd %x, %i, %u {reduction = #graph<scatter_reduction none>} : (tensor<4x3x5xf32>, tensor<2x1x2xi64>, tensor<2x1x5xf32>) -> tensor<4x3x5xf32>
+  return %0 : tensor<4x3x5xf32>
+}

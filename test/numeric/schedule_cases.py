@@ -69,6 +69,40 @@ def batch_matmul():
     return g
 
 
+def attend(g, q, k, v, mask=None):
+    scores = g.mul(g.matmul(q, g.transpose(k, 0, 1, 3, 2)), g.weight(values=0.3))
+    if mask is not None:
+        scores = g.add(scores, mask)
+    return g.matmul(g.softmax(scores, -1), v)
+
+
+def attention():
+    g = Graph("attention")
+    # Batch, heads, queries, keys, sizes of keys and of values: less than a block and more than one,
+    # rests of every tile.
+    for i, (b, h, s, t, d, dv) in enumerate([
+            (1, 2, 5, 5, 8, 8), (2, 3, 17, 33, 20, 12), (1, 1, 1, 70, 64, 64), (2, 2, 130, 65, 16, 40),
+            (1, 4, 8, 128, 64, 64), (1, 2, 300, 64, 32, 17), (2, 1, 7, 1, 5, 3), (1, 2, 9, 200, 33, 96)]):
+        with g.case(f"attention_{s}_{t}_{d}_{dv}"):
+            q, k, v = g.input(b, h, s, d), g.input(b, h, t, d), g.input(b, h, t, dv)
+            masks = [None, g.input(s, t), g.input(b, 1, 1, t), g.input(1, h, s, t), g.input(s, 1)]
+            g.output(attend(g, q, k, v, masks[i % 5]))
+    with g.case("masked_out"):
+        # Keys that nobody sees, whole blocks of them for some queries.
+        hidden = np.where(np.arange(150)[None, :] > np.arange(40)[:, None] * 4, -np.inf, 0.0)
+        q, k, v = g.input(2, 2, 40, 16), g.input(2, 2, 150, 16), g.input(2, 2, 150, 16)
+        g.output(attend(g, q, k, v, g.weight(values=hidden)))
+    with g.case("heads_of_rows"):
+        # Heads cut from rows and put together again, as every exporter writes it.
+        x = g.relu(g.input(2, 19, 48))
+        q, k, v = (g.transpose(g.reshape(g.matmul(x, g.weight(48, 48)), 2, 19, 3, 16), 0, 2, 1, 3)
+                   for _ in range(3))
+        mixed = g.reshape(g.transpose(attend(g, q, k, v), 0, 2, 1, 3), 0, 0, -1)
+        g.output(g.add(g.matmul(mixed, g.weight(48, 48)), x))
+        g.output(k)
+    return g
+
+
 def empty_sizes():
     g = Graph("empty_sizes")
     for m, n, k in [(0, 5, 3), (4, 0, 3), (4, 33, 0), (0, 0, 0), (0, 64, 64), (1, 1, 0)]:
@@ -564,6 +598,17 @@ def dynamic_rows(b, s):
     return g
 
 
+def dynamic_attention(b, s, t):
+    g = Graph("dynamic_attention", b=b, s=s, t=t)
+    q, k, v = g.input("b", 2, "s", 24), g.input("b", 2, "t", 24), g.input("b", 2, "t", 20)
+    g.output(attend(g, q, k, v, g.input("b", 1, "s", "t")), ["b", 2, "s", 20])
+    x = g.input("b", "s", 32)
+    y = g.transpose(g.reshape(x, 0, 0, 2, 16), 0, 2, 1, 3)
+    mixed = g.reshape(g.transpose(attend(g, y, y, y), 0, 2, 1, 3), 0, 0, 32)
+    g.output(g.relu(mixed), ["b", "s", 32])
+    return g
+
+
 def dynamic_views(b, s):
     g = Graph("dynamic_views", b=b, s=s)
     x = g.relu(g.input("b", "s", 24))
@@ -595,7 +640,7 @@ def dynamic_images(b, h):
     return g
 
 
-STATIC = [matmul, gemm, batch_matmul, empty_sizes, conv_2d, winograd, conv_groups, conv_other_ranks, pools,
+STATIC = [matmul, gemm, batch_matmul, attention, empty_sizes, conv_2d, winograd, conv_groups, conv_other_ranks, pools,
           reductions, rows, element_types, views, transposes, residuals, endings,
           recurrent, parallel]
 DYNAMIC = [
@@ -603,6 +648,9 @@ DYNAMIC = [
                       [*covering(SIZES, SIZES, SIZES)[::16], (0, 3, 2), (3, 0, 2), (2, 3, 0)]]),
     (dynamic_rows, [dict(zip("bs", sizes)) for sizes in
                     [(1, 1), (2, 5), (3, 16), (1, 33), (4, 17), (0, 3), (3, 0)]]),
+    (dynamic_attention, [dict(zip("bst", sizes)) for sizes in
+                         [(1, 1, 9), (2, 7, 7), (1, 2, 100), (3, 140, 65), (1, 16, 128), (0, 3, 3),
+                          (2, 0, 5)]]),
     (dynamic_views, [dict(zip("bs", sizes)) for sizes in [(1, 1), (2, 7), (5, 16), (3, 33)]]),
     (dynamic_loops, [dict(zip("bs", sizes)) for sizes in [(1, 1), (3, 4), (2, 17)]]),
     (dynamic_images, [dict(zip("bh", sizes)) for sizes in [(1, 9), (2, 16), (3, 5), (0, 7), (1, 1), (2, 39)]]),

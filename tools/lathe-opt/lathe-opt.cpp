@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Graph.h"
 #include "dialects/Rt/Rt.h"
+#include "dialects/Sched/Sched.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -20,7 +21,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<lathe::graph::GraphDialect, lathe::rt::RtDialect>();
+  registry.insert<lathe::graph::GraphDialect, lathe::rt::RtDialect, lathe::sched::SchedDialect>();
   mlir::registerAllPasses();
 #ifdef LATHE_HAS_GRAPH
   lathe::graph::registerGraphPasses();
