@@ -11,7 +11,8 @@ namespace {
 constexpr int64_t blockKeys = 64;  // of one block: its scores stay in the first-level cache
 constexpr int64_t blockRows = 128; // queries of one item, which share a transposed block of keys
 constexpr int64_t largestHead = 512;
-constexpr int64_t mostItems = 32; // each with scratch of its own
+constexpr int64_t blockFactors = 16; // rows of a register tile, at most
+constexpr int64_t mostItems = 32;    // each with scratch of its own
 } // namespace
 
 bool lathe::schedule::canEmitAttention(ArrayRef<Type> operands, const TargetInfo &target) {
@@ -117,7 +118,7 @@ private:
   // Of the item: starts of its tensors, and its queries.
   Value queryStart, keyStart, valueStart, resultStart, maskStart, firstRow, rowCount, shift;
   // Parts of the scratch: keys transposed, scores, weighted sums, largest scores, sums, factors.
-  Value packed, scores, sums, largest, totals, factors;
+  Value packed, scores, sums, largest, totals, factors, bases;
 };
 } // namespace
 
@@ -223,15 +224,17 @@ void AttentionEmitter::emitScores(Value row, int64_t rows, Value firstKey, Value
   }
 }
 
-// Scores to exponentials, row by row, and what that changes of the sums so far.
+// Scores to exponentials, row by row, and what that changes of the sums so far. The largest scores
+// come first, for all rows: a row's scores and its exponentials together need too many registers.
 void AttentionEmitter::emitSoftmax(Value row, int64_t rows) {
-  loop(kernel.constant(0), kernel.constant(rows), kernel.constant(1), [&](Value i) {
+  auto partOf = [&](Value i, int64_t j) {
     Value start = kernel.add(scores, kernel.mul(i, kernel.constant(blockKeys)));
-    Value place = kernel.add(row, i);
-    SmallVector<Value> parts;
+    return kernel.add(start, kernel.constant(j));
+  };
+  loop(kernel.constant(0), kernel.constant(rows), kernel.constant(1), [&](Value i) {
+    SmallVector<Value> tree;
     for (int64_t j = 0; j < blockKeys; j += lanes)
-      parts.push_back(load(scratch, kernel.add(start, kernel.constant(j))));
-    SmallVector<Value> tree = parts;
+      tree.push_back(load(scratch, partOf(i, j)));
     while (tree.size() > 1) {
       for (size_t j = 0; j < tree.size() / 2; ++j)
         tree[j] = larger(tree[2 * j], tree[2 * j + 1]);
@@ -244,26 +247,36 @@ void AttentionEmitter::emitSoftmax(Value row, int64_t rows) {
         order.push_back(lane ^ half);
       best = larger(best, vector::ShuffleOp::create(b, loc, best, best, order));
     }
-    Value before = loadNumber(scratch, kernel.add(largest, place));
+    Value at = kernel.add(largest, kernel.add(row, i));
+    Value before = loadNumber(scratch, at);
     Value now = larger(before, vector::ExtractOp::create(b, loc, best, ArrayRef<int64_t>{0}));
-    storeNumber(now, kernel.add(largest, place));
+    storeNumber(now, at);
     // As long as every score is -inf, nothing is subtracted: their exponentials are 0.
     Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, now,
                                        number(-std::numeric_limits<double>::infinity()));
     Value base = arith::SelectOp::create(b, loc, none, number(0), now);
-    Value factor = math::ExpOp::create(b, loc, arith::SubFOp::create(b, loc, before, base));
-    Value bases = splat(base), sum;
-    for (auto [j, part] : llvm::enumerate(parts)) {
-      Value power = math::ExpOp::create(b, loc, arith::SubFOp::create(b, loc, part, bases));
-      store(power, kernel.add(start, kernel.constant(j * lanes)));
+    storeNumber(base, kernel.add(bases, i));
+    storeNumber(arith::SubFOp::create(b, loc, before, base), kernel.add(factors, i));
+  });
+  for (int64_t i = 0; i < blockFactors; i += lanes) {
+    Value at = kernel.add(factors, kernel.constant(i));
+    store(math::ExpOp::create(b, loc, load(scratch, at)), at);
+  }
+  loop(kernel.constant(0), kernel.constant(rows), kernel.constant(1), [&](Value i) {
+    Value base = splat(loadNumber(scratch, kernel.add(bases, i)));
+    Value sum;
+    for (int64_t j = 0; j < blockKeys; j += lanes) {
+      Value part = load(scratch, partOf(i, j));
+      Value power = math::ExpOp::create(b, loc, arith::SubFOp::create(b, loc, part, base));
+      store(power, partOf(i, j));
       sum = sum ? arith::AddFOp::create(b, loc, sum, power).getResult() : power;
     }
     Value total = vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, sum,
                                               arith::FastMathFlags::reassoc);
-    Value at = kernel.add(totals, place);
+    Value at = kernel.add(totals, kernel.add(row, i));
+    Value factor = loadNumber(scratch, kernel.add(factors, i));
     Value old = arith::MulFOp::create(b, loc, loadNumber(scratch, at), factor);
     storeNumber(arith::AddFOp::create(b, loc, old, total), at);
-    storeNumber(factor, kernel.add(factors, i));
   });
 }
 
@@ -396,7 +409,7 @@ int64_t AttentionEmitter::slotSize(const AttentionShape &shape, const TargetInfo
   int64_t lanes = target.vectorBits / 32, rows = blockRows + 16;
   int64_t paddedValueHead = llvm::alignTo(shape.value.sizes[3].constant, lanes);
   return llvm::alignTo(shape.query.sizes[3].constant * blockKeys + 16 * blockKeys +
-                           rows * (paddedValueHead + 2) + 16 + lanes,
+                           rows * (paddedValueHead + 2) + 2 * blockFactors + 64,
                        1024);
 }
 
@@ -414,7 +427,8 @@ Work AttentionEmitter::emit(int64_t rowsPerTile) {
   sums = part(rows * paddedValueHead);
   largest = part(rows);
   totals = part(rows);
-  factors = part(16);
+  factors = part(blockFactors);
+  bases = part(blockFactors);
 
   const Size &queries = shape.query.sizes[2];
   Value blocks = queries.isStatic() ? kernel.constant(llvm::divideCeil(queries.constant, blockRows))
@@ -452,6 +466,14 @@ void lathe::schedule::planAttention(AttentionShape &shape, const TargetInfo &tar
     shape.items = std::clamp<int64_t>(sizes[0].constant * sizes[1].constant *
                                           llvm::divideCeil(sizes[2].constant, blockRows),
                                       1, mostItems);
+  // Some 5 us of work are not worth waking a thread for.
+  constexpr int64_t serialWork = 600000;
+  const Size &keys = shape.key.sizes[2];
+  if (shape.items < mostItems && keys.isStatic() &&
+      sizes[0].constant * sizes[1].constant * sizes[2].constant * keys.constant *
+              (sizes[3].constant + shape.value.sizes[3].constant) <
+          serialWork)
+    shape.items = 1;
 }
 
 Work lathe::schedule::emitAttention(Kernel &kernel, const AttentionShape &shape,

@@ -377,7 +377,8 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
         draft.kind = "transpose";
         return *work;
       }
-    return emitLoops(kernel, group, address);
+    int64_t lanes = options.optLevel > 0 ? options.target.vectorBits / 32 : 0;
+    return emitLoops(kernel, group, lanes, address);
   });
 }
 

@@ -91,7 +91,14 @@ struct WorkCount {
 void forUnits(Kernel &kernel, Value units, int64_t items, llvm::function_ref<void(Value)> body);
 
 /// Emit the group's loops over the items [begin, end).
-Work emitLoops(Kernel &kernel, const Group &group, AddressOf addressOf);
+/// With `lanes` (0: none) the innermost loops run on vectors where they can.
+Work emitLoops(Kernel &kernel, const Group &group, int64_t lanes, AddressOf addressOf);
+/// Emits the loops of `stage` from `firstLoop` on, on vectors; false, and nothing emitted, where
+/// its innermost loop cannot be. `outer` are the indices of the loops before.
+bool emitVectorStage(Kernel &kernel, const Stage &stage, unsigned firstLoop,
+                     llvm::ArrayRef<Value> outer, int64_t lanes, AddressOf addressOf);
+/// The same for an elementwise stage of one loop: the elements of this call.
+bool emitVectorRange(Kernel &kernel, const Stage &stage, int64_t lanes, AddressOf addressOf);
 Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf);
 /// The same for an elementwise stage whose operands lie across one another; nullopt, and nothing
 /// emitted, where they do not.

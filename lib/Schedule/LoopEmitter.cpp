@@ -1,5 +1,5 @@
-// Plain loops: elementwise operations, reductions along rows, irregular bodies. The innermost loop
-// is left to LLVM's vectorizer, which handles broadcasts, tails and reductions of this form.
+// Plain loops: elementwise operations, reductions along rows, irregular bodies. Where the innermost
+// loop cannot be emitted on vectors, it is left to LLVM's vectorizer.
 // Apache-2.0 WITH LLVM-exception
 #include "KernelBuilder.h"
 
@@ -147,8 +147,8 @@ struct StageLoops {
 };
 } // namespace
 
-Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original,
-                                llvm::function_ref<Value(const View &)> addressOf) {
+Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, int64_t lanes,
+                                AddressOf addressOf) {
   Group group = original;
   if (group.stages.size() == 1) {
     collapseLoops(group.stages[0]);
@@ -181,6 +181,8 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original,
       group.sharedLoops == 0 || (work.count.isStatic() && work.count.constant <= work.grain);
 
   OpBuilder &builder = kernel.builder;
+  if (lanes && group.stages.size() == 1 && emitVectorRange(kernel, first, lanes, addressOf))
+    return work;
   auto loop =
       scf::ForOp::create(builder, kernel.loc, kernel.begin(), kernel.end(), kernel.constant(1));
   OpBuilder::InsertionGuard guard(builder);
@@ -201,6 +203,8 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original,
     rest = arith::DivUIOp::create(builder, kernel.loc, rest, extent);
   }
   for (const Stage &stage : group.stages) {
+    if (lanes && emitVectorStage(kernel, stage, group.sharedLoops, shared, lanes, addressOf))
+      continue;
     StageLoops loops{kernel, stage, addressOf, SmallVector<Value>(stage.numLoops())};
     llvm::copy(shared, loops.indices.begin());
     SmallVector<unsigned> parallel, reductions;

@@ -39,7 +39,7 @@ std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
   for (unsigned v = stage.numLoops(); v-- > 0;) {
     const Size &extent = stage.extents[v];
     if (stage.reduction[v] || !output.coefficients[v].is(1) || extent.is(1) ||
-        (extent.isStatic() && extent.constant * 4 < lanes))
+        (extent.isStatic() && extent.constant * 4 < lanes && !isMultiplyAdd(stage)))
       continue;
     if (!llvm::all_of(stage.inputs, [&](const Access &input) {
           return input.coefficients.empty() || isAcross(input, v) || isAbsent(input, v);
@@ -121,6 +121,8 @@ static TileParameters chooseParameters(const Stage &root, const TileChoice &choi
     const Size &rowExtent = root.extents[*choice.rowLoop];
     // 8 rows suit every row stride; 14 use all registers where that is the whole loop.
     int64_t most = accumulators >= 28 ? 8 : 6;
+    if (available <= 1) // one vector wide: more rows instead, as many chains as hide the latency
+      most = accumulators >= 28 ? 14 : 10;
     if (rowExtent.isStatic() && accumulators >= 28 && rowExtent.constant <= 14)
       most = 14;
     rows = rowExtent.isStatic() ? std::min(rowExtent.constant, most) : most;

@@ -142,6 +142,10 @@ std::optional<WinogradPlan> lathe::schedule::planWinograd(const Stage &root,
     // Concurrent pieces have scratch of their own, so there are not too many.
     constexpr int64_t mostItems = 32;
     plan.items = plan.isStatic ? std::min(plan.blocks * plan.parts, mostItems) : mostItems;
+    // Some 5 us of work are not worth waking a thread for.
+    constexpr double serialWork = 600000;
+    if (plan.isStatic && cost < serialWork)
+      plan.items = 1;
     return plan;
   }
   return std::nullopt;

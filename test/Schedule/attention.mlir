@@ -24,8 +24,7 @@ func.func private @attention_0(%q: tensor<1x4x16x32xf32>, %k: tensor<1x4x16x32xf
   return %0 : tensor<1x4x16x32xf32>
 }
 // CHECK-LABEL: func.func @run
-// CHECK-NOT: rt.alloc %{{.*}}c32768
-// CHECK: rt.dispatch @attention_{{[0-9a-f]+}}{{.*}} count %c4
+// CHECK: rt.dispatch @attention_{{[0-9a-f]+}}{{.*}} count %c1
 // CHECK-NOT: rt.dispatch
 // PLAIN-LABEL: func.func @run
 // PLAIN-NOT: attention

@@ -9,9 +9,15 @@
 // CHECK:       func.func private @[[LOOP]]
 // CHECK:         scf.for
 // CHECK-NOT:     scf.for
-// CHECK:         arith.mulf
-// CHECK-NEXT:    math.exp
-// CHECK-NEXT:    memref.store
+// CHECK:         vector.load
+// CHECK-NEXT:    arith.mulf
+// CHECK-NEXT:    math.exp %{{.*}} : vector<8xf32>
+// CHECK-NEXT:    vector.store
+// The rest with a mask.
+// CHECK:         scf.for
+// CHECK-NOT:     scf.for
+// CHECK:         vector.maskedload
+// CHECK:         vector.maskedstore
 
 // PLAIN-LABEL: func.func @run
 // PLAIN:         rt.arena

@@ -79,7 +79,8 @@ Latency measure(Session &session, const BorrowedValues &inputs, OwnedValues &out
   return Latency(std::move(seconds));
 }
 
-/// Time in one kernel of the artifact, per run.
+/// Time in one kernel of the artifact, per run: the median of its calls, times their number, so
+/// that what else the machine does counts little.
 struct KernelTime {
   std::string name;
   const KernelInfo *info = nullptr;
@@ -109,11 +110,11 @@ public:
     auto start = Clock::now();
     for (int i = 0; i < runs; ++i)
       session.run(borrowed, outputs);
-    total = secondsSince(start) / runs;
+    double mean = secondsSince(start) / runs;
     for (const auto &[name, sum] : sums) {
       KernelTime time{name,
                       nullptr,
-                      sum.nanoseconds * 1e-9 / runs,
+                      sum.medianSeconds() * sum.calls / runs,
                       sum.calls / runs,
                       sum.flops / runs,
                       sum.bytes / runs,
@@ -126,6 +127,7 @@ public:
       kernels.push_back(std::move(time));
     }
     std::ranges::sort(kernels, std::greater(), &KernelTime::seconds);
+    total = std::max(inKernels, std::min(mean, secondsPerRun));
   }
 
   std::vector<KernelTime> kernels; ///< slowest first
@@ -133,10 +135,19 @@ public:
 
 private:
   struct Sum {
-    double nanoseconds = 0, calls = 0, flops = 0, bytes = 0, floor = 0;
+    static constexpr size_t most = 100000;
+    std::vector<int64_t> nanoseconds; ///< of the first `most` calls
+    double calls = 0, flops = 0, bytes = 0, floor = 0;
 
+    double medianSeconds() const {
+      std::vector<int64_t> sorted = nanoseconds;
+      auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
+      std::nth_element(sorted.begin(), middle, sorted.end());
+      return static_cast<double>(*middle) * 1e-9;
+    }
     void add(double moreFlops, double moreBytes, int64_t time, const Peak &peak) {
-      nanoseconds += static_cast<double>(time);
+      if (nanoseconds.size() < most)
+        nanoseconds.push_back(time);
       ++calls;
       flops += moreFlops;
       bytes += moreBytes;

@@ -1,5 +1,6 @@
 // An LLVM module becomes an object for one processor level: optimize, link builtins, emit.
 // Licensed under Apache-2.0 WITH LLVM-exception.
+#include "lathe/ArtifactFormat.h"
 #include "lathe/Codegen.h"
 #include "lib/Codegen/Host/Host.h"
 #include "llvm/ADT/STLExtras.h"
@@ -281,7 +282,7 @@ compileHost(std::unique_ptr<Module> module, const HostTarget &target, const Host
   if (Error error = checkNames(*module, triple))
     return std::move(error);
   hideDefinitions(*module);
-  if (Error error = inlineMath(*module))
+  if (Error error = inlineMath(*module, target.featureBits & LATHE_X86_V4))
     return std::move(error);
   setProcessor(*module, target, options);
   if (Error error = optimize(*module, **machine, options.optLevel))

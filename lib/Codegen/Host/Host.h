@@ -37,7 +37,7 @@ llvm::Error linkInlineBuiltins(llvm::Module &module);
 constexpr llvm::StringLiteral mathPrefix = "lathe.math.";
 
 /// Replaces math on f32, f16 and bf16, given as intrinsics or by `mathPrefix`, by inline builtins.
-llvm::Error inlineMath(llvm::Module &module);
+llvm::Error inlineMath(llvm::Module &module, bool hasAvx512);
 
 /// Makes all linked builtins local. Calls that instruction selection makes by name still find them.
 void internalizeBuiltins(llvm::Module &module);

@@ -1,11 +1,13 @@
 // Math on f32 and narrower types becomes inline code before optimization; see docs/Codegen.md.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "lib/Codegen/Host/Host.h"
+#include "lib/Codegen/Host/builtins/Tables.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/Module.h"
 #include <numeric>
 #include <optional>
@@ -71,8 +73,9 @@ const MathFunction *functionOf(const CallInst &call) {
 /// Writes the code of one call.
 class Expansion {
 public:
-  Expansion(CallInst &call, const MathFunction &function)
-      : call(call), function(function), module(*call.getModule()), builder(&call) {}
+  Expansion(CallInst &call, const MathFunction &function, bool hasAvx512)
+      : call(call), function(function), module(*call.getModule()), builder(&call),
+        hasAvx512(hasAvx512) {}
 
   void run() {
     SmallVector<Value *> args(call.args());
@@ -132,6 +135,8 @@ private:
   /// The builtin on `width` lanes from `at` on; where there are fewer, the last one is repeated.
   Value *expandPart(ArrayRef<Value *> args, unsigned at, unsigned width, unsigned lanes) {
     auto *type = FixedVectorType::get(builder.getFloatTy(), width);
+    if (hasAvx512 && width == 16 && lanes == 16 && function.intrinsic == Intrinsic::exp)
+      return expandExp(args.front(), type);
     SmallVector<Value *> pointers = {slot(type)};
     for (Value *arg : args) {
       if (width != lanes) {
@@ -149,6 +154,30 @@ private:
         module.getOrInsertFunction(name, FunctionType::get(builder.getVoidTy(), types, false)),
         pointers);
     return builder.CreateLoad(type, pointers.front());
+  }
+
+  /// The builtin's exp, with the instruction of AVX-512 that multiplies by a power of two whatever
+  /// the result: the same bits in half the steps.
+  Value *expandExp(Value *x, FixedVectorType *type) {
+    using namespace lathe::builtins;
+    auto splat = [&](float value) { return ConstantFP::get(type, value); };
+    auto multiplyAdd = [&](Value *a, Value *b, Value *c) {
+      return builder.CreateIntrinsic(Intrinsic::fma, {type}, {a, b, c});
+    };
+    Value *isKept = builder.CreateFCmpUGE(x, splat(-104));
+    x = builder.CreateSelect(builder.CreateFCmpOGT(x, splat(90)), splat(90), x);
+    Value *k = builder.CreateUnaryIntrinsic(Intrinsic::roundeven,
+                                            builder.CreateFMul(x, splat(log2EF32[0])));
+    Value *rest = multiplyAdd(k, splat(-ln2F32[0]), x);
+    rest = multiplyAdd(k, splat(-ln2F32[1]), rest);
+    Value *sum = splat(std::end(expF32)[-1]);
+    for (int i = int(std::size(expF32)) - 2; i >= 0; --i)
+      sum = multiplyAdd(sum, rest, splat(expF32[i]));
+    Value *part = multiplyAdd(builder.CreateFMul(rest, rest), sum, rest);
+    Value *mask = builder.CreateBitCast(isKept, builder.getInt16Ty());
+    return builder.CreateIntrinsic(Intrinsic::x86_avx512_mask_scalef_ps_512, {},
+                                   {builder.CreateFAdd(splat(1), part), k, splat(0), mask,
+                                    builder.getInt32(4 /* the current rounding */)});
   }
 
   Value *insertPart(Value *whole, Value *part, unsigned at, FixedVectorType *type) {
@@ -176,11 +205,12 @@ private:
   const MathFunction &function;
   Module &module;
   IRBuilder<> builder;
+  bool hasAvx512;
 };
 
 } // namespace
 
-Error inlineMath(Module &module) {
+Error inlineMath(Module &module, bool hasAvx512) {
   SmallVector<std::pair<CallInst *, const MathFunction *>> calls;
   for (Function &function : module)
     for (BasicBlock &block : function)
@@ -189,7 +219,7 @@ Error inlineMath(Module &module) {
           if (const MathFunction *known = functionOf(*call))
             calls.emplace_back(call, known);
   for (auto [call, function] : calls)
-    Expansion(*call, *function).run();
+    Expansion(*call, *function, hasAvx512).run();
   return linkInlineBuiltins(module);
 }
 
