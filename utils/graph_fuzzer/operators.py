@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from . import layers
 from .graph import FLOATS, INTEGERS, SMALL
 
 NUMBERS = FLOATS + INTEGERS
@@ -573,7 +574,7 @@ ALL = [unary, unary, binary, binary, binary, divide, integer_divide, compare, lo
        slice_, pad, expand, tile, gather, gather_elements, scatter_elements, shape_of,
        reshape_by_shape, reduce, reduce, arg_max, softmax, layer_norm, cum_sum, top_k, matmul,
        matmul, gemm, convolution, convolution, pool, global_pool, einsum, depth_to_space, trilu,
-       one_hot, quantize]
+       one_hot, quantize, *layers.ALL]
 
 
 def grow(graph, count):
