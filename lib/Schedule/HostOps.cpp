@@ -330,9 +330,11 @@ LogicalResult HostProgram::visit(scf::ForOp op) {
       root = insert.getDest();
       inPlace = root == argument;
     }
+    // A copy first: the map moves what it holds when it grows.
+    const View place = views[argument];
     for (Value link = value; inPlace && link != argument;
          link = link.getDefiningOp<tensor::InsertSliceOp>().getDest())
-      views[link] = views[argument];
+      views[link] = place;
   }
   if (failed(walkBlock(body)))
     return failure();
