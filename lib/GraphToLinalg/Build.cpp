@@ -351,7 +351,10 @@ Value Lowering::insert(const Tensor &piece, Value into, ArrayRef<OpFoldResult> o
   Sizes steps(strides);
   if (steps.empty())
     steps.assign(offsets.size(), size(1));
-  if (llvm::any_of(piece.sizes, [](OpFoldResult dim) { return isConstantIntValue(dim, 0); }))
+  // Slices of nothing are refused by their verifier, and so are those of unknown size into nothing.
+  auto whole = cast<RankedTensorType>(into.getType());
+  if (llvm::any_of(piece.sizes, [](OpFoldResult dim) { return isConstantIntValue(dim, 0); }) ||
+      llvm::is_contained(whole.getShape(), 0))
     return into;
   return tensor::InsertSliceOp::create(b, loc, piece.value, into, offsets, piece.sizes, steps);
 }

@@ -111,6 +111,10 @@ Tensor Lowering::reshape(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
     return input;
   requireEqual(product(input.sizes), product(sizes),
                "a tensor of %0 elements cannot have a shape of %1 elements", LATHE_CODE_RESHAPE);
+  // Nothing has no bytes to keep, and its groups would mix known and unknown sizes.
+  auto isZero = [](OpFoldResult size) { return isConstantIntValue(size, 0); };
+  if (llvm::any_of(input.sizes, isZero) || llvm::any_of(sizes, isZero))
+    return {empty(sizes, getStorageType(input.element)), Sizes(sizes), input.element};
   auto isUnit = [](OpFoldResult size) { return isConstantIntValue(size, 1); };
   if (input.rank() == 0 || sizes.empty()) {
     if (!llvm::all_of(input.sizes, isUnit) || !llvm::all_of(sizes, isUnit))
