@@ -21,13 +21,26 @@ Tensor lathe::g2l::contract(Lowering &l, const Tensor &lhs, AffineMap lhsMap, co
                             AffineMap rhsMap, ArrayRef<OpFoldResult> sizes, AffineMap resultMap,
                             ArrayRef<IteratorType> iterators, Type element) {
   Type accumulator = getAccumulatorType(element);
+  // Half precision is widened once, not at every use, of which there are many.
+  auto widened = [&](const Tensor &operand) {
+    if (!operand.element.isF16() && !operand.element.isBF16())
+      return operand;
+    std::optional<Tensor> constant = l.widenConstant(operand);
+    return constant ? *constant : l.convert(operand, l.b.getF32Type());
+  };
   Tensor a = lhs, b = rhs;
+  Type factor = element;
+  if (isa<FloatType>(element) && element != accumulator) {
+    a = widened(a);
+    b = widened(b);
+    factor = accumulator;
+  }
   a.splat = b.splat = {}; // loops take their sizes from the operands
   Value zero = l.filled(sizes, l.number(accumulator, 0));
   Value result = l.generic({{a, lhsMap}, {b, rhsMap}}, zero, resultMap, iterators,
                            [&](const Scalars &s, ValueRange x) -> SmallVector<Value> {
-                             Value left = s.convert(s.load(x[0], a.element), a.element, element);
-                             Value right = s.convert(s.load(x[1], b.element), b.element, element);
+                             Value left = s.convert(s.load(x[0], a.element), a.element, factor);
+                             Value right = s.convert(s.load(x[1], b.element), b.element, factor);
                              return {multiplyAccumulate(s, left, right, x[2])};
                            })
                      .front();

@@ -107,6 +107,30 @@ static void readStrided(const Element *from, ArrayRef<int64_t> shape, ArrayRef<i
   to += rows * columns;
 }
 
+std::optional<Tensor> Lowering::widenConstant(const Tensor &input) {
+  bool isHalf = input.element.isF16();
+  if (!input.constant || !(isHalf || input.element.isBF16()))
+    return std::nullopt;
+  auto type =
+      RankedTensorType::get(cast<ShapedType>(input.constant.getType()).getShape(), b.getF32Type());
+  SmallVector<char> buffer;
+  ArrayRef<char> bytes = graph::getConstantBytes(input.constant, buffer);
+  size_t count = type.getNumElements();
+  if (count == 0 || bytes.size() < 2 * count)
+    return std::nullopt;
+  std::vector<float> numbers(count);
+  for (size_t i = 0; i < count; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, bytes.data() + 2 * i, sizeof(bits));
+    if (isHalf)
+      numbers[i] = static_cast<float>(llvm::bit_cast<_Float16>(bits));
+    else
+      numbers[i] = llvm::bit_cast<float>(uint32_t(bits) << 16);
+  }
+  ArrayRef<char> raw(reinterpret_cast<const char *>(numbers.data()), 4 * count);
+  return makeConstant(graph::makeConstantAttr(type, raw), b.getF32Type());
+}
+
 std::optional<Tensor> Lowering::readConstant(const Tensor &input, ArrayRef<int64_t> shape,
                                              ArrayRef<int64_t> strides, int64_t offset) {
   if (!input.constant)

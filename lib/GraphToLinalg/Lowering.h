@@ -164,6 +164,8 @@ public:
   /// input's data is not known.
   std::optional<Tensor> readConstant(const Tensor &input, llvm::ArrayRef<int64_t> shape,
                                      llvm::ArrayRef<int64_t> strides, int64_t offset = 0);
+  /// A constant of half precision in f32; nullopt when the input is none.
+  std::optional<Tensor> widenConstant(const Tensor &input);
   /// A tensor of numbers known when compiling.
   Tensor constantTensor(mlir::DenseElementsAttr value);
 

@@ -179,6 +179,16 @@ bool lathe::schedule::isVectorizable(Block &body) {
   });
 }
 
+void lathe::schedule::ignoreZeroSigns(Operation *op) {
+  auto set = [](auto extreme) {
+    extreme.setFastmath(extreme.getFastmath() | arith::FastMathFlags::nsz);
+  };
+  if (auto max = dyn_cast<arith::MaximumFOp>(op))
+    set(max);
+  else if (auto min = dyn_cast<arith::MinimumFOp>(op))
+    set(min);
+}
+
 SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
                                              ArrayRef<Value> operands, ArrayRef<Value> indices,
                                              int64_t lanes,
@@ -277,7 +287,9 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
       state.addTypes(VectorType::get({lanes}, op.getResult(0).getType()));
       state.attributes = op.getAttrs();
       state.propertiesAttr = op.getPropertiesAsAttribute();
-      mapping.map(op.getResult(0), builder.create(state)->getResult(0));
+      Operation *made = builder.create(state);
+      ignoreZeroSigns(made);
+      mapping.map(op.getResult(0), made->getResult(0));
     }
   };
   emitBlock(*stage.body);

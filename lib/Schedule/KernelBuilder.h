@@ -118,6 +118,9 @@ Work emitWinograd(Kernel &kernel, const Group &group, const WinogradPlan &plan, 
 void emitEpilogue(Kernel &kernel, const Group &group, Value value, llvm::ArrayRef<Value> at,
                   int64_t lanes, Value mask, unsigned vectorLoop, AddressOf addressOf);
 
+/// Which of two zeros is the larger does not matter to any operator, and costs several instructions.
+void ignoreZeroSigns(mlir::Operation *op);
+
 /// Emits the body of a stage on scalars or, with `lanes`, on vectors; `operands` are the values of
 /// its block arguments. Returns what it yields.
 llvm::SmallVector<Value> emitBody(Kernel &kernel, const Stage &stage,

@@ -303,7 +303,9 @@ void VectorStage::emitParallel(ArrayRef<unsigned> loops, ArrayRef<unsigned> redu
     state.addOperands({a, b});
     state.addTypes(a.getType());
     state.propertiesAttr = combiner->op->getPropertiesAsAttribute();
-    return builder.create(state)->getResult(0);
+    Operation *made = builder.create(state);
+    ignoreZeroSigns(made);
+    return made->getResult(0);
   };
   while (sums.size() > 1) {
     Value last = sums.pop_back_val();

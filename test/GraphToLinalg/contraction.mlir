@@ -32,6 +32,9 @@ func.func @main(%x: tensor<2x1x3x4xf32>, %y: tensor<5x4x6xf32>) -> tensor<2x5x3x
 // A vector is a matrix with one row, which the result loses. Half precision sums in f32.
 // CHECK-LABEL: func @main
 // CHECK:         tensor.expand_shape %{{.*}} : tensor<4xf16> into tensor<1x4xf16>
+// Widened once, before the product.
+// CHECK:         linalg.generic {{.*}} ins(%{{.*}} : tensor<1x4xf16>) outs(%{{.*}} : tensor<1x4xf32>)
+// CHECK:         linalg.generic {{.*}} ins(%{{.*}} : tensor<4x6xf16>) outs(%{{.*}} : tensor<4x6xf32>)
 // CHECK:         linalg.generic {{.*}} outs(%{{.*}} : tensor<1x6xf32>)
 // CHECK:         linalg.generic {{.*}} outs(%{{.*}} : tensor<1x6xf16>)
 // CHECK:           arith.truncf
