@@ -35,6 +35,7 @@ const std::map<Key, const Operator *> &table() {
                         imageOperators,
                         trainingOperators,
                         controlOperators,
+                        scanOperators,
                         treeOperators,
                         classifierOperators,
                         featureOperators,
