@@ -119,7 +119,15 @@ static LogicalResult importLoop(Node &node) {
 ArrayRef<Operator> lathe::import::controlOperators() {
   static const Operator operators[] = {
       {"If", {1, 11, 13, 16, 19, 21, 23, 24, 25}, 1, 1, importIf, kBool},
-      {"Loop", {1, 11, 13, 16, 19, 21, 23, 24, 25}, 0, kUnlimited, importLoop, kSigned},
+      {"Loop",
+       {1, 11, 13, 16, 19, 21, 23, 24, 25},
+       0,
+       kUnlimited,
+       importLoop,
+       kSigned,
+       "",
+       "",
+       true},
   };
   return operators;
 }

@@ -54,6 +54,7 @@ llvm::ArrayRef<Operator> treeOperators();
 llvm::ArrayRef<Operator> classifierOperators();
 llvm::ArrayRef<Operator> featureOperators();
 llvm::ArrayRef<Operator> scanOperators();
+llvm::ArrayRef<Operator> sequenceOperators();
 
 /// The operator of that name, null when there is none. The domain of ai.onnx is "".
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);
