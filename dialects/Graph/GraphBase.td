@@ -55,8 +55,22 @@ def Graph_StringType : Graph_Type<"String", "string"> {
   }];
 }
 
-// Any value of a model: a tensor, ranked or not.
+// A tensor of a model, ranked or not.
 def Graph_Tensor : AnyTypeOf<[AnyTensor]>;
+
+def Graph_Sequence : Graph_Type<"Sequence", "sequence"> {
+  let summary = "a list of values of one type";
+  let assemblyFormat = "`<` $element `>`";
+  let parameters = (ins "::mlir::Type":$element);
+}
+def Graph_Optional : Graph_Type<"Optional", "optional"> {
+  let summary = "a value of a type, or nothing";
+  let assemblyFormat = "`<` $element `>`";
+  let parameters = (ins "::mlir::Type":$element);
+}
+
+// What control flow carries and returns.
+def Graph_Value : AnyTypeOf<[AnyTensor, Graph_Sequence, Graph_Optional]>;
 def Graph_IntTensor : TensorOf<[AnyInteger]>;
 def Graph_I64Tensor : TensorOf<[I64]>;
 def Graph_BoolTensor : TensorOf<[I1]>;

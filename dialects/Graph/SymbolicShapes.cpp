@@ -27,6 +27,7 @@ struct SymbolicShapes::Facts {
   DenseMap<Value, llvm::SmallMapVector<unsigned, unsigned, 2>> symbolOfDim;
   llvm::StringMap<AffineExpr> derived;
   DenseMap<AffineExpr, AffineExpr> ideals; // see derive
+  DenseMap<const void *, llvm::DenseSet<std::pair<unsigned, unsigned>>> varying;
 
   template <typename T> ArrayRef<T> copy(ArrayRef<T> values) {
     T *data = memory.Allocate<T>(values.size());
@@ -268,7 +269,8 @@ AffineExpr SymbolicShapes::derive(StringRef what, ArrayRef<AffineExpr> arguments
   if (llvm::is_contained(arguments, AffineExpr()))
     return facts->getSymbol(result, dim);
   AffineExpr &expr = facts->derived[(what + toString(arguments)).str()];
-  if (!expr) {
+  // The value that first had the size may belong to a region that was left.
+  if (!expr || !isVisibleAt(expr, result.getDefiningOp())) {
     expr = facts->getSymbol(result, dim);
     if (ideal)
       facts->ideals[expr] = ideal;
@@ -387,6 +389,51 @@ LogicalResult SymbolicShapes::inferOp(Operation *op) {
   return inference.inferShapes(*this);
 }
 
+LogicalResult SymbolicShapes::inferRegion(Region &region) {
+  for (Block &block : region)
+    for (Operation &op : block)
+      if (failed(inferOp(&op)))
+        return failure();
+  return success();
+}
+
+void SymbolicShapes::setArgument(BlockArgument argument, std::optional<ArrayRef<AffineExpr>> dims) {
+  facts->forget(argument);
+  if (!isa<TensorType>(argument.getType()) || !dims)
+    return;
+  SmallVector<AffineExpr> exprs(*dims);
+  SmallVector<int64_t> sizes;
+  for (auto [i, expr] : llvm::enumerate(exprs)) {
+    if (!expr)
+      expr = facts->getSymbol(argument, i);
+    sizes.push_back(lathe::graph::getConstant(expr).value_or(ShapedType::kDynamic));
+  }
+  facts->dims[argument] = facts->copy<AffineExpr>(exprs);
+  argument.setType(RankedTensorType::get(sizes, getElementTypeOrSelf(argument.getType())));
+}
+
+void SymbolicShapes::setCounter(BlockArgument counter) {
+  facts->forget(counter);
+  setElements(counter, facts->getSymbol(counter, Symbol::element));
+}
+
+bool SymbolicShapes::isVisibleAt(AffineExpr expr, Operation *op) const {
+  Region *place = op ? op->getParentRegion() : nullptr;
+  bool visible = true;
+  expr.walk([&](AffineExpr part) {
+    auto symbol = dyn_cast<AffineSymbolExpr>(part);
+    if (!symbol)
+      return;
+    Region *home = facts->symbols[symbol.getPosition()].value.getParentRegion();
+    visible &= !place || !home || home->isAncestor(place);
+  });
+  return visible;
+}
+
+llvm::DenseSet<std::pair<unsigned, unsigned>> &SymbolicShapes::getVarying(const void *loop) {
+  return facts->varying[loop];
+}
+
 FailureOr<SymbolicShapes> SymbolicShapes::compute(func::FuncOp function) {
   SymbolicShapes shapes(function.getContext());
   if (function.isExternal())
@@ -402,7 +449,11 @@ FailureOr<SymbolicShapes> SymbolicShapes::compute(func::FuncOp function) {
     shapes.getDims(argument);
   }
   WalkResult walk = function.walk<WalkOrder::PreOrder>([&](Operation *op) {
-    return failed(shapes.inferOp(op)) ? WalkResult::interrupt() : WalkResult::advance();
+    if (failed(shapes.inferOp(op)))
+      return WalkResult::interrupt();
+    // Operations with regions infer what is in them.
+    bool isDone = isa<ShapeInferenceInterface>(op) && op->getNumRegions() > 0;
+    return isDone ? WalkResult::skip() : WalkResult::advance();
   });
   if (walk.wasInterrupted())
     return failure();

@@ -7,6 +7,7 @@
 #include "dialects/Graph/SymbolicMath.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Allocator.h"
 #include <memory>
@@ -28,9 +29,10 @@ public:
   static constexpr llvm::StringLiteral dimsAttrName = "graph.dims";
 
   struct Symbol {
+    static constexpr unsigned element = 1u << 16;
     std::string name;
-    mlir::Value value; ///< a function argument, or the result that first has the size
-    unsigned dim;      ///< symbol = size of this dimension of `value`
+    mlir::Value value; ///< an argument, or the result that first has the size
+    unsigned dim;      ///< symbol = size of this dimension of `value`, or `element`: its element
   };
 
   explicit SymbolicShapes(mlir::MLIRContext *context);
@@ -64,6 +66,26 @@ public:
   /// Writes an expression with the symbols' names ("batch * 4 + 1", "?" for null).
   std::string toString(mlir::AffineExpr expr) const;
   std::string toString(llvm::ArrayRef<mlir::AffineExpr> exprs) const;
+
+  // For the inference of operations with regions.
+
+  /// Infers the operations of a region, whose arguments are described already.
+  mlir::LogicalResult inferRegion(mlir::Region &region);
+
+  /// Forgets what is known of an argument of a region and describes it anew: null for a size that
+  /// is its own. Sets its type.
+  void setArgument(mlir::BlockArgument argument,
+                   std::optional<llvm::ArrayRef<mlir::AffineExpr>> dims);
+
+  /// Describes the argument that counts the iterations of a loop: its element is a symbol.
+  void setCounter(mlir::BlockArgument counter);
+
+  /// Whether every symbol of the expression has its value outside of the regions of `op`.
+  bool isVisibleAt(mlir::AffineExpr expr, mlir::Operation *op) const;
+
+  /// The dimensions of carried values that were found to change from one iteration of a loop to the
+  /// next, so that loops around it need not find out again. The key stands for the loop.
+  llvm::DenseSet<std::pair<unsigned, unsigned>> &getVarying(const void *loop);
 
   // For the inference of operations.
 

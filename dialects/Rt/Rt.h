@@ -15,6 +15,9 @@
 
 #include "dialects/Rt/RtDialect.h.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Rt/RtTypes.h.inc"
+
 #define GET_OP_CLASSES
 #include "dialects/Rt/RtOps.h.inc"
 

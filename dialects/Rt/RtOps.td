@@ -3,6 +3,7 @@
 #define LATHE_RT_OPS
 
 include "mlir/Dialect/LLVMIR/LLVMTypes.td"
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/OpBase.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -12,6 +13,7 @@ def Rt_Dialect : Dialect {
   let name = "rt";
   let cppNamespace = "::lathe::rt";
   let summary = "the host program: weights, memory, dispatches, checks";
+  let useDefaultTypePrinterParser = 1;
 }
 
 class Rt_Op<string mnemonic, list<Trait> traits = []> : Op<Rt_Dialect, mnemonic, traits>;
@@ -33,6 +35,33 @@ def Rt_CheckOp : Rt_Op<"check", [MemoryEffects<[MemWrite]>]> {
   let arguments = (ins I1:$condition, I32Attr:$code, StrAttr:$message,
                        Variadic<AnyTypeOf<[AnySignlessInteger, Index]>>:$args);
   let assemblyFormat = "$condition `,` $code `,` $message (`,` $args^ `:` type($args))? attr-dict";
+}
+
+// ---- Lists of parts: what a loop stacks without knowing how much -------------------------------
+
+def Rt_List : TypeDef<Rt_Dialect, "List"> {
+  let mnemonic = "list";
+  let summary = "tensors of one shape, one after the other in memory that grows";
+}
+
+def Rt_ListOp : Rt_Op<"list", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "an empty list";
+  let results = (outs Rt_List:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Rt_AppendOp : Rt_Op<"append", [MemoryEffects<[MemWrite]>]> {
+  let summary = "put a copy of a tensor at `position`, which is the number of those in the list";
+  let arguments = (ins Rt_List:$list, Index:$position, AnyRankedTensor:$part);
+  let assemblyFormat = "$list `[` $position `]` `,` $part attr-dict `:` type($part)";
+}
+
+def Rt_StackOp : Rt_Op<"stack", [MemoryEffects<[MemRead]>]> {
+  let summary = "all tensors of a list along a new first axis";
+  let description = "`sizes` are those of the result that its type does not have.";
+  let arguments = (ins Rt_List:$list, Variadic<Index>:$sizes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$list `sizes` `(` $sizes `)` attr-dict `:` type($result)";
 }
 
 def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
@@ -108,6 +137,39 @@ def Rt_AllocateOp : Rt_Op<"allocate", [MemoryEffects<[MemAlloc]>]> {
   let arguments = (ins LLVM_AnyPointer:$call, Index:$bytes);
   let results = (outs LLVM_AnyPointer:$result);
   let assemblyFormat = "$call `,` $bytes attr-dict `:` type($call) `->` type($result)";
+}
+
+def Rt_SlotOp : Rt_Op<"slot", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "keeps memory from the caller from one use to the next";
+  let description = "It belongs to the run, and is empty when that begins.";
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Rt_ReserveOp : Rt_Op<"reserve", [MemoryEffects<[MemAlloc, MemWrite]>]> {
+  let summary = "a slot's memory, made larger where it has less than `bytes`";
+  let description = [{
+    It at least doubles, so that all memory a slot ever had is a constant times its largest size.
+    The first `keep` bytes stay.
+  }];
+  let arguments = (ins LLVM_AnyPointer:$call, LLVM_AnyPointer:$slot, Index:$bytes, Index:$keep);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = [{
+    $call `,` $slot `,` $bytes `keep` $keep attr-dict `:` type($call) `,` type($slot)
+    `->` type($result)
+  }];
+}
+
+def Rt_LiveOp : Rt_Op<"live", [MemoryEffects<[MemWrite]>]> {
+  let summary = "memory is in use here, also where no operation says so";
+  let arguments = (ins LLVM_AnyPointer:$memory);
+  let assemblyFormat = "$memory attr-dict `:` type($memory)";
+}
+
+def Rt_PollOp : Rt_Op<"poll", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "end the run when the caller has cancelled it: on the way back in loops";
+  let arguments = (ins LLVM_AnyPointer:$call);
+  let assemblyFormat = "$call attr-dict `:` type($call)";
 }
 
 def Rt_AllocateOutputOp : Rt_Op<"allocate_output", [MemoryEffects<[MemAlloc]>]> {

@@ -361,7 +361,8 @@ LATHE_API void lathe_context_cancel(lathe_context *context);
 LATHE_API void lathe_context_resume(lathe_context *context);
 
 /* Runs that go on past this time (CLOCK_MONOTONIC, ns; 0: none) return DEADLINE. It is looked at
- * between parallel regions, so a run may end late by the time that one region takes. One thread per
+ * between parallel regions and on the way back in loops, so a run may end late by the time that one
+ * region takes. One thread per
  * context, and not while it runs. */
 LATHE_API void lathe_context_deadline(lathe_context *context, int64_t monotonic_ns);
 

@@ -112,7 +112,10 @@ typedef struct lathe_services {
    * the kernel, and its floating-point operations and bytes. Not LATHE_CODE_OK: compiled code
    * returns it. NULL: the run is cancelled. */
   int32_t (*attend)(struct lathe_call *, const char *kernel, uint64_t flops, uint64_t bytes);
-  void *reserved[11]; /* launch, copy, wait; rare helpers */
+  /* Called on the way back in loops, whose iterations may need no other service: looks at the
+   * deadline. Not LATHE_CODE_OK: compiled code returns it. NULL: nothing to look at. */
+  int32_t (*poll)(struct lathe_call *);
+  void *reserved[10]; /* launch, copy, wait; rare helpers */
 } lathe_services;
 
 /* Codes that compiled code returns; 0 is success. */

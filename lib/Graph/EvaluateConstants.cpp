@@ -34,15 +34,42 @@ struct Slice {
 };
 } // namespace
 
+/// What an operation is computed from: its operands, and what its regions see of the values around.
+static llvm::SetVector<Value> getSources(Operation *op) {
+  llvm::SetVector<Value> sources(op->operand_begin(), op->operand_end());
+  op->walk([&](Operation *inner) {
+    for (Value operand : inner->getOperands())
+      if (inner != op && !op->isAncestor(operand.getParentBlock()->getParentOp()))
+        sources.insert(operand);
+  });
+  return sources;
+}
+
+/// Whether all loops of the operation end after few iterations.
+static bool isBounded(Operation *op) {
+  constexpr int64_t maxIterations = 1 << 20;
+  return !op->walk([&](LoopOp loop) {
+              int64_t total = 1;
+              for (Operation *at = loop; at && op->isAncestor(at); at = at->getParentOp())
+                if (auto outer = dyn_cast<LoopOp>(at)) {
+                  std::optional<SmallVector<int64_t>> trip = getIntegers(outer.getTrip());
+                  if (!trip || trip->size() != 1 || trip->front() > maxIterations)
+                    return WalkResult::interrupt();
+                  total = std::min(total * std::max<int64_t>(trip->front(), 1), maxIterations + 1);
+                }
+              return total > maxIterations ? WalkResult::interrupt() : WalkResult::advance();
+            }).wasInterrupted();
+}
+
 /// Operations whose operands are all constants or results of such operations, in program order.
 static llvm::SetVector<Operation *> findConstantOps(func::FuncOp function) {
   llvm::SetVector<Operation *> known;
   for (Block &block : function.getBody())
     for (Operation &op : block) {
-      if (!isa<ShapeInferenceInterface>(op) || !isPure(&op) || op.getNumRegions() ||
+      if (!isa<ShapeInferenceInterface>(op) || !isPure(&op) || !isBounded(&op) ||
           !llvm::all_of(op.getResultTypes(), [](Type type) { return getBytes(type); }))
         continue;
-      if (llvm::all_of(op.getOperands(), [&](Value operand) {
+      if (llvm::all_of(getSources(&op), [&](Value operand) {
             return operand.getDefiningOp() && known.contains(operand.getDefiningOp());
           }))
         known.insert(&op);
@@ -60,8 +87,8 @@ static std::optional<Slice> makeRegion(Value root, int64_t maxGrowth, size_t max
       return std::nullopt;
     if (isa<ConstantOp>(ops[i]))
       source = llvm::SaturatingAdd<uint64_t>(source, *getBytes(ops[i]->getResult(0).getType()));
-    for (Value operand : ops[i]->getOperands())
-      ops.insert(operand.getDefiningOp());
+    for (Value source : getSources(ops[i]))
+      ops.insert(source.getDefiningOp());
   }
   if (*getBytes(root.getType()) - source > maxGrowth)
     return std::nullopt;

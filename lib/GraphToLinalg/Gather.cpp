@@ -61,16 +61,35 @@ static std::optional<Tensor> gatherSlice(Lowering &l, graph::GatherOp op, const 
   return l.reshape(l.slice(data, offsets, cut), sizes);
 }
 
+// So is one index that counts iterations.
+static std::optional<Tensor> gatherCounted(Lowering &l, graph::GatherOp op, const Tensor &data,
+                                           int64_t axis, ArrayRef<OpFoldResult> sizes) {
+  std::optional<Sizes> indices = l.getSymbolicElements(op.getIndices());
+  if (!indices || indices->size() != 1 || getConstantIntValue(indices->front()) ||
+      !l.isKnownNonNegative(indices->front()))
+    return std::nullopt;
+  Value index = l.value(indices->front()), size = l.value(data.sizes[axis]);
+  Scalars s = l.scalars();
+  // On the level of the host this ends the run.
+  s.check(s.cmp(arith::CmpIPredicate::slt, index, size), LATHE_CODE_INDEX,
+          "index %0 is out of range for an axis of size %1", {index, size});
+  Sizes offsets(data.rank(), l.size(0)), cut = data.sizes;
+  offsets[axis] = index;
+  cut[axis] = l.size(1);
+  return l.reshape(l.slice(data, offsets, cut), sizes);
+}
+
 static LogicalResult lowerGather(graph::GatherOp op, Lowering &l) {
   Tensor data = l.get(op.getData()), indices = l.get(op.getIndices());
   int64_t rank = data.rank(), axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
   Sizes sizes(data.sizes.begin(), data.sizes.begin() + axis);
   llvm::append_range(sizes, indices.sizes);
   sizes.append(data.sizes.begin() + axis + 1, data.sizes.end());
-  if (std::optional<Tensor> cut = gatherSlice(l, op, data, axis, sizes)) {
-    l.set(op.getResult(), *cut);
-    return success();
-  }
+  for (auto cut : {gatherSlice, gatherCounted})
+    if (std::optional<Tensor> slice = cut(l, op, data, axis, sizes)) {
+      l.set(op.getResult(), *slice);
+      return success();
+    }
   requireElements(l, data, sizes);
   Value size = l.value(data.sizes[axis]);
   int64_t loops = sizes.size(), indexRank = indices.rank();

@@ -20,6 +20,7 @@ namespace lathe {
 const LoweringTable &LoweringTable::get() {
   static const LoweringTable table = [] {
     LoweringTable families;
+    addControl(families);
     addElementwise(families);
     addContraction(families);
     addReshape(families);

@@ -208,6 +208,8 @@ Tensor Lowering::makeSymbolic(Value graphValue, ArrayRef<OpFoldResult> elements)
 }
 
 bool Lowering::has(Value graphValue) {
+  if (!isa<TensorType>(graphValue.getType()))
+    return true; // whoever takes it looks at what made it
   return tensors.contains(graphValue) || getConstant(graphValue) || getSymbolicElements(graphValue);
 }
 
@@ -293,6 +295,8 @@ std::optional<SmallVector<int64_t>> Lowering::getConstantElements(Value graphVal
 // The operation's values must be ranked tensors of element types that have a form in memory.
 static std::string findBadType(Operation &op) {
   for (Type type : llvm::concat<const Type>(op.getOperandTypes(), op.getResultTypes())) {
+    if (isa<graph::SequenceType, graph::OptionalType>(type))
+      continue;
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor)
       return llvm::formatv("a value's rank is not known ({0})", type);

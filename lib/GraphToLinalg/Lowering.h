@@ -8,10 +8,10 @@
 #include "dialects/Sched/Sched.h"
 #include "lathe/ArtifactFormat.h"
 #include "lib/GraphToLinalg/Scalars.h"
+#include "lib/GraphToLinalg/Scoped.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Utils/StructuredOpsUtils.h"
 #include "mlir/IR/OwningOpRef.h"
-#include "llvm/ADT/DenseSet.h"
 #include <optional>
 
 namespace lathe::g2l {
@@ -67,6 +67,8 @@ public:
   std::optional<Sizes> getElements(mlir::Value graphValue);
   /// The elements where all are known when compiling.
   std::optional<llvm::SmallVector<int64_t>> getConstantElements(mlir::Value graphValue);
+  /// The elements of an integer tensor that follow from sizes and counters, without reading it.
+  std::optional<Sizes> getSymbolicElements(mlir::Value graphValue);
   /// The constant's attribute (dense or weight), if the value is one.
   mlir::TypedAttr getConstant(mlir::Value graphValue);
 
@@ -172,6 +174,21 @@ public:
   /// A storage-type attribute of a number.
   mlir::TypedAttr number(mlir::Type storage, double value);
 
+  // ---- Regions -----------------------------------------------------------------------------
+
+  /// The loop's induction value, of index type, is the element of the graph's counter.
+  void setCounter(mlir::Value graphValue, mlir::Value induction);
+  /// Lowers the operations of a graph region into `target`: `begin` sets what stands for its
+  /// arguments, `end` makes the terminator from the values of the region's own. What is computed
+  /// and checked in the region holds in it alone.
+  mlir::LogicalResult lowerRegion(mlir::Region &region, mlir::Block *target,
+                                  llvm::function_ref<void()> begin,
+                                  llvm::function_ref<void(mlir::ValueRange)> end);
+  /// The tensor as a value of that type, whose sizes are less precise.
+  mlir::Value castTo(mlir::Type type, const Tensor &tensor);
+  /// The tensor `value` with its own dimensions where `sizes` has null.
+  Tensor withOwnSizes(mlir::Value value, Sizes sizes, mlir::Type element);
+
   // ---- Errors ------------------------------------------------------------------------------
 
   mlir::InFlightDiagnostic unsupported(mlir::Operation *op);
@@ -189,7 +206,6 @@ private:
   mlir::Value materialiseConstant(mlir::Location loc, mlir::TypedAttr value);
   Tensor makeConstant(mlir::TypedAttr storage, mlir::Type element);
   Tensor reshapeConstant(const Tensor &input, llvm::ArrayRef<int64_t> shape);
-  std::optional<Sizes> getSymbolicElements(mlir::Value graphValue);
   Tensor makeSymbolic(mlir::Value graphValue, llvm::ArrayRef<mlir::OpFoldResult> elements);
   mlir::OpFoldResult viaArith(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs, char operation);
   mlir::OpBuilder topLevel();
@@ -200,23 +216,25 @@ private:
   mlir::func::FuncOp source, target;
   graph::SymbolicShapes &shapes;
   mlir::Block *body = nullptr;
+  bool inRegion = false;
   /// Sizes and constants that depend on arguments alone; becomes the start of the body.
   std::unique_ptr<mlir::Block> entry;
   mlir::OpBuilder entryBuilder;
-  llvm::DenseMap<mlir::Value, Tensor> tensors;
+  ScopedMap<mlir::Value, Tensor> tensors;
   llvm::DenseMap<mlir::Value, mlir::AffineExpr> exprs;
-  llvm::DenseMap<mlir::AffineExpr, mlir::Value> expanded;
+  ScopedMap<mlir::AffineExpr, mlir::Value> expanded;
   llvm::DenseMap<int64_t, mlir::Value> indexConstants;
   llvm::SmallVector<mlir::Value> symbols;
   llvm::SmallVector<bool> symbolAtEntry;
   /// Numbers read from data, which unlike sizes may be negative.
-  llvm::DenseSet<mlir::AffineExpr> dataSymbols;
+  ScopedSet<mlir::AffineExpr> dataSymbols;
+  /// The numbers of iterations that arguments of bodies of loops stand for.
+  llvm::DenseMap<mlir::Value, mlir::AffineExpr> counters;
   llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> translated;
-  llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::AffineExpr> extracted;
-  llvm::DenseMap<std::pair<char, std::pair<mlir::AffineExpr, mlir::AffineExpr>>, mlir::Value>
-      computed;
-  llvm::DenseSet<mlir::AffineExpr> checkedSizes;
-  llvm::DenseSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> checkedEqual;
+  ScopedMap<std::pair<mlir::Value, int64_t>, mlir::AffineExpr> extracted;
+  ScopedMap<std::pair<char, std::pair<mlir::AffineExpr, mlir::AffineExpr>>, mlir::Value> computed;
+  ScopedSet<mlir::AffineExpr> checkedSizes;
+  ScopedSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> checkedEqual;
 };
 
 /// Lowers one kind of operation.
@@ -243,6 +261,7 @@ private:
 /// Whether an axis that only the run knows (negative ones count from the end) is `dim`.
 mlir::Value isAxis(Lowering &l, mlir::OpFoldResult axis, int64_t dim, int64_t rank);
 
+void addControl(LoweringTable &table);
 void addElementwise(LoweringTable &table);
 void addContraction(LoweringTable &table);
 void addConv(LoweringTable &table);

@@ -135,6 +135,12 @@ std::optional<AffineExpr> Lowering::translate(AffineExpr expr) {
   AffineExpr own;
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
     const graph::SymbolicShapes::Symbol &known = shapes.getSymbols()[symbol.getPosition()];
+    if (known.dim == graph::SymbolicShapes::Symbol::element) {
+      auto counter = counters.find(known.value);
+      if (counter == counters.end())
+        return std::nullopt;
+      return translated[expr] = counter->second;
+    }
     auto tensor = tensors.find(known.value);
     if (tensor == tensors.end() || known.dim >= tensor->second.sizes.size())
       return std::nullopt;
@@ -281,9 +287,10 @@ Sizes Lowering::resultSizes(Value graphValue, ArrayRef<OpFoldResult> computedSiz
 
 void Lowering::requireEqual(OpFoldResult lhs, OpFoldResult rhs, StringRef message, int32_t code) {
   AffineExpr left = expr(lhs), right = expr(rhs);
-  if (left == right || !checkedEqual.insert({left, right}).second)
+  if (left == right || !checkedEqual.insert({left, right}))
     return;
-  OpBuilder builder = isEntry(left) && isEntry(right) ? entryBuilder : topLevel();
+  // In a branch or a loop it need only hold when that runs.
+  OpBuilder builder = !inRegion && isEntry(left) && isEntry(right) ? entryBuilder : topLevel();
   Value l = value(lhs), r = value(rhs);
   Scalars s{builder, loc};
   s.check(s.cmp(arith::CmpIPredicate::eq, l, r), code, message, {l, r});
@@ -291,9 +298,9 @@ void Lowering::requireEqual(OpFoldResult lhs, OpFoldResult rhs, StringRef messag
 
 void Lowering::requireNonNegative(OpFoldResult size) {
   AffineExpr known = expr(size);
-  if (isNonNegative(known) || !checkedSizes.insert(known).second)
+  if (isNonNegative(known) || !checkedSizes.insert(known))
     return;
-  OpBuilder builder = isEntry(known) ? entryBuilder : topLevel();
+  OpBuilder builder = !inRegion && isEntry(known) ? entryBuilder : topLevel();
   Value number = value(size), zero = value(this->size(0));
   Scalars s{builder, loc};
   s.check(s.cmp(arith::CmpIPredicate::sge, number, zero), LATHE_CODE_SIZE,

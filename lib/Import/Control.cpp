@@ -1,38 +1,133 @@
-// Control flow, as far as it is decided when compiling.
+// Control flow: what is decided when compiling is imported in place, the rest as regions.
 // Apache-2.0 WITH LLVM-exception
-#include "lib/Import/Operators.h"
+#include "lib/Import/Importer.h"
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::import;
 
-/// Exporters write conditions on ranks and static sizes: only the branch that is taken is imported.
+/// A tensor of one element without dimensions.
+static Value asScalar(Node &node, Value x) {
+  return Node::rankOf(x) == 0 ? x : node.reshape(x, ArrayRef<int64_t>());
+}
+
+/// Of a condition that is known only the branch that is taken is imported: exporters write
+/// conditions on ranks and static sizes, and the other branch need not fit.
 static LogicalResult importIf(Node &node) {
-  std::optional<double> condition = node.constantScalar(0);
+  onnx::GraphProto *thenGraph = node.subgraph("then_branch");
+  onnx::GraphProto *elseGraph = node.subgraph("else_branch");
+  if (node.hasFailed())
+    return failure();
+  SmallVector<Value> values;
+  if (std::optional<double> condition = node.knownScalar(0)) {
+    FailureOr<SmallVector<Value>> taken =
+        node.inlineGraph(*condition != 0 ? *thenGraph : *elseGraph);
+    if (failed(taken))
+      return failure();
+    values = *taken;
+  } else {
+    auto built = node.graphs().buildIf(node.location(), asScalar(node, node.input(0)), *thenGraph,
+                                       *elseGraph, node.getProto());
+    if (failed(built))
+      return node.fail();
+    values = *built;
+  }
+  if (values.size() != node.outputCount())
+    return node.error() << "the branches of If have " << values.size() << " outputs, the node has "
+                        << node.outputCount();
+  for (auto [i, value] : llvm::enumerate(values))
+    node.setResult(i, value);
+  return success();
+}
+
+/// The value under the rank that a subgraph declares for its input: [1] for a scalar.
+static Value withDeclaredRank(Node &node, Value scalar, const onnx::ValueInfoProto &info) {
+  const auto &type = info.type().tensor_type();
+  if (info.type().has_tensor_type() && type.has_shape() && type.shape().dim_size() == 1)
+    return node.unsqueeze(scalar, {0});
+  return scalar;
+}
+
+/// A tensor of signless integers of that width.
+static bool isTensorOf(Value value, unsigned width) {
+  auto type = dyn_cast<TensorType>(value.getType());
+  return type && type.getElementType().isSignlessInteger(width);
+}
+
+static LogicalResult importLoop(Node &node) {
+  onnx::GraphProto *body = node.subgraph("body");
+  if (!body)
+    return failure();
+  SmallVector<Value> inits(node.allInputs().drop_front(std::min(node.inputCount(), 2u)));
+  if (llvm::is_contained(inits, Value()))
+    return node.error() << "an initial value of Loop is missing";
+  int carried = inits.size();
+  if (body->input_size() != 2 + carried)
+    return node.error() << "the body of Loop has " << body->input_size() << " inputs, expected are "
+                        << 2 + carried;
+  if (body->output_size() < 1 + carried)
+    return node.error() << "the body of Loop has " << body->output_size()
+                        << " outputs, expected are at least " << 1 + carried;
+  unsigned stacked = body->output_size() - 1 - carried;
+  if (node.outputCount() > carried + stacked)
+    return node.error() << "Loop has " << node.outputCount() << " outputs, its body gives "
+                        << carried + stacked;
+  Value trip = node.input(0), condition = node.input(1);
+  if (trip && !isTensorOf(trip, 64))
+    return node.error() << "the trip count of Loop has type " << trip.getType()
+                        << ", it takes int64";
+  if (condition && !isTensorOf(condition, 1))
+    return node.error() << "the condition of Loop has type " << condition.getType()
+                        << ", it takes bool";
+  // Without a condition before the loop that of the body is ignored, as the specification says.
+  bool isConditional = bool(condition);
+  if (!trip)
+    trip = node.scalarInt(INT64_MAX, node.builder().getI64Type());
   if (!condition)
+    condition = node.scalarInt(1, node.builder().getI1Type());
+  trip = asScalar(node, trip);
+  condition = asScalar(node, condition);
+  if (!trip || !condition)
     return failure();
-  node.ignore({"then_branch", "else_branch"});
-  StringRef branch = *condition != 0 ? "then_branch" : "else_branch";
-  FailureOr<SmallVector<Value>> values = node.inlineGraph(branch);
-  if (failed(values))
-    return failure();
-  if (values->size() != node.outputCount())
-    return node.error() << "'" << branch << "' of If has " << values->size()
-                        << " outputs, the node has " << node.outputCount();
-  for (auto [i, value] : llvm::enumerate(*values))
+  auto build = [&](ValueRange arguments) -> FailureOr<GraphImporter::LoopYield> {
+    node.recover();
+    Value yes = node.scalarInt(1, node.builder().getI1Type());
+    // Wherever the body runs, the condition held.
+    SmallVector<Value> inputs{withDeclaredRank(node, arguments[0], body->input(0)),
+                              withDeclaredRank(node, yes, body->input(1))};
+    llvm::append_range(inputs, arguments.drop_front());
+    FailureOr<SmallVector<Value>> values = node.graphs().inlineGraph(*body, inputs, true);
+    if (failed(values))
+      return failure();
+    if (values->empty() || !isTensorOf(values->front(), 1)) {
+      emitError(node.location()) << "the first output of Loop's body must be a bool tensor";
+      return failure();
+    }
+    GraphImporter::LoopYield yield{isConditional ? values->front() : yes, {}};
+    yield.values.assign(values->begin() + 1, values->end());
+    return yield;
+  };
+  auto loop =
+      node.graphs().buildLoop(node.location(), body, trip, condition, inits, stacked, build);
+  if (failed(loop))
+    return node.fail();
+  for (auto [i, value] : llvm::enumerate(loop->getResults()))
     node.setResult(i, value);
   return success();
 }
 
 ArrayRef<Operator> lathe::import::controlOperators() {
   static const Operator operators[] = {
-      {"If",
+      {"If", {1, 11, 13, 16, 19, 21, 23, 24, 25}, 1, 1, importIf, kBool},
+      {"Loop",
        {1, 11, 13, 16, 19, 21, 23, 24, 25},
-       1,
-       1,
-       importIf,
-       kBool,
-       "the condition must be constant"},
+       0,
+       kUnlimited,
+       importLoop,
+       kSigned,
+       "",
+       "",
+       true},
   };
   return operators;
 }

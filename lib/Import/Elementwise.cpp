@@ -217,7 +217,7 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Mean", {1, 6, 8, 13}, 1, kUnlimited, importMean, kFloats},
       {"Clip", {1, 6, 11, 12, 13}, 1, 3, importClip, kReal},
       {"Where", {9, 16}, 3, 3, importWhere, kBool},
-      {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny, "tensors only"},
+      {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny, "", "", true},
       {"Cast",
        {1, 6, 9, 13, 19, 21, 23, 24, 25, 28},
        1,

@@ -177,13 +177,15 @@ LogicalResult GraphImporter::importMain(ModuleOp module) {
   auto function =
       func::FuncOp::create(builder, fileLoc, "main", builder.getFunctionType(inputTypes, {}));
   function->setAttr("graph.entry", builder.getStringAttr("run"));
-  Block *body = function.addEntryBlock();
+  Block *body = mainBlock = function.addEntryBlock();
   for (auto [i, name] : llvm::enumerate(inputNames)) {
     main.values[name] = body->getArgument(i);
   }
   // The function gets its type before the nodes: shape inference reads the argument attributes.
   function.setAllArgAttrs(inputAttrs);
   builder.setInsertionPointToEnd(body);
+  for (const onnx::ValueInfoProto &info : graph.output())
+    main.results.push_back(info.name());
   if (failed(importNodes(*graph.mutable_node())))
     return failure();
 
@@ -260,6 +262,10 @@ Value GraphImporter::lookup(StringRef name) {
       error() << "initializer '" << name << "': " << message;
       return {};
     }
+    // What a region is the first to name, others may name after it.
+    OpBuilder::InsertionGuard guard(builder);
+    if (mainBlock && builder.getInsertionBlock() != mainBlock)
+      builder.setInsertionPointToStart(mainBlock);
     // Names in locations are names of nodes.
     auto op = graph::ConstantOp::create(builder, fileLoc, value->getType(), *value);
     if (failed(inferShapes(op)))
@@ -302,9 +308,20 @@ LogicalResult GraphImporter::importNodes(NodeList &nodes) {
   FailureOr<std::vector<int>> order = orderNodes(nodes);
   if (failed(order))
     return failure();
-  for (int index : *order)
-    if (failed(importNode(nodes[index], locationOf(nodes[index], index))))
+  scope->nodes = &nodes;
+  scope->order = *order;
+  scope->next = 0;
+  return importRest();
+}
+
+/// Imports the nodes of the scope from `next` on.
+LogicalResult GraphImporter::importRest() {
+  while (scope->next < scope->order.size()) {
+    int index = scope->order[scope->next++];
+    onnx::NodeProto &node = (*scope->nodes)[index];
+    if (failed(importNode(node, locationOf(node, index))))
       return failure();
+  }
   return success();
 }
 
@@ -339,6 +356,10 @@ LogicalResult GraphImporter::importNode(onnx::NodeProto &node, Location location
   if (Function *function = findFunction(node))
     return callFunction(*function, node, location, inputs);
 
+  if (builder.getInsertionBlock() != mainBlock && ++nodesInRegions > options.maxExpandedNodes)
+    return emitError(location) << "the bodies of loops and branches expand to more than "
+                               << options.maxExpandedNodes << " nodes";
+
   // checkOperators has found every operator and version before.
   StringRef domain = node.domain() == "ai.onnx" ? StringRef() : StringRef(node.domain());
   const Operator *op = findOperator(domain, node.op_type());
@@ -354,7 +375,12 @@ LogicalResult GraphImporter::importNode(onnx::NodeProto &node, Location location
   for (unsigned i = 0; i < op->minInputs; ++i)
     if (!inputs[i])
       return emitError(location) << "input " << i << " of " << op->name << " is missing";
-  if (!inputs.empty() && inputs[0] && !(typeSetOf(Node::elementOf(inputs[0])) & op->types))
+  for (auto [i, input] : llvm::enumerate(inputs))
+    if (input && !isa<TensorType>(input.getType()) && !op->takesSequences)
+      return emitError(location) << "input " << i << " of " << op->name << " has type "
+                                 << input.getType() << ", it takes tensors";
+  if (!inputs.empty() && inputs[0] && isa<TensorType>(inputs[0].getType()) &&
+      !(typeSetOf(Node::elementOf(inputs[0])) & op->types))
     return emitError(location) << "input 0 of " << op->name << " has element type "
                                << Node::elementOf(inputs[0]) << ", supported are "
                                << describeTypeSet(op->types);
@@ -374,6 +400,8 @@ LogicalResult GraphImporter::importNode(onnx::NodeProto &node, Location location
     if (name.empty())
       continue;
     Value value = handled.results()[i];
+    if (scope->next > scope->order.size())
+      continue; // what follows has been imported in the branches of this node
     if (!value)
       return emitError(location) << "output " << i << " of " << op->name << "-" << *version
                                  << " is not supported";
@@ -417,6 +445,7 @@ LogicalResult GraphImporter::callFunction(Function &function, onnx::NodeProto &n
       body.values[name] = inputs[i];
     else if (!name.empty())
       body.values[name] = Value();
+  body.results.assign(proto.output().begin(), proto.output().end());
   Scope *outside = std::exchange(scope, &body);
   LogicalResult outcome = importNodes(*proto.mutable_node());
   scope = outside;
@@ -433,34 +462,6 @@ LogicalResult GraphImporter::callFunction(Function &function, onnx::NodeProto &n
       return failure();
   }
   return success();
-}
-
-FailureOr<SmallVector<Value>> GraphImporter::inlineGraph(onnx::GraphProto &graph) {
-  Scope inner(scope->opsets);
-  inner.outer = scope;
-  inner.bindings = scope->bindings;
-  inner.caller = scope->caller;
-  inner.once = scope->once;
-  if (failed(declareInitializers(graph, inner)))
-    return failure();
-  Scope *outside = std::exchange(scope, &inner);
-  LogicalResult outcome = importNodes(*graph.mutable_node());
-  SmallVector<Value> values;
-  for (const onnx::ValueInfoProto &info : graph.output()) {
-    if (failed(outcome))
-      break;
-    Value value = lookup(info.name());
-    if (!value) {
-      if (!isDefined(info.name()))
-        error() << "output '" << info.name() << "' of a subgraph is not defined";
-      outcome = failure();
-    }
-    values.push_back(value);
-  }
-  scope = outside;
-  if (failed(outcome))
-    return failure();
-  return values;
 }
 
 // ---- Constants

@@ -32,12 +32,20 @@ struct Scope {
   llvm::StringMap<mlir::Value> values;
   llvm::StringMap<onnx::TensorProto *> initializers;
   llvm::StringMap<onnx::SparseTensorProto *> sparseInitializers;
+
+  /// Names that are read when all nodes are imported.
+  llvm::SmallVector<llvm::StringRef> results;
+  /// The nodes, their order, and how many of them are imported or being imported.
+  NodeList *nodes = nullptr;
+  llvm::ArrayRef<int> order;
+  size_t next = 0;
 };
 
 class GraphImporter {
 public:
   GraphImporter(mlir::MLIRContext *context, onnx::ModelProto &model, llvm::StringRef fileName,
                 std::string dataFolder, const ImportOptions &options);
+  ~GraphImporter();
 
   /// Imports the whole model; null after errors were reported.
   mlir::OwningOpRef<mlir::ModuleOp> run(llvm::StringRef sha256);
@@ -55,8 +63,31 @@ public:
   std::optional<llvm::SmallVector<double>> evaluateNumbers(mlir::Value value);
   /// Whether tensors of the nodes at hand may be taken over.
   bool mayConsume() const { return scope->once; }
-  /// Imports the nodes of a subgraph in place; its outputs' values.
-  llvm::FailureOr<llvm::SmallVector<mlir::Value>> inlineGraph(onnx::GraphProto &graph);
+  /// Imports the nodes of a subgraph in place, with values for its inputs; its outputs' values.
+  /// With `repeated` it may be imported again.
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>>
+  inlineGraph(onnx::GraphProto &graph, llvm::ArrayRef<mlir::Value> arguments = {},
+              bool repeated = false);
+
+  /// What the body of a loop yields.
+  struct LoopYield {
+    mlir::Value condition;
+    llvm::SmallVector<mlir::Value> values; // carried ones, then parts of stacked results
+  };
+  /// Builds the body of a loop from its arguments.
+  using LoopBody = llvm::function_ref<llvm::FailureOr<LoopYield>(mlir::ValueRange)>;
+
+  /// Builds a graph.loop. The body may be built several times, until the types of the carried
+  /// values hold in every iteration. `key` stands for the loop in the model.
+  llvm::FailureOr<graph::LoopOp> buildLoop(mlir::Location loc, const void *key, mlir::Value trip,
+                                           mlir::Value condition, llvm::ArrayRef<mlir::Value> inits,
+                                           unsigned stacked, LoopBody body);
+  /// Builds a graph.if of two subgraphs; the values for the node's outputs. Null ones, when ranks
+  /// differ: then all that follows in the graph around was imported in both branches.
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>> buildIf(mlir::Location loc, mlir::Value condition,
+                                                          onnx::GraphProto &thenGraph,
+                                                          onnx::GraphProto &elseGraph,
+                                                          const onnx::NodeProto &node);
 
 private:
   struct Function {
@@ -93,6 +124,16 @@ private:
   mlir::Value lookup(llvm::StringRef name);
   mlir::Location locationOf(const onnx::NodeProto &node, int index);
   mlir::Attribute evaluate(mlir::Value value, unsigned depth = 0);
+  llvm::LogicalResult buildLoopBody(graph::LoopOp loop, LoopBody body);
+  bool adjustCarried(graph::LoopOp loop, const void *key);
+  void discard(mlir::Operation *op);
+  llvm::FailureOr<graph::IfOp>
+  fillIf(mlir::Location loc, mlir::Value condition, unsigned results,
+         llvm::function_ref<llvm::FailureOr<llvm::SmallVector<mlir::Value>>(unsigned)> branch);
+  llvm::LogicalResult splitAtIf(mlir::Location loc, mlir::Value condition,
+                                llvm::ArrayRef<onnx::GraphProto *> branches,
+                                const onnx::NodeProto &node);
+  llvm::LogicalResult importRest();
 
   onnx::ModelProto &model;
   const ImportOptions &options;
@@ -103,6 +144,12 @@ private:
   Scope *scope = nullptr;
   llvm::StringSet<> symbols;
   llvm::DenseMap<mlir::Value, mlir::Attribute> evaluated;
+  /// Where constants go that several regions see.
+  mlir::Block *mainBlock = nullptr;
+  /// Nodes imported in regions, again and again where types were found to change.
+  uint64_t nodesInRegions = 0;
+  /// Loops whose bodies were built again. Facts refer to their values.
+  llvm::SmallVector<mlir::Operation *> discarded;
 };
 
 /// "node 'Conv_12'", or "node #17 (Conv)" for one without a name.

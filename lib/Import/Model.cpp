@@ -55,6 +55,24 @@ LogicalResult GraphImporter::readOpsets(
 
 // ---- Functions
 
+/// Calls `visit` for the nodes of a list and of their subgraphs, until it fails. The nesting of
+/// subgraphs is bounded by the reader of the file.
+static LogicalResult forEachNode(const NodeList &nodes,
+                                 llvm::function_ref<LogicalResult(const onnx::NodeProto &)> visit) {
+  for (const onnx::NodeProto &node : nodes) {
+    if (failed(visit(node)))
+      return failure();
+    for (const onnx::AttributeProto &attribute : node.attribute()) {
+      if (attribute.has_g() && failed(forEachNode(attribute.g().node(), visit)))
+        return failure();
+      for (const onnx::GraphProto &graph : attribute.graphs())
+        if (failed(forEachNode(graph.node(), visit)))
+          return failure();
+    }
+  }
+  return success();
+}
+
 LogicalResult GraphImporter::readFunctions() {
   for (onnx::FunctionProto &proto : *model.mutable_functions()) {
     Function function;
@@ -69,9 +87,11 @@ LogicalResult GraphImporter::readFunctions() {
     if (failed(countExpanded(entry.getValue(), 0)))
       return failure();
   uint64_t total = 0;
-  for (const onnx::NodeProto &node : model.graph().node())
+  (void)forEachNode(model.graph().node(), [&](const onnx::NodeProto &node) {
     if (Function *function = findFunction(node))
       total += std::min(function->expandedNodes, options.maxExpandedNodes + 1);
+    return success();
+  });
   if (total > options.maxExpandedNodes)
     return error() << "the model's functions expand to more than " << options.maxExpandedNodes
                    << " nodes";
@@ -97,15 +117,19 @@ LogicalResult GraphImporter::countExpanded(Function &function, unsigned depth) {
     return success();
   function.visiting = true;
   uint64_t total = 1;
-  for (const onnx::NodeProto &node : function.proto->node()) {
-    total += 1;
-    Function *callee = findFunction(node);
-    if (!callee)
-      continue;
-    if (failed(countExpanded(*callee, depth + 1)))
-      return failure();
-    total = std::min(total + callee->expandedNodes, options.maxExpandedNodes + 1);
-  }
+  LogicalResult counted =
+      forEachNode(function.proto->node(), [&](const onnx::NodeProto &node) -> LogicalResult {
+        total += 1;
+        Function *callee = findFunction(node);
+        if (!callee)
+          return success();
+        if (failed(countExpanded(*callee, depth + 1)))
+          return failure();
+        total = std::min(total + callee->expandedNodes, options.maxExpandedNodes + 1);
+        return success();
+      });
+  if (failed(counted))
+    return failure();
   function.visiting = false;
   function.expandedNodes = total;
   return success();

@@ -63,6 +63,12 @@ std::optional<double> Node::constantScalar(unsigned i) {
   return std::nullopt;
 }
 
+std::optional<double> Node::knownScalar(unsigned i) {
+  std::optional<SmallVector<double>> values =
+      hasInput(i) ? importer.evaluateNumbers(input(i)) : std::nullopt;
+  return values && values->size() == 1 ? std::optional(values->front()) : std::nullopt;
+}
+
 // ---- Attributes
 
 AttributeProto *Node::findAttribute(StringRef name, int type, StringRef typeName) {
@@ -237,13 +243,16 @@ unsigned Node::choice(StringRef name, ArrayRef<StringRef> names, unsigned otherw
   return otherwise;
 }
 
-FailureOr<SmallVector<Value>> Node::inlineGraph(StringRef name) {
+onnx::GraphProto *Node::subgraph(StringRef name) {
   auto *attribute = findAttribute(name, AttributeProto::GRAPH, "GRAPH");
   if (!attribute && !failed)
     error() << opType() << " has no attribute '" << name << "'";
-  if (failed)
-    return failure();
-  FailureOr<SmallVector<Value>> values = importer.inlineGraph(*attribute->mutable_g());
+  return attribute ? attribute->mutable_g() : nullptr;
+}
+
+FailureOr<SmallVector<Value>> Node::inlineGraph(onnx::GraphProto &graph, ArrayRef<Value> arguments,
+                                                bool repeated) {
+  FailureOr<SmallVector<Value>> values = importer.inlineGraph(graph, arguments, repeated);
   failed |= mlir::failed(values);
   return values;
 }

@@ -30,13 +30,23 @@ public:
   /// The version of the operator's meaning: the latest not after the model's opset.
   int64_t version() const { return sinceVersion; }
   llvm::StringRef opType() const { return proto.op_type(); }
+  const onnx::NodeProto &getProto() const { return proto; }
   mlir::Location location() const { return loc; }
   mlir::OpBuilder &builder();
   mlir::MLIRContext *context() const { return loc.getContext(); }
+  /// The importer, for operators with subgraphs.
+  GraphImporter &graphs() { return importer; }
 
   /// Reports an error of this node.
   mlir::InFlightDiagnostic error();
   bool hasFailed() const { return failed; }
+  /// For handlers: failure, where the error was reported at something inside the node.
+  llvm::LogicalResult fail() {
+    failed = true;
+    return llvm::failure();
+  }
+  /// Forgets the errors of an attempt that was given up.
+  void recover() { failed = false; }
   /// For handlers: success unless an error was reported.
   llvm::LogicalResult status() const { return llvm::success(!failed); }
 
@@ -55,6 +65,9 @@ public:
   std::optional<Ints> knownInts(unsigned i);
   /// The single value of the operand; an error when omitted or not known when compiling.
   std::optional<double> constantScalar(unsigned i);
+
+  /// The same when it is known when compiling; no error otherwise.
+  std::optional<double> knownScalar(unsigned i);
 
   unsigned outputCount() const { return proto.output_size(); }
   /// Whether anything may use output `i`.
@@ -84,8 +97,13 @@ public:
   mlir::Type typeAttribute(llvm::StringRef name, mlir::Type otherwise);
   /// One of several names: the index in `names`.
   unsigned choice(llvm::StringRef name, llvm::ArrayRef<llvm::StringRef> names, unsigned otherwise);
-  /// Imports the subgraph of an attribute of type GRAPH in place; the values of its outputs.
-  llvm::FailureOr<llvm::SmallVector<mlir::Value>> inlineGraph(llvm::StringRef name);
+  /// The subgraph of an attribute of type GRAPH; an error when absent.
+  onnx::GraphProto *subgraph(llvm::StringRef name);
+  /// Imports a subgraph in place, with values for its inputs; the values of its outputs. With
+  /// `repeated` it may be imported again.
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>>
+  inlineGraph(onnx::GraphProto &graph, llvm::ArrayRef<mlir::Value> arguments = {},
+              bool repeated = false);
   /// Attributes that change nothing here.
   void ignore(std::initializer_list<llvm::StringRef> names);
   /// Reports attributes that no one asked for.
@@ -101,6 +119,7 @@ public:
 
   // ---- Types
 
+  /// The element type of a tensor.
   static mlir::Type elementOf(mlir::Value value) {
     return mlir::cast<mlir::TensorType>(value.getType()).getElementType();
   }
@@ -148,6 +167,7 @@ public:
   mlir::Value concat(llvm::ArrayRef<mlir::Value> values, int64_t axis);
   mlir::Value gather(mlir::Value data, mlir::Value indices, int64_t axis);
   mlir::Value slice(mlir::Value x, int64_t axis, int64_t start, int64_t end);
+  mlir::Value reverse(mlir::Value x, int64_t axis);
   mlir::Value shapeOf(mlir::Value x, int64_t start = 0, std::optional<int64_t> end = {});
   mlir::Value expand(mlir::Value x, mlir::Value shape);
   mlir::Value full(mlir::Value shape, double value, mlir::Type element);

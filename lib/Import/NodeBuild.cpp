@@ -189,6 +189,13 @@ Value Node::gather(Value data, Value indices, int64_t axis) {
   return resultOf(create<graph::GatherOp>(likeOf(data), data, indices, axis));
 }
 
+Value Node::reverse(Value x, int64_t axis) {
+  if (!x)
+    return {};
+  return resultOf(create<graph::SliceOp>(likeOf(x), x, constant({-1}), constant({-INT64_MAX}),
+                                         constant({axis}), constant({-1})));
+}
+
 Value Node::slice(Value x, int64_t axis, int64_t start, int64_t end) {
   if (!x)
     return {};

@@ -20,6 +20,8 @@ struct Operator {
   /// What is not supported, for the generated page; empty: nothing.
   llvm::StringRef limits = "";
   llvm::StringRef domain = "";
+  /// Whether operands may be sequences and optionals.
+  bool takesSequences = false;
 };
 
 inline constexpr unsigned kUnlimited = 1u << 20;
@@ -51,6 +53,8 @@ llvm::ArrayRef<Operator> matMulNBitsOperators();
 llvm::ArrayRef<Operator> treeOperators();
 llvm::ArrayRef<Operator> classifierOperators();
 llvm::ArrayRef<Operator> featureOperators();
+llvm::ArrayRef<Operator> scanOperators();
+llvm::ArrayRef<Operator> sequenceOperators();
 
 /// The operator of that name, null when there is none. The domain of ai.onnx is "".
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);

@@ -21,6 +21,9 @@ bool shouldFuse(OpOperand *operand) {
     return false;
   if (!operand->get().hasOneUse())
     return false;
+  // What is computed before a loop would be computed in every iteration.
+  if (producer->getBlock() != consumer->getBlock())
+    return false;
   // Each fusion copies both bodies: without a limit a chain of n operations costs n^2. Past some
   // fifty operations a body is bound by arithmetic, and another pass over memory costs little.
   constexpr size_t maxBodyOperations = 64;

@@ -103,6 +103,13 @@ SmallVector<Size> HostProgram::getSizes(Value tensor) {
   // The place of a carried tensor has the sizes of its initial value.
   if (auto loop = dyn_cast_or_null<scf::ForOp>(def))
     return getSizes(loop.getTiedLoopInit(cast<OpResult>(tensor))->get());
+  if (auto loop = dyn_cast_or_null<scf::WhileOp>(def)) {
+    auto passed = cast<BlockArgument>(
+        loop.getConditionOp().getArgs()[cast<OpResult>(tensor).getResultNumber()]);
+    return getSizes(loop.getInits()[passed.getArgNumber()]);
+  }
+  if (std::optional<SmallVector<Size>> known = traceSizes(tensor)) // of a branch
+    return *known;
   llvm_unreachable("every tensor is made by an operation that walkOp knows");
 }
 
@@ -123,8 +130,8 @@ bool HostProgram::isAvailable(ArrayRef<OpFoldResult> values) const {
 bool HostProgram::isAtEntry(const Size &size) const {
   return llvm::all_of(size.factors, [&](unsigned factor) {
     Operation *def = sizes.getValue(factor).getDefiningOp();
-    return !def ||
-           (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
+    // Arguments of loops are sizes that change.
+    return def && (def->getBlock() == allocMarker->getBlock() && def->isBeforeInBlock(allocMarker));
   });
 }
 
@@ -231,7 +238,8 @@ static bool isLocal(Value value) {
   Operation *def = value.getDefiningOp();
   return def &&
          isa<linalg::GenericOp, linalg::FillOp, tensor::PadOp, tensor::InsertSliceOp,
-             tensor::FromElementsOp, tensor::EmptyOp, scf::ForOp, scf::IfOp, func::CallOp>(def);
+             tensor::FromElementsOp, tensor::EmptyOp, scf::ForOp, scf::WhileOp, scf::IfOp,
+             func::CallOp>(def);
 }
 
 void HostProgram::request(Value value, Destination destination, Block &block) {
@@ -478,8 +486,9 @@ LogicalResult HostProgram::walkOp(Operation &op) {
       .Case<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp, tensor::ExtractSliceOp,
             tensor::InsertSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp,
             tensor::PadOp, tensor::ExtractOp, tensor::FromElementsOp, tensor::DimOp,
-            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::IfOp, func::CallOp,
-            func::ReturnOp>([&](auto typed) { return visit(typed); })
+            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::WhileOp, scf::IfOp,
+            rt::ListOp, rt::AppendOp, rt::StackOp, func::CallOp, func::ReturnOp>(
+          [&](auto typed) { return visit(typed); })
       .Case([&](rt::CheckOp) {
         flush();
         return cloneScalar(op);
@@ -607,7 +616,7 @@ LogicalResult HostProgram::buildPlan(func::FuncOp run) {
   // What stands before the allocations is shape arithmetic, all of it pure.
   for (Operation &op : run.getBody().front()) {
     bool scalar = op.getNumResults() == 1 && op.getResult(0).getType().isIntOrIndexOrFloat();
-    if (scalar && isPure(&op) &&
+    if (scalar && isPure(&op) && op.getNumRegions() == 0 &&
         llvm::all_of(op.getOperands(), [&](Value operand) { return mapping.contains(operand); }))
       builder.clone(op, mapping);
   }

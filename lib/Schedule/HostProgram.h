@@ -51,11 +51,44 @@ private:
   mlir::LogicalResult visit(mlir::arith::SelectOp op);
   mlir::LogicalResult visit(lathe::rt::WeightOp op);
   mlir::LogicalResult visit(mlir::scf::ForOp op);
+  mlir::LogicalResult visit(mlir::scf::WhileOp op);
   mlir::LogicalResult visit(mlir::scf::IfOp op);
   mlir::LogicalResult visit(mlir::func::CallOp op);
+  mlir::LogicalResult visit(lathe::rt::ListOp op);
+  mlir::LogicalResult visit(lathe::rt::AppendOp op);
+  mlir::LogicalResult visit(lathe::rt::StackOp op);
   mlir::LogicalResult visit(mlir::func::ReturnOp op);
   mlir::LogicalResult cloneScalar(mlir::Operation &op);
   void hoistShapeArithmetic(mlir::Block &block);
+
+  // Control flow: what loops carry and branches give (HostControl.cpp).
+
+  /// A value that a loop carries: a scalar, a tensor with a place of its own that every iteration
+  /// reads and at its end overwrites, or one whose sizes change, of which the address and those
+  /// sizes are carried as scalars.
+  struct Carried {
+    Value init, argument, yielded;
+    Value inBody; // what the body calls the argument
+    std::optional<View> place;
+    llvm::SmallVector<unsigned> varying; // dimensions
+    bool isTensor() const { return mlir::isa<mlir::ShapedType>(argument.getType()); }
+  };
+  mlir::LogicalResult startLoop(mlir::Location loc, llvm::MutableArrayRef<Carried> carried,
+                                llvm::ArrayRef<Value> results,
+                                llvm::SmallVectorImpl<Value> &scalarInits);
+  void updateInPlace(llvm::ArrayRef<Carried> carried);
+  mlir::FailureOr<llvm::SmallVector<Value>>
+  endIteration(mlir::Location loc, llvm::ArrayRef<Carried> carried, mlir::Region &body);
+  void keepAlive(mlir::Location loc, llvm::ArrayRef<Carried> carried);
+  /// The scalars that stand for a tensor: its address and the sizes of `dims`.
+  void decompose(mlir::Location loc, const View &view, llvm::ArrayRef<unsigned> dims,
+                 llvm::SmallVectorImpl<Value> &components);
+  /// The view that such scalars, taken from the front of `components`, stand for.
+  View compose(View like, mlir::RankedTensorType type, llvm::ArrayRef<unsigned> dims,
+               mlir::ValueRange &components);
+  View makeContiguous(mlir::Location loc, const View &view);
+  /// The sizes of a value that was not walked yet, where they are known here already.
+  std::optional<llvm::SmallVector<Size>> traceSizes(Value tensor);
 
   // Sizes and views.
   Size getSize(mlir::OpFoldResult size);
@@ -111,6 +144,7 @@ private:
   mlir::IRMapping scalars;
   Group group;
   std::unique_ptr<KernelBuilder> kernels;
+  llvm::DenseMap<Value, Value> slots;                     // of lists
   std::vector<std::unique_ptr<mlir::Block>> bodies;       // of stages made here (copies, fills)
   llvm::SmallVector<llvm::SmallVector<Value>> outputDims; // per output; null: depends on data
 };

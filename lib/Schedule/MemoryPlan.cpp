@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include <map>
@@ -30,17 +31,77 @@ struct Lifetime {
 };
 } // namespace
 
-// Numbers of the top-level operations that use memory reached from `pointer`.
-static void collectUses(Value pointer, Block *top, const DenseMap<Operation *, int64_t> &numbers,
-                        Lifetime &lifetime) {
-  for (Operation *user : pointer.getUsers()) {
-    if (auto address = dyn_cast<LLVM::GEPOp>(user)) {
-      collectUses(address, top, numbers, lifetime);
+// The operations that use memory reached from `pointer`, also by what control flow passes on.
+static void collectUses(Value pointer, llvm::DenseSet<Value> &seen,
+                        SmallVectorImpl<Operation *> &uses) {
+  if (!seen.insert(pointer).second)
+    return;
+  for (OpOperand &use : pointer.getUses()) {
+    Operation *user = use.getOwner();
+    unsigned index = use.getOperandNumber();
+    if (isa<LLVM::GEPOp, arith::SelectOp>(user)) {
+      collectUses(user->getResult(0), seen, uses);
       continue;
     }
-    int64_t number = numbers.lookup(top->findAncestorOpInBlock(*user));
-    lifetime.first = std::min(lifetime.first, number);
-    lifetime.last = std::max(lifetime.last, number);
+    uses.push_back(user);
+    Operation *parent = user->getParentOp();
+    if (auto loop = dyn_cast<scf::ForOp>(user)) {
+      unsigned position = index - loop.getNumControlOperands();
+      collectUses(loop.getRegionIterArg(position), seen, uses);
+      collectUses(loop.getResult(position), seen, uses);
+    } else if (auto loop = dyn_cast<scf::WhileOp>(user)) {
+      collectUses(loop.getBeforeArguments()[index], seen, uses);
+    } else if (isa<scf::ConditionOp>(user)) {
+      auto loop = cast<scf::WhileOp>(parent);
+      collectUses(loop.getAfterArguments()[index - 1], seen, uses);
+      collectUses(loop.getResult(index - 1), seen, uses);
+    } else if (isa<scf::YieldOp>(user)) {
+      if (auto loop = dyn_cast<scf::ForOp>(parent))
+        collectUses(loop.getRegionIterArg(index), seen, uses);
+      else if (auto loop = dyn_cast<scf::WhileOp>(parent))
+        collectUses(loop.getBeforeArguments()[index], seen, uses);
+      if (isa<scf::ForOp, scf::IfOp>(parent))
+        collectUses(parent->getResult(index), seen, uses);
+    }
+  }
+}
+
+namespace {
+/// Where an operation, with all that is in its regions, stands among all operations.
+struct Span {
+  int64_t first = 0, last = 0;
+};
+} // namespace
+
+static void number(Block &block, int64_t &next, DenseMap<Operation *, Span> &spans) {
+  for (Operation &op : block) {
+    Span span;
+    span.first = next++;
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        number(inner, next, spans);
+    span.last = next++;
+    spans[&op] = span;
+  }
+}
+
+// From the first use to the last, in the innermost block that all uses are in: a value does not
+// outlive the iteration of a loop that all its uses are in, and in a loop that uses memory from
+// outside all of the loop needs it.
+static void setSpan(ArrayRef<Operation *> uses, const DenseMap<Operation *, Span> &spans,
+                    Lifetime &lifetime) {
+  if (uses.empty())
+    return;
+  Block *common = uses.front()->getBlock();
+  for (bool holds = false; !holds;) {
+    holds = llvm::all_of(uses, [&](Operation *use) { return common->findAncestorOpInBlock(*use); });
+    if (!holds)
+      common = common->getParentOp()->getBlock();
+  }
+  for (Operation *use : uses) {
+    Span span = spans.lookup(common->findAncestorOpInBlock(*use));
+    lifetime.first = std::min(lifetime.first, span.first);
+    lifetime.last = std::max(lifetime.last, span.last);
   }
 }
 
@@ -68,16 +129,55 @@ static uint64_t placeStatic(std::vector<Lifetime *> &values) {
   return end;
 }
 
+// In a loop the memory of an earlier iteration serves again, so that it does not grow with them.
+static Value allocateWhenRunning(OpBuilder &builder, rt::AllocOp alloc, Value call) {
+  Location loc = alloc.getLoc();
+  Type pointer = alloc.getType();
+  bool repeats = alloc->getParentOfType<scf::ForOp>() || alloc->getParentOfType<scf::WhileOp>();
+  if (!repeats)
+    return rt::AllocateOp::create(builder, loc, pointer, call, alloc.getBytes());
+  Value slot;
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(cast<BlockArgument>(call).getOwner());
+    slot = rt::SlotOp::create(builder, loc, pointer);
+  }
+  Value none = arith::ConstantIndexOp::create(builder, loc, 0);
+  return rt::ReserveOp::create(builder, loc, pointer, call, slot, alloc.getBytes(), none);
+}
+
+// Slots are two words each, an address and a size, which are 0 when a run begins.
+static uint64_t placeSlots(func::FuncOp run, uint64_t offset) {
+  constexpr uint64_t slotBytes = 16;
+  SmallVector<rt::SlotOp> slots;
+  run.walk([&](rt::SlotOp slot) { slots.push_back(slot); });
+  for (rt::SlotOp slot : slots) {
+    OpBuilder builder(slot);
+    Location loc = slot.getLoc();
+    Value place = rt::ArenaOp::create(builder, loc, slot.getType(), run.getArgument(0),
+                                      arith::ConstantIndexOp::create(builder, loc, offset));
+    Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
+    for (int32_t byte : {0, 8}) {
+      Value word = LLVM::GEPOp::create(builder, loc, slot.getType(), builder.getI8Type(), place,
+                                       ArrayRef<LLVM::GEPArg>{byte});
+      LLVM::StoreOp::create(builder, loc, zero, word);
+    }
+    slot.replaceAllUsesWith(place);
+    slot.erase();
+    offset += slotBytes;
+  }
+  return alignUp(offset);
+}
+
 LogicalResult lathe::schedule::planMemory(ModuleOp module) {
   auto run = module.lookupSymbol<func::FuncOp>("run");
   auto plan = module.lookupSymbol<func::FuncOp>("plan");
   if (!run || !plan)
     return module.emitError("the module has no host program; run form-dispatches first");
   Block &body = run.getBody().front();
-  DenseMap<Operation *, int64_t> numbers;
+  DenseMap<Operation *, Span> spans;
   int64_t next = 0;
-  for (Operation &op : body)
-    numbers[&op] = next++;
+  number(body, next, spans);
 
   Value call = run.getArgument(0);
   SmallVector<rt::AllocOp> allocs;
@@ -104,8 +204,7 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
       continue;
     }
     if (!isFromDims(alloc.getBytes())) {
-      Value memory =
-          rt::AllocateOp::create(builder, alloc.getLoc(), alloc.getType(), call, alloc.getBytes());
+      Value memory = allocateWhenRunning(builder, alloc, call);
       alloc.replaceAllUsesWith(memory);
       alloc.erase();
       continue;
@@ -115,14 +214,17 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
     APInt constant;
     if (matchPattern(alloc.getBytes(), m_ConstantInt(&constant)))
       lifetime.bytes = constant.getZExtValue();
-    collectUses(alloc, &body, numbers, lifetime);
+    llvm::DenseSet<Value> seen;
+    SmallVector<Operation *> uses;
+    collectUses(alloc, seen, uses);
+    setSpan(uses, spans, lifetime);
     lifetimes.push_back(lifetime);
   }
 
   std::vector<Lifetime *> fixed, sized;
   for (Lifetime &lifetime : lifetimes)
     (lifetime.bytes ? fixed : sized).push_back(&lifetime);
-  uint64_t staticBytes = placeStatic(fixed);
+  uint64_t staticBytes = placeSlots(run, placeStatic(fixed));
 
   // Slots for the others, in order of first use; a slot of the same size is the best fit.
   llvm::stable_sort(sized, [](Lifetime *a, Lifetime *b) { return a->first < b->first; });
@@ -210,6 +312,7 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
     top->erase();
   }
 
+  run.walk([](rt::LiveOp live) { live.erase(); });
   auto ret = cast<func::ReturnOp>(plan.getBody().front().getTerminator());
   OpBuilder builder(ret);
   IRMapping mapping;

@@ -146,10 +146,17 @@ void parallel(lathe_call *call, lathe_body body, const uint64_t *args, int64_t c
     tracer.region(tracer.user, reinterpret_cast<const void *>(body), count, begin, nowNs());
 }
 
+int32_t poll(lathe_call *call) {
+  lathe_context &context = contextOf(call);
+  context.pollDeadline();
+  return context.isCancelled() ? LATHE_CODE_CANCELLED : LATHE_CODE_OK;
+}
+
 } // namespace
 
 const lathe_services lathe::runtime::services = {
-    LATHE_ABI_VERSION, sizeof(lathe_services), parallel, allocate, allocateOutput, attend, {}};
+    LATHE_ABI_VERSION, sizeof(lathe_services), parallel, allocate,
+    allocateOutput,    attend,                 poll,     {}};
 
 void lathe_context::pollDeadline() {
   uint32_t none = notCancelled();

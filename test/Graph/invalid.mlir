@@ -176,3 +176,57 @@ func.func @top_k(%x: tensor<3xf32>) -> tensor<*xf32> {
   %0, %1 = graph.top_k %x, %k {axis = 0 : i64, largest = true, sorted = true} : (tensor<3xf32>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
   return %0 : tensor<*xf32>
 }
+
+// -----
+
+func.func @if_kinds(%c: tensor<i1>, %x: tensor<4xf32>, %y: tensor<4xi64>) {
+  // expected-error @+1 {{result 0 has type 'tensor<4xf32>' and 'tensor<4xi64>'}}
+  %r = graph.if %c {
+    graph.yield %x : tensor<4xf32>
+  } else {
+    graph.yield %y : tensor<4xi64>
+  } : (tensor<i1>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @if_count(%c: tensor<i1>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{region yields 0 values, expected are 1}}
+  %r = graph.if %c {
+    graph.yield %x : tensor<4xf32>
+  } else {
+    graph.yield
+  } : (tensor<i1>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @loop_counter(%n: tensor<i64>, %c: tensor<i1>) {
+  // expected-error @+1 {{body's first argument must be tensor<i64>, got 'tensor<i32>'}}
+  graph.loop %n, %c iter() {
+  ^bb0(%i: tensor<i32>):
+    graph.yield %c : tensor<i1>
+  } : (tensor<i64>, tensor<i1>) -> ()
+  return
+}
+
+// -----
+
+func.func @loop_condition(%n: tensor<i64>, %c: tensor<i1>) {
+  // expected-error @+1 {{the first yielded value must be a tensor of i1, got 'tensor<i64>'}}
+  graph.loop %n, %c iter() {
+  ^bb0(%i: tensor<i64>):
+    graph.yield %i : tensor<i64>
+  } : (tensor<i64>, tensor<i1>) -> ()
+  return
+}
+
+// -----
+
+func.func @sequence_item(%s: !graph.sequence<tensor<4xf32>>, %x: tensor<4xi64>) {
+  // expected-error @+1 {{item of type 'tensor<4xi64>' in a sequence of 'tensor<4xf32>'}}
+  %r = graph.sequence_insert %s, %x : (!graph.sequence<tensor<4xf32>>, tensor<4xi64>) -> !graph.sequence<tensor<4xf32>>
+  return
+}

@@ -58,12 +58,3 @@ func.func @main(%x: tensor<2xf32>) -> tensor<4xf32> {
   } -> tensor<4xf32>
   return %y : tensor<4xf32>
 }
-
-// -----
-
-func.func @main(%c: tensor<i1>, %x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
-  %condition = tensor.extract %c[] : tensor<i1>
-  // expected-error @+1 {{select of whole tensors cannot be scheduled}}
-  %r = arith.select %condition, %x, %y : tensor<4xf32>
-  return %r : tensor<4xf32>
-}

@@ -59,6 +59,7 @@ private:
   LLVM::LLVMFuncOp getAttend();
   void attend(rt::DispatchOp op, Value zero);
   Value nameOf(Location loc, StringRef kernel);
+  LLVM::LLVMFuncOp getBuiltin(StringRef name, LLVM::LLVMFunctionType type);
   Value load(Location loc, Type type, Value base, uint64_t offset);
   void store(Location loc, Value value, Value base, uint64_t offset);
   Value at(Location loc, Value base, uint64_t offset);
@@ -299,6 +300,15 @@ void RtLowering::attend(rt::DispatchOp op, Value zero) {
   builder.setInsertionPointToStart(rest);
 }
 
+/// A function of the builtins.
+LLVM::LLVMFuncOp RtLowering::getBuiltin(StringRef name, LLVM::LLVMFunctionType type) {
+  if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name))
+    return known;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module.getBody());
+  return LLVM::LLVMFuncOp::create(builder, module.getLoc(), name, type);
+}
+
 void RtLowering::lower(rt::DispatchOp op) {
   Location loc = op.getLoc();
   auto host = op->getParentOfType<func::FuncOp>();
@@ -405,6 +415,25 @@ LogicalResult RtLowering::lower(Operation *op) {
             builder, loc, type,
             ValueRange{function, allocate.getCall(), toI64(loc, allocate.getBytes())});
         lowerAllocation(op, call.getResult(), allocate.getBytes());
+        return success();
+      })
+      .Case([&](rt::ReserveOp reserve) {
+        auto type = LLVM::LLVMFunctionType::get(pointer, {pointer, pointer, i64, i64});
+        Value bytes = toI64(loc, reserve.getBytes());
+        auto memory = LLVM::CallOp::create(
+            builder, loc, getBuiltin("rt_reserve", type),
+            ValueRange{reserve.getCall(), reserve.getSlot(), bytes, toI64(loc, reserve.getKeep())});
+        lowerAllocation(op, memory.getResult(), reserve.getBytes());
+        return success();
+      })
+      .Case([&](rt::PollOp op) {
+        auto type = LLVM::LLVMFunctionType::get(i32, {pointer});
+        Value code = LLVM::CallOp::create(builder, loc, getBuiltin("rt_poll", type), op.getCall())
+                         .getResult();
+        Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
+        Value stopped = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, code, zero);
+        returnIf(loc, stopped, code);
+        op.erase();
         return success();
       })
       .Case([&](rt::AllocateOutputOp allocate) {

@@ -341,7 +341,7 @@ TEST(Operator, IfWithAKnownConditionIsItsBranch) {
     if (known)
       EXPECT_EQ(imported.find<graph::UnaryOp>().getKind(), graph::UnaryKind::neg);
     else
-      EXPECT_THAT(imported.errors, HasSubstr("input 0 of If must be a constant"));
+      EXPECT_EQ(imported.find<graph::IfOp>().getNumResults(), 1u) << imported.errors;
   }
 }
 
