@@ -28,5 +28,7 @@ include "dialects/Graph/Quantization.td"
 include "dialects/Graph/Sort.td"
 include "dialects/Graph/Tree.td"
 include "dialects/Graph/Text.td"
+include "dialects/Graph/Detection.td"
+include "dialects/Graph/Random.td"
 
 #endif

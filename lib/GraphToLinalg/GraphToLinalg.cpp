@@ -39,6 +39,7 @@ const LoweringTable &LoweringTable::get() {
     addSort(families);
     addTree(families);
     addText(families);
+    addSelect(families);
     return families;
   }();
   return table;

@@ -260,6 +260,7 @@ void addQuantization(LoweringTable &table);
 void addSort(LoweringTable &table);
 void addTree(LoweringTable &table);
 void addText(LoweringTable &table);
+void addSelect(LoweringTable &table);
 
 } // namespace lathe::g2l
 

@@ -124,10 +124,14 @@ static LogicalResult importIdentity(Node &node) { return node.result(node.input(
 static LogicalResult castTo(Node &node, Type element) {
   bool saturate = node.flag("saturate", true);
   // How floats become float8e8m0, which is all exponent.
-  unsigned roundMode = node.choice("round_mode", {"up", "down", "nearest"}, 0);
-  if (roundMode != 0 && isa_and_nonnull<Float8E8M0FNUType>(element))
-    return node.error() << node.opType() << " to float8e8m0 is supported with round_mode 'up' only";
-  return node.result(element ? node.cast(node.input(0), element, saturate) : Value());
+  static constexpr graph::CastRounding roundings[] = {
+      graph::CastRounding::up, graph::CastRounding::down, graph::CastRounding::nearest};
+  unsigned rounding = node.choice("round_mode", {"up", "down", "nearest"}, 0);
+  if (!element || node.hasFailed())
+    return failure();
+  auto op = node.create<graph::CastOp>(node.tensorOf(element), node.input(0), saturate,
+                                       roundings[rounding]);
+  return op ? node.result(op.getResult()) : failure();
 }
 
 static LogicalResult importCast(Node &node) {
@@ -138,6 +142,16 @@ static LogicalResult importCast(Node &node) {
 
 static LogicalResult importCastLike(Node &node) {
   return castTo(node, Node::elementOf(node.input(1)));
+}
+
+static LogicalResult importBitCast(Node &node) {
+  if (!node.hasAttribute("to"))
+    return node.error() << "BitCast has no attribute 'to'";
+  Type element = node.typeAttribute("to", {});
+  if (!element || node.hasFailed())
+    return failure();
+  auto op = node.create<graph::BitCastOp>(node.tensorOf(element), node.input(0));
+  return op ? node.result(op.getResult()) : failure();
 }
 
 /// Dropout passes its input on: models are compiled to be run, not trained.
@@ -218,20 +232,9 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Clip", {1, 6, 11, 12, 13}, 1, 3, importClip, kReal},
       {"Where", {9, 16}, 3, 3, importWhere, kBool},
       {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny, "tensors only"},
-      {"Cast",
-       {1, 6, 9, 13, 19, 21, 23, 24, 25, 28},
-       1,
-       1,
-       importCast,
-       kAny,
-       "float8e8m0 with round_mode 'up' only"},
-      {"CastLike",
-       {15, 19, 21, 23, 24, 25},
-       2,
-       2,
-       importCastLike,
-       kAny,
-       "float8e8m0 with round_mode 'up' only"},
+      {"Cast", {1, 6, 9, 13, 19, 21, 23, 24, 25, 28}, 1, 1, importCast, kAny},
+      {"CastLike", {15, 19, 21, 23, 24, 25}, 2, 2, importCastLike, kAny},
+      {"BitCast", {26}, 1, 1, importBitCast, kAny & ~kComplex},
       {"Dropout",
        {1, 6, 7, 10, 12, 13, 22},
        1,

@@ -71,8 +71,8 @@ static LogicalResult importDequantizeLinear(Node &node) {
                  << ", its input has " << Node::elementOf(x);
   if (node.hasFailed())
     return failure();
-  auto op = node.create<graph::DequantizeOp>(node.likeOf(scale), x, scale, zero, axis, block);
-  return op ? node.result(node.cast(op.getResult(), target)) : failure();
+  auto op = node.create<graph::DequantizeOp>(node.tensorOf(target), x, scale, zero, axis, block);
+  return op ? node.result(op.getResult()) : failure();
 }
 
 /// The scale and the zero point come from the data: its range, made to include 0, over 0..255.

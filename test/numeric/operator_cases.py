@@ -3,7 +3,7 @@
 """Each function traces one model of many small cases; those of DYNAMIC are traced once per size."""
 import numpy as np
 
-from tracer import Graph
+from tracer import Graph, Tensor, wire
 
 
 def reductions():
@@ -72,5 +72,49 @@ def run_time_axes(**sizes):
     return g
 
 
+def data_dependent(**sizes):
+    """Results whose size the data decides: none, some, all; more than one block of 64 flags."""
+    g = Graph("data_dependent", opset=17, **sizes)
+    for shape in [("n",), (3, "n"), (2, 5, "n"), ("n", 1, 7), (0, "n")]:
+        for part in (0, 0.1, 0.6, 1):
+            x = g.input(*shape)
+            keep = np.where(g.random.random(x.shape) < part, x.array, 0)
+            x.array = g.inputs[x.name].array = keep
+            with g.case(f"nonzero_{len(shape)}_{part}"):
+                g.output(g.node("NonZero", np.array(np.nonzero(keep)), x),
+                         [len(shape), f"k{len(g.outputs)}"])
+    g.output(g.node("NonZero", np.zeros((0, 1), "int64"), g.given(np.float64(2), ())), [0, "one"])
+    x, length = g.input(4, "n", 3), sizes["n"]
+    for axis, size in [(None, 12 * length), (1, length), (-1, 3), (0, 2)]:
+        condition = g.given(g.random.random(size) < 0.5, [f"c{axis}"])
+        result = np.compress(condition.array, x.array, axis)
+        how = {} if axis is None else {"axis": axis}
+        g.output(g.node("Compress", result, x, condition, **how),
+                 [f"p{axis}_{i}" for i in range(result.ndim)])
+    for shape, axis in [((3, "n"), None), (("n",), 0), ((2, "n", 2), 1), (("n", 2), -2)]:
+        for is_sorted in (1, 0):
+            for dtype in ("int32", "bool", "float32"):
+                x = g.input(*shape, dtype="int32")
+                values = (x.array // 3).astype("float64" if dtype == "float32" else dtype)
+                if dtype == "float32" and values.size > 2:
+                    values.flat[1] = values.flat[-1] = np.nan if axis is None else 0.5
+                x.array = values
+                g.inputs[x.name].array = values
+                g.model._inputs[-1] = wire.value_info(x.name, dtype, shape)
+                along = axis if axis is None else axis % len(shape)
+                y, first, inverse, counts = np.unique(values, True, True, True, axis=along)
+                order = np.arange(len(first)) if is_sorted else np.argsort(first)
+                back = np.argsort(order)
+                y = np.take(values.reshape(-1) if axis is None else values, first[order], along or 0)
+                names = g.model.node("Unique", x.name, results=4, sorted=is_sorted,
+                                     **({} if axis is None else {"axis": axis}))
+                results = [y, first[order], back[inverse.reshape(-1)], counts[order]]
+                for name, array in zip(names, results):
+                    array = array if array.dtype.kind in "fb" or array is y else array.astype("int64")
+                    g.output(Tensor(name, array), [f"q{len(g.outputs)}_{i}" for i in range(array.ndim)])
+    return g
+
+
 STATIC = []
-DYNAMIC = [(run_time_axes, [{"n": 3}, {"n": 1}, {"n": 6}])]
+DYNAMIC = [(run_time_axes, [{"n": 3}, {"n": 1}, {"n": 6}]),
+           (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}])]
