@@ -40,6 +40,11 @@ const LoweringTable &LoweringTable::get() {
     addTree(families);
     addText(families);
     addSelect(families);
+    addDetection(families);
+    addColumnsToImage(families);
+    addDeterminant(families);
+    addLinearAttention(families);
+    addRandom(families);
     return families;
   }();
   return table;

@@ -154,27 +154,6 @@ static LogicalResult importBitCast(Node &node) {
   return op ? node.result(op.getResult()) : failure();
 }
 
-/// Dropout passes its input on: models are compiled to be run, not trained.
-static LogicalResult importDropout(Node &node) {
-  node.ignore({"consumed_inputs", "is_test", "ratio", "seed"});
-  if (node.hasInput(2)) {
-    std::optional<double> training = node.constantScalar(2);
-    if (!training)
-      return failure();
-    if (*training != 0) {
-      std::optional<double> ratio = node.hasInput(1) ? node.constantScalar(1) : 0.5;
-      if (!ratio || *ratio != 0)
-        return node.error() << "Dropout in training mode gives random results";
-    }
-  }
-  if (node.wantsOutput(1)) {
-    Type element =
-        node.version() >= 10 ? Type(node.builder().getI1Type()) : Node::elementOf(node.input(0));
-    node.setResult(1, node.full(node.shapeOf(node.input(0)), 1, element));
-  }
-  return node.result(node.input(0));
-}
-
 ArrayRef<Operator> lathe::import::elementwiseOperators() {
   static constexpr uint32_t kReal = kNumbers, kSignedReal = kFloats | kSigned;
   static constexpr uint32_t kOrdered = kNumbers | kBool | kComplex;
@@ -235,13 +214,6 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Cast", {1, 6, 9, 13, 19, 21, 23, 24, 25, 28}, 1, 1, importCast, kAny},
       {"CastLike", {15, 19, 21, 23, 24, 25}, 2, 2, importCastLike, kAny},
       {"BitCast", {26}, 1, 1, importBitCast, kAny & ~kComplex},
-      {"Dropout",
-       {1, 6, 7, 10, 12, 13, 22},
-       1,
-       3,
-       importDropout,
-       kFloats | kFloat8,
-       "not in training mode"},
   };
   return operators;
 }

@@ -1,6 +1,7 @@
 // Sampling grids, and convolutions with a state.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "lib/Import/Sampler.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -56,35 +57,6 @@ static LogicalResult importAffineGrid(Node &node) {
 }
 
 // ---- Grid sampling
-
-namespace {
-
-enum class Padding { zeros, border, reflection };
-
-/// Samples the flat image [N, C, S] at places that a grid gives.
-struct Sampler {
-  Node &node;
-  Value image;
-  SmallVector<Value> sizes; // of the image, i64 scalars
-  Type element;
-  Padding padding;
-  bool alignCorners;
-
-  Value add(Value a, Value b) { return node.binary(BinaryKind::add, a, b); }
-  Value sub(Value a, Value b) { return node.binary(BinaryKind::sub, a, b); }
-  Value mul(Value a, Value b) { return node.binary(BinaryKind::mul, a, b); }
-  Value clamp(Value x, Value low, Value high) {
-    return node.binary(BinaryKind::min, node.binary(BinaryKind::max, x, low), high);
-  }
-
-  Value floatSize(unsigned d) { return node.cast(sizes[d], element); }
-  Value reflect(Value x, unsigned d);
-  Value denormalize(Value x, unsigned d);
-  Value pad(Value x, unsigned d);
-  Value pixel(ArrayRef<Value> coordinates);
-};
-
-} // namespace
 
 /// A triangle wave between the borders: the edges of the image, or the centres of its outermost
 /// pixels with alignCorners.

@@ -63,6 +63,13 @@ std::optional<double> Node::constantScalar(unsigned i) {
   return std::nullopt;
 }
 
+std::optional<double> Node::knownScalar(unsigned i) {
+  std::optional<SmallVector<double>> values;
+  if (hasInput(i))
+    values = importer.evaluateNumbers(input(i));
+  return values && values->size() == 1 ? std::optional(values->front()) : std::nullopt;
+}
+
 // ---- Attributes
 
 AttributeProto *Node::findAttribute(StringRef name, int type, StringRef typeName) {

@@ -33,6 +33,8 @@ const std::map<Key, const Operator *> &table() {
                         sortOperators,
                         signalOperators,
                         imageOperators,
+                        detectionOperators,
+                        randomOperators,
                         trainingOperators,
                         controlOperators,
                         treeOperators,

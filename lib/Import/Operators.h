@@ -43,6 +43,8 @@ llvm::ArrayRef<Operator> quantizedLinearOperators();
 llvm::ArrayRef<Operator> sortOperators();
 llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> imageOperators();
+llvm::ArrayRef<Operator> detectionOperators();
+llvm::ArrayRef<Operator> randomOperators();
 llvm::ArrayRef<Operator> trainingOperators();
 llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> rotaryOperators();
