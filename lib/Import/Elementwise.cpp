@@ -179,7 +179,7 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Asinh", {9, 22}, 1, 1, importUnary<UnaryKind::asinh>, kFloats},
       {"Acosh", {9, 22}, 1, 1, importUnary<UnaryKind::acosh>, kFloats},
       {"Atanh", {9, 22}, 1, 1, importUnary<UnaryKind::atanh>, kFloats},
-      {"Erf", {9, 13}, 1, 1, importUnary<UnaryKind::erf>, kFloats},
+      {"Erf", {9, 13}, 1, 1, importUnary<UnaryKind::erf>, kReal},
       {"Not", {1}, 1, 1, importUnary<UnaryKind::logical_not>, kBool},
       {"BitwiseNot", {18}, 1, 1, importUnary<UnaryKind::bitwise_not>, kIntegers},
       {"IsNaN", {9, 13, 20}, 1, 1, importUnary<UnaryKind::is_nan>, kFloats | kFloat8},
@@ -213,7 +213,7 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny, "tensors only"},
       {"Cast", {1, 6, 9, 13, 19, 21, 23, 24, 25, 28}, 1, 1, importCast, kAny},
       {"CastLike", {15, 19, 21, 23, 24, 25}, 2, 2, importCastLike, kAny},
-      {"BitCast", {26}, 1, 1, importBitCast, kAny & ~kComplex},
+      {"BitCast", {26}, 1, 1, importBitCast, kNumbers | kBool | kFloat8 | kNarrow},
   };
   return operators;
 }

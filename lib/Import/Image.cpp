@@ -114,7 +114,8 @@ Value Sampler::pixel(ArrayRef<Value> coordinates) {
   auto picked = node.create<graph::GatherElementsOp>(node.likeOf(image), image, places, 2);
   if (!picked)
     return {};
-  return node.select(node.unsqueeze(inside, {1}), picked.getResult(), node.scalar(0, element));
+  return node.select(node.unsqueeze(inside, {1}), picked.getResult(),
+                     node.scalar(0, Node::elementOf(image)));
 }
 
 /// Keys' cubic kernel with a = -0.75: the weights of the four neighbours of a fraction.
@@ -152,9 +153,12 @@ static LogicalResult importGridSample(Node &node) {
   if (spatial < 1 || spatial > 3 || Node::rankOf(grid) != *rank || (cubic && spatial != 2))
     return node.error() << "GridSample of an image of rank " << *rank
                         << (cubic ? " with cubic interpolation" : "") << " is not supported";
+  // What is not interpolated may be of any type; its places are computed in that of the grid.
   Type element = Node::elementOf(image);
+  if (!isa<FloatType>(element) && (linear || cubic))
+    return node.error() << "GridSample cannot interpolate element type " << element;
   if (!isa<FloatType>(element))
-    return node.error() << "GridSample of element type " << element << " is not supported";
+    element = Node::elementOf(grid);
 
   Value flat = node.reshape(image, {0, 0, -1});
   Sampler sampler{node, flat, {}, element, static_cast<Padding>(padding), alignCorners};
@@ -255,7 +259,7 @@ ArrayRef<Operator> lathe::import::imageOperators() {
        2,
        2,
        importGridSample,
-       kFloats,
+       kNumbers | kBool,
        "1 to 3 spatial dimensions, cubic for 2"},
       {"CausalConvWithState",
        {27},

@@ -4,6 +4,7 @@
 #define LATHE_LIB_IMPORT_OPERATORS_H
 
 #include "lib/Import/Node.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace lathe::import {
 
@@ -53,6 +54,10 @@ llvm::ArrayRef<Operator> matMulNBitsOperators();
 llvm::ArrayRef<Operator> treeOperators();
 llvm::ArrayRef<Operator> classifierOperators();
 llvm::ArrayRef<Operator> featureOperators();
+
+/// Lists the outputs that follow from random numbers in the module's `graph.random_outputs`, for
+/// those who compare them with numbers of another generator.
+void markRandomOutputs(mlir::func::FuncOp main);
 
 /// The operator of that name, null when there is none. The domain of ai.onnx is "".
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);

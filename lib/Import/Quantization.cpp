@@ -105,15 +105,17 @@ static LogicalResult importDynamicQuantize(Node &node) {
   return node.result(result.quantized);
 }
 
-/// x - zero point as i32; a zero point per row of the first operand stands along the last but one
-/// dimension.
+/// x - zero point as i32, of float8 as f32; a zero point per row of the first operand stands along
+/// the last but one dimension.
 static Value centred(Node &node, Value x, Value zeroPoint, bool perRow) {
-  Type i32 = node.builder().getI32Type();
-  Value wide = node.cast(x, i32);
+  OpBuilder &builder = node.builder();
+  Type type =
+      isa<FloatType>(Node::elementOf(x)) ? Type(builder.getF32Type()) : builder.getI32Type();
+  Value wide = node.cast(x, type);
   if (!zeroPoint)
     return wide;
   zeroPoint = scalarIfSingle(node, zeroPoint);
-  Value zero = node.cast(zeroPoint, i32);
+  Value zero = node.cast(zeroPoint, type);
   if (perRow && Node::rankOf(zero) == 1)
     zero = node.unsqueeze(zero, {1});
   return node.binary(BinaryKind::sub, wide, zero);

@@ -1,6 +1,7 @@
 // Operators with random results: functions of a counter-based generator, the same in every run.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/xxhash.h"
 
 using namespace mlir;
@@ -140,6 +141,39 @@ static LogicalResult importDropout(Node &node) {
   if (node.wantsOutput(1))
     node.setResult(1, node.cast(keeps, maskType));
   return node.result(result);
+}
+
+/// Whether the value, or anything that it is computed from, is random.
+static bool isRandom(Value value) {
+  llvm::SetVector<Operation *> ops;
+  auto add = [&](Value operand) {
+    if (Operation *op = operand.getDefiningOp())
+      ops.insert(op);
+    else if (Operation *parent = operand.getParentBlock()->getParentOp();
+             !isa<func::FuncOp>(parent))
+      ops.insert(parent);
+  };
+  add(value);
+  for (size_t i = 0; i < ops.size(); ++i) {
+    bool found = false;
+    ops[i]->walk([&](Operation *op) {
+      found |= isa<graph::RandomOp>(op);
+      llvm::for_each(op->getOperands(), add);
+    });
+    if (found)
+      return true;
+  }
+  return false;
+}
+
+void lathe::import::markRandomOutputs(func::FuncOp main) {
+  SmallVector<Attribute> names;
+  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
+    if (isRandom(value))
+      if (auto name = main.getResultAttrOfType<StringAttr>(i, "graph.name"))
+        names.push_back(name);
+  if (!names.empty())
+    main->getParentOp()->setAttr("graph.random_outputs", ArrayAttr::get(main.getContext(), names));
 }
 
 ArrayRef<Operator> lathe::import::randomOperators() {

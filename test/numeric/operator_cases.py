@@ -115,6 +115,57 @@ def data_dependent(**sizes):
     return g
 
 
+def small_things(**sizes):
+    """Attributes and types that are rare, sizes that only the run knows."""
+    g = Graph("small_things", opset=20, **sizes)
+    n = sizes["n"]
+    x = g.input("n", 3, 4, 5)
+    for p in (1, 2, 3):
+        g.output(g.node("GlobalLpPool", (np.abs(x.array)**p).sum((2, 3), keepdims=True)**(1 / p), x,
+                        p=p), ["n", 3, 1, 1])
+    x = g.input("n", 7, dtype="int32")
+    y = np.where(x.array < -2.5, x.array + 1.5, np.where(x.array > 2.5, x.array - 1.5, 0))
+    g.output(g.node("Shrink", np.trunc(y).astype("int32"), x, lambd=2.5, bias=1.5), ["n", 7])
+    squares = g.node("HannWindow", np.zeros(n, "int64"), g.given(np.int64(n)), output_datatype=7)
+    if n > 1:
+        squares.array = np.trunc(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype("int64")
+    g.output(squares, ["w"])
+    # Bands of a spectrum.
+    bands, length, rate, low, high = 4, 16, 8192, 0.0, 4096.0
+    mels = 2595 * np.log10(1 + np.array([low, high]) / 700)
+    points = mels[0] + np.arange(bands + 2) * (mels[1] - mels[0]) / (bands + 2)
+    points = np.floor((length + 1) * 700 * (10**(points / 2595) - 1) / rate).astype(int)
+    weights = np.zeros((length // 2 + 1, bands))
+    for band, (left, centre, right) in enumerate(zip(points, points[1:], points[2:])):
+        for i in range(len(weights)):
+            if left <= i <= centre:
+                weights[i, band] = (i - left) / (centre - left) if centre > left else 1
+            if centre <= i < right:
+                weights[i, band] = (right - i) / (right - centre)
+    given = [g.given(np.int64(v), ()) for v in (bands, length, rate)]
+    g.output(g.node("MelWeightMatrix", weights, *given, g.given(np.float64(low), ()),
+                    g.given(np.float64(high), ())), ["bins", "bands"])
+    # Of an image of integers the nearest pixels are taken.
+    x = g.input("n", 2, 4, 5, dtype="int32")
+    grid = g.given(np.stack(np.meshgrid([-0.9, 0.1, 2], [-0.7, 0.8]), -1)[None].repeat(n, 0)
+                   .astype("float32").astype("float64"), ("n", 2, 3, 2))
+    places = np.rint(((grid.array + 1) * [5, 4] - 1) / 2).astype(int)
+    y = np.zeros((n, 2, 2, 3), "int32")
+    for b, i, j in np.ndindex(n, 2, 3):
+        column, row = places[b, i, j]
+        if 0 <= row < 4 and 0 <= column < 5:
+            y[b, :, i, j] = x.array[b, :, row, column]
+    g.output(g.node("GridSample", y, x, grid, mode="nearest"), ["n", 2, 2, 3])
+    # Which dimensions are 1 follows from the types but for those that must not be.
+    x = g.input(2, 1, "m")
+    g.output(g.node("Squeeze", x.array.squeeze(1), x), [2, "m"])
+    g.output(g.node("Erf", np.sign(np.arange(-3, 4)).astype("int32") * 0 +
+                    np.array([0, 0, 0, 0, 0, 0, 0], "int32"),
+                    g.given(np.arange(-3, 4).astype("int32"))))
+    return g
+
+
 STATIC = []
 DYNAMIC = [(run_time_axes, [{"n": 3}, {"n": 1}, {"n": 6}]),
-           (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}])]
+           (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}]),
+           (small_things, [{"n": 3, "m": 4}, {"n": 1, "m": 2}])]
