@@ -119,6 +119,15 @@ static LogicalResult importWhere(Node &node) {
   return node.result(node.select(node.input(0), node.input(1), node.input(2)));
 }
 
+/// Of integers, computed in double.
+static LogicalResult importErf(Node &node) {
+  Value x = node.input(0);
+  Type element = Node::elementOf(x);
+  if (!isa<FloatType>(element))
+    x = node.cast(x, node.builder().getF64Type());
+  return node.result(node.cast(node.unary(UnaryKind::erf, x), element));
+}
+
 static LogicalResult importIdentity(Node &node) { return node.result(node.input(0)); }
 
 static LogicalResult castTo(Node &node, Type element) {
@@ -179,7 +188,7 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Asinh", {9, 22}, 1, 1, importUnary<UnaryKind::asinh>, kFloats},
       {"Acosh", {9, 22}, 1, 1, importUnary<UnaryKind::acosh>, kFloats},
       {"Atanh", {9, 22}, 1, 1, importUnary<UnaryKind::atanh>, kFloats},
-      {"Erf", {9, 13}, 1, 1, importUnary<UnaryKind::erf>, kReal},
+      {"Erf", {9, 13}, 1, 1, importErf, kReal},
       {"Not", {1}, 1, 1, importUnary<UnaryKind::logical_not>, kBool},
       {"BitwiseNot", {18}, 1, 1, importUnary<UnaryKind::bitwise_not>, kIntegers},
       {"IsNaN", {9, 13, 20}, 1, 1, importUnary<UnaryKind::is_nan>, kFloats | kFloat8},

@@ -27,7 +27,7 @@ def run_time_axes(**sizes):
     n = "n"
     for i, (name, function) in enumerate(reductions().items()):
         for shape, axes in [((2, n, 5), [1]), ((2, n, 5), [-1, 0]), ((n,), [0]),
-                            ((1, 7, 1, n), [3, -4, 1])][i % 2::2]:
+                            ((1, 7, 1, n), [3, -4, 1])][i % 4::4]:
             for keep in (0, 1):
                 with g.case(f"{name}_{len(shape)}_{keep}"):
                     x = g.input(*shape)
@@ -166,6 +166,6 @@ def small_things(**sizes):
 
 
 STATIC = []
-DYNAMIC = [(run_time_axes, [{"n": 3}, {"n": 1}, {"n": 6}]),
+DYNAMIC = [(run_time_axes, [{"n": 1}, {"n": 6}]),
            (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}]),
            (small_things, [{"n": 3, "m": 4}, {"n": 1, "m": 2}])]
