@@ -99,3 +99,19 @@ LogicalResult EinsumOp::inferShapes(SymbolicShapes &shapes) {
     dims.push_back(sizes.lookup(letter));
   return shapes.setDims(getResult(), dims);
 }
+
+LogicalResult DeterminantOp::verify() {
+  if (failed(verifyRankAtLeast(*this, "input", getInput(), 2)))
+    return failure();
+  return verifySameElementTypes(*this, {getInput(), getResult()});
+}
+
+LogicalResult DeterminantOp::inferShapes(SymbolicShapes &shapes) {
+  auto dims = shapes.getDims(getInput());
+  if (!dims)
+    return success();
+  if (failed(shapes.checkEqual(*this, (*dims)[dims->size() - 2], dims->back(),
+                               "the sizes of the last two dimensions")))
+    return failure();
+  return shapes.setDims(getResult(), dims->drop_back(2));
+}

@@ -19,4 +19,11 @@ def Graph_EinsumOp : Graph_Op<"einsum"> {
   let assemblyFormat = "$inputs attr-dict `:` functional-type(operands, results)";
 }
 
+def Graph_DeterminantOp : Graph_Op<"determinant"> {
+  let summary = "determinant of the square matrices in the last two dimensions";
+  let arguments = (ins Graph_Tensor:$input);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
 #endif

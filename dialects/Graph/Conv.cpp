@@ -228,3 +228,41 @@ LogicalResult ConvTransposeOp::inferShapes(SymbolicShapes &shapes) {
       return failure();
   return shapes.setDims(getResult(), dims);
 }
+
+LogicalResult ColumnsToImageOp::verify() {
+  if (failed(verifyRank(*this, "input", getInput(), 3)) ||
+      failed(verifyRank(*this, "image", getImage(), 1)) ||
+      failed(verifyRank(*this, "block", getBlock(), 1)))
+    return failure();
+  if (getPads().size() != 2 * getStrides().size() || getDilations().size() != getStrides().size())
+    return emitOpError("has ") << getStrides().size() << " strides, " << getDilations().size()
+                               << " dilations and " << getPads().size() << " pads";
+  if (failed(verifySizes(*this, "strides", getStrides(), true)) ||
+      failed(verifySizes(*this, "dilations", getDilations(), true)) ||
+      failed(verifySizes(*this, "pads", getPads(), false)))
+    return failure();
+  return verifySameElementTypes(*this, {getInput(), getResult()});
+}
+
+LogicalResult ColumnsToImageOp::inferShapes(SymbolicShapes &shapes) {
+  auto input = shapes.getDims(getInput());
+  size_t spatial = getStrides().size();
+  auto image = shapes.getElements(getImage()), block = shapes.getElements(getBlock());
+  SmallVector<AffineExpr> dims(spatial + 2);
+  if ((image && image->size() != spatial) || (block && block->size() != spatial))
+    return emitOpError("image and block must hold ") << spatial << " sizes";
+  if (image)
+    llvm::copy(*image, dims.begin() + 2);
+  if (input) {
+    dims[0] = (*input)[0];
+    bool isKnown = block && !llvm::is_contained(*block, AffineExpr());
+    AffineExpr elements = isKnown ? shapes.product(*block) : AffineExpr();
+    std::optional<int64_t> count = getConstant(elements), rows = getConstant((*input)[1]);
+    if (count && (*count <= 0 || (rows && *rows % *count != 0)))
+      return emitOpError("blocks of ")
+             << *count << " elements do not divide " << shapes.toString((*input)[1]) << " rows";
+    if (count)
+      dims[1] = floorDivideExprs((*input)[1], elements);
+  }
+  return shapes.setDims(getResult(), dims);
+}

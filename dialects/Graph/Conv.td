@@ -38,4 +38,16 @@ def Graph_ConvTransposeOp : Graph_Op<"conv_transpose"> {
   let assemblyFormat = "$input `,` $weight (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
 }
 
+def Graph_ColumnsToImageOp : Graph_Op<"columns_to_image"> {
+  let summary = "sum of the blocks of an image at their places (ONNX Col2Im)";
+  let description = [{
+    Input [N, C * block elements, blocks], result [N, C, image...]; `image` and `block` hold one size
+    per spatial dimension, of which the attributes have one as well (`pads`: all begins, then all ends).
+  }];
+  let arguments = (ins Graph_Tensor:$input, Graph_I64Tensor:$image, Graph_I64Tensor:$block,
+    DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$input `,` $image `,` $block attr-dict `:` functional-type(operands, results)";
+}
+
 #endif

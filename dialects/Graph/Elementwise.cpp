@@ -201,6 +201,28 @@ LogicalResult SelectOp::inferShapes(SymbolicShapes &shapes) {
 
 LogicalResult CastOp::verify() { return success(); }
 
+/// Bits that an element takes where several share a byte; booleans take 8.
+static unsigned getWidth(Type element) {
+  if (auto complex = dyn_cast<ComplexType>(element))
+    return 2 * getWidth(complex.getElementType());
+  if (!element.isIntOrFloat())
+    return 0;
+  return element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
+}
+
+LogicalResult BitCastOp::verify() {
+  Type from = getElementTypeOrSelf(getInput().getType());
+  Type to = getElementTypeOrSelf(getResult().getType());
+  if (getWidth(from) != getWidth(to))
+    return emitOpError("element types ") << from << " and " << to << " differ in width";
+  return success();
+}
+
+LogicalResult BitCastOp::inferShapes(SymbolicShapes &shapes) {
+  auto dims = shapes.getDims(getInput());
+  return dims ? shapes.setDims(getResult(), *dims) : success();
+}
+
 LogicalResult CastOp::inferShapes(SymbolicShapes &shapes) {
   std::optional<ArrayRef<AffineExpr>> dims = shapes.getDims(getInput());
   if (!dims)

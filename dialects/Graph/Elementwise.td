@@ -57,16 +57,29 @@ def Graph_SelectOp : Graph_Op<"select"> {
   let hasFolder = 1;
 }
 
+def Graph_CastRounding : Graph_Enum<"CastRounding", "how numbers become powers of two",
+  ["up", "down", "nearest"]>;
+def Graph_CastRoundingAttr : EnumAttr<Graph_Dialect, Graph_CastRounding, "cast_rounding">;
+
 def Graph_CastOp : Graph_Op<"cast"> {
   let summary = "conversion to the result's element type";
   let description = [{
-    As ONNX Cast: floats to integers truncate; to `i1` is `!= 0`; `saturate` holds for float8 targets.
+    As ONNX Cast: floats to integers truncate; to `i1` is `!= 0`; `saturate` holds for float8
+    targets, `rounding` for `f8E8M0FNU`.
   }];
-  let arguments = (ins Graph_Tensor:$input, DefaultValuedAttr<BoolAttr, "true">:$saturate);
+  let arguments = (ins Graph_Tensor:$input, DefaultValuedAttr<BoolAttr, "true">:$saturate,
+    DefaultValuedAttr<Graph_CastRoundingAttr, "::lathe::graph::CastRounding::up">:$rounding);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasFolder = 1;
   let hasCanonicalizer = 1;
+}
+
+def Graph_BitCastOp : Graph_Op<"bit_cast"> {
+  let summary = "the same bits as another element type of the same width";
+  let arguments = (ins Graph_Tensor:$input);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }
 
 #endif

@@ -30,5 +30,7 @@ include "dialects/Graph/Tree.td"
 include "dialects/Graph/Text.td"
 include "dialects/Graph/Control.td"
 include "dialects/Graph/Sequence.td"
+include "dialects/Graph/Detection.td"
+include "dialects/Graph/Random.td"
 
 #endif

@@ -80,3 +80,27 @@ LogicalResult RecurrentOp::inferShapes(SymbolicShapes &shapes) {
       return failure();
   return success();
 }
+
+LogicalResult LinearAttentionOp::verify() {
+  for (auto [name, value, rank] : {std::tuple("q", getQ(), 5),
+                                   {"k", getK(), 4},
+                                   {"v", getV(), 4},
+                                   {"state", getState(), 4},
+                                   {"decay", getDecay(), 4},
+                                   {"beta", getBeta(), 3}})
+    if (failed(verifyRank(*this, name, value, rank)))
+      return failure();
+  return verifySameElementTypes(
+      *this, {getQ(), getK(), getV(), getState(), getDecay(), getBeta(), getY(), getLast()});
+}
+
+LogicalResult LinearAttentionOp::inferShapes(SymbolicShapes &shapes) {
+  auto q = shapes.getDims(getQ()), v = shapes.getDims(getV()), state = shapes.getDims(getState());
+  if (!q || !v || !state)
+    return success();
+  if (failed(shapes.setDims(getLast(), *state)))
+    return failure();
+  SmallVector<AffineExpr> dims(*q);
+  dims.back() = v->back();
+  return shapes.setDims(getY(), dims);
+}

@@ -34,4 +34,20 @@ def Graph_RecurrentOp : Graph_Op<"recurrent", [AttrSizedOperandSegments, AttrSiz
   }];
 }
 
+def Graph_LinearAttentionOp : Graph_Op<"linear_attention", [AttrSizedOperandSegments]> {
+  let summary = "attention by a state that is updated in every step of time";
+  let description = [{
+    q [B,T,H,G,K] (G query heads per head of the state), k [B,T,H,K], v [B,T,H,V], state [B,H,K,V],
+    decay [B,T,H,K or 1] (a logarithm), beta [B,T,H or 1]; y [B,T,H,G,V] and the last state. In each
+    step: S = exp(decay) S; with beta v = beta (v - S^T k); S = S + k v^T; y = S^T q.
+  }];
+  let arguments = (ins Graph_Tensor:$q, Graph_Tensor:$k, Graph_Tensor:$v, Graph_Tensor:$state,
+                       Optional<Graph_Tensor>:$decay, Optional<Graph_Tensor>:$beta);
+  let results = (outs Graph_Tensor:$y, Graph_Tensor:$last);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v `,` $state (`decay` $decay^)? (`beta` $beta^)? attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
 #endif

@@ -34,3 +34,24 @@ LogicalResult TopKOp::inferShapes(SymbolicShapes &shapes) {
   dims[axis] = (*shapes.getDims(getValues()))[axis];
   return shapes.setDims(getIndices(), dims);
 }
+
+LogicalResult UniqueOp::verify() {
+  if (failed(verifyRankAtLeast(*this, "input", getInput(), 1)))
+    return failure();
+  return verifyAxis(*this, "axis", getAxis(), getRank(getInput()));
+}
+
+LogicalResult UniqueOp::inferShapes(SymbolicShapes &shapes) {
+  AffineExpr length;
+  if (auto input = shapes.getDims(getInput())) {
+    int64_t axis = normalizeAxis(getAxis(), input->size());
+    setAxis(axis);
+    length = (*input)[axis];
+  }
+  if (failed(shapes.setDims(getIndices(), {AffineExpr()})))
+    return failure();
+  AffineExpr count = shapes.getDims(getIndices())->front();
+  if (failed(shapes.setDims(getCounts(), {count})))
+    return failure();
+  return shapes.setDims(getInverse(), {length});
+}

@@ -64,6 +64,23 @@ def Rt_StackOp : Rt_Op<"stack", [MemoryEffects<[MemRead]>]> {
   let assemblyFormat = "$list `sizes` `(` $sizes `)` attr-dict `:` type($result)";
 }
 
+// Elements of less than a byte share bytes outside of a program, the first in the low bits; inside
+// each has a byte of its own.
+
+def Rt_BytesOp : Rt_Op<"bytes", [Pure]> {
+  let summary = "the bytes of a tensor whose elements share bytes; `size` where it is dynamic";
+  let arguments = (ins AnyRankedTensor:$packed, Optional<Index>:$size);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$packed (`size` $size^)? attr-dict `:` type($packed) `->` type($result)";
+}
+
+def Rt_PackedOp : Rt_Op<"packed", [Pure]> {
+  let summary = "bytes as a tensor whose elements share them; may only be returned";
+  let arguments = (ins AnyRankedTensor:$bytes, Variadic<Index>:$sizes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$bytes `sizes` `(` $sizes `)` attr-dict `:` type($bytes) `->` type($result)";
+}
+
 def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
                                        DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "run a kernel over [0, count), in parallel when it is worth it";

@@ -1,6 +1,6 @@
 // Lowering of elementwise operations.
 // Apache-2.0 WITH LLVM-exception
-#include "lib/GraphToLinalg/Lowering.h"
+#include "lib/GraphToLinalg/NarrowTypes.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -80,7 +80,46 @@ static LogicalResult lowerCast(graph::CastOp op, Lowering &l) {
                               /*raw=*/true));
     return success();
   }
+  auto narrow = dyn_cast<FloatType>(element);
+  if (narrow && narrow.getWidth() <= 8 && input.element != element) {
+    // Powers of two round doubles, since f32 holds not all integers.
+    Type wide = l.b.getF32Type();
+    if (isa<IntegerType>(input.element) && isa<Float8E8M0FNUType>(narrow))
+      wide = l.b.getF64Type();
+    l.set(op.getResult(), l.elementwise(
+                              {input}, input.sizes, element,
+                              [&](const Scalars &s, ValueRange x) {
+                                Value value = s.load(x[0], input.element);
+                                if (isa<IntegerType>(input.element))
+                                  value = s.convert(value, input.element, wide);
+                                return encodeFloat(s, value, narrow, op.getSaturate(),
+                                                   op.getRounding());
+                              },
+                              /*raw=*/true));
+    return success();
+  }
   l.set(op.getResult(), l.convert(input, element));
+  return success();
+}
+
+// The same bits, as the body of a generic for loops that read them.
+static LogicalResult lowerBitCast(graph::BitCastOp op, Lowering &l) {
+  Tensor input = l.get(op.getInput());
+  Type element = getElement(op.getResult());
+  Type from = getStorageType(input.element), to = getStorageType(element);
+  l.set(op.getResult(), l.elementwise(
+                            {input}, input.sizes, element,
+                            [&](const Scalars &s, ValueRange x) -> Value {
+                              Value bits = x[0];
+                              if (from != to)
+                                bits = arith::BitcastOp::create(s.b, s.loc, to, bits);
+                              // What has no bytes of its own keeps its sign, booleans are 0 or 1.
+                              if (sharesBytes(element))
+                                return extendNarrow(s, bits, element);
+                              return element.isInteger(1) ? s.store(s.load(bits, element), element)
+                                                          : bits;
+                            },
+                            /*raw=*/true));
   return success();
 }
 
@@ -89,4 +128,5 @@ void lathe::g2l::addElementwise(LoweringTable &table) {
   table.add(lowerBinary);
   table.add(lowerSelect);
   table.add(lowerCast);
+  table.add(lowerBitCast);
 }

@@ -40,6 +40,12 @@ const LoweringTable &LoweringTable::get() {
     addSort(families);
     addTree(families);
     addText(families);
+    addSelect(families);
+    addDetection(families);
+    addColumnsToImage(families);
+    addDeterminant(families);
+    addLinearAttention(families);
+    addRandom(families);
     return families;
   }();
   return table;

@@ -3,6 +3,7 @@
 #include "lib/GraphToLinalg/Lowering.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
+#include "lib/GraphToLinalg/NarrowTypes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -39,8 +40,16 @@ TypedAttr Lowering::getConstant(Value graphValue) {
 // The same constant with element types as they are in memory.
 static TypedAttr toStorage(TypedAttr value) {
   auto type = cast<RankedTensorType>(value.getType());
-  Type storage = getStorageType(type.getElementType());
+  Type element = type.getElementType(), storage = getStorageType(element);
   auto storageType = RankedTensorType::get(type.getShape(), storage);
+  if (sharesBytes(element)) {
+    SmallVector<char> buffer;
+    ArrayRef<char> bytes = graph::getConstantBytes(value, buffer);
+    // Dense attributes have a byte for each element already.
+    unsigned perByte = isa<DenseElementsAttr>(value) ? 1 : 8 / element.getIntOrFloatBitWidth();
+    return graph::makeConstantAttr(storageType,
+                                   unpackConstant(bytes, element, type.getNumElements(), perByte));
+  }
   if (auto weight = dyn_cast<graph::WeightAttr>(value))
     return graph::WeightAttr::get(value.getContext(), weight.getFile(), weight.getOffset(),
                                   weight.getLength(), weight.getHash(), storageType);
@@ -302,10 +311,8 @@ static std::string findBadType(Operation &op) {
       return llvm::formatv("a value's rank is not known ({0})", type);
     Type element = tensor.getElementType();
     unsigned width = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
-    bool isBool = element.isInteger(1);
-    if (!isBool && width != 8 && width != 16 && width != 32 && width != 64)
-      return llvm::formatv("element type {0}", element);
-    if (isa<FloatType>(element) && width == 8)
+    if (!llvm::is_contained({1u, 2u, 4u, 8u, 16u, 32u, 64u}, width) ||
+        (width < 16 && isa<FloatType>(element) && !graph::getElementNumber(element)))
       return llvm::formatv("element type {0}", element);
   }
   return {};
@@ -331,17 +338,18 @@ LogicalResult Lowering::lowerOp(Operation &op) {
   return (*handler)(&op, *this);
 }
 
-static Type toStorage(Type type) {
+// The type of an argument.
+static Type toBoundary(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return type;
-  return RankedTensorType::get(tensor.getShape(), getStorageType(tensor.getElementType()));
+  return RankedTensorType::get(tensor.getShape(), getBoundaryType(tensor.getElementType()));
 }
 
 void Lowering::prepareArguments() {
   SmallVector<Type> types;
   for (Type type : source.getArgumentTypes())
-    types.push_back(toStorage(type));
+    types.push_back(toBoundary(type));
   target = func::FuncOp::create(source.getLoc(), source.getName(),
                                 FunctionType::get(context, types, {}));
   body = target.addEntryBlock();
@@ -372,6 +380,8 @@ void Lowering::prepareArguments() {
     for (auto [i, expr] : llvm::enumerate(exprs))
       if (std::optional<AffineExpr> own = translate(expr))
         it->second.sizes[i] = size(*own);
+    if (sharesBytes(it->second.element))
+      it->second = unpack(*this, it->second.value, it->second.sizes, it->second.element);
   }
 }
 
@@ -389,7 +399,8 @@ void Lowering::finish(Operation *terminator) {
   SmallVector<Value> results;
   SmallVector<Type> types;
   for (Value operand : terminator->getOperands()) {
-    results.push_back(get(operand).value);
+    Tensor tensor = get(operand);
+    results.push_back(sharesBytes(tensor.element) ? pack(*this, tensor) : tensor.value);
     types.push_back(results.back().getType());
   }
   func::ReturnOp::create(b, loc, results);

@@ -281,6 +281,12 @@ void addQuantization(LoweringTable &table);
 void addSort(LoweringTable &table);
 void addTree(LoweringTable &table);
 void addText(LoweringTable &table);
+void addSelect(LoweringTable &table);
+void addDetection(LoweringTable &table);
+void addColumnsToImage(LoweringTable &table);
+void addDeterminant(LoweringTable &table);
+void addLinearAttention(LoweringTable &table);
+void addRandom(LoweringTable &table);
 
 } // namespace lathe::g2l
 

@@ -1,6 +1,7 @@
 // Lowering of quantization.
 // Apache-2.0 WITH LLVM-exception
-#include "lib/GraphToLinalg/Lowering.h"
+#include "lib/GraphToLinalg/NarrowTypes.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
@@ -8,10 +9,27 @@ using namespace lathe;
 using namespace lathe::g2l;
 
 namespace {
-/// The tensor in a form in which every scale is addressed by a map.
+/// The tensor, and how to find the scale (or the zero point) of an element.
 struct Blocks {
   Tensor input;
   AffineMap map;
+  /// Otherwise the last block of this size along the axis may be cut off, and scales are looked up.
+  int64_t axis = 0, blockSize = 0;
+
+  void add(SmallVectorImpl<Operand> &operands, const Tensor &scale) const {
+    if (map)
+      operands.emplace_back(scale, map);
+  }
+  /// What holds for the element at hand: an operand of the body or an element of `scale`.
+  Value get(const Scalars &s, const Tensor &scale, ValueRange operands, unsigned i) const {
+    if (map)
+      return s.load(operands[i], scale.element);
+    SmallVector<Value> place;
+    for (int64_t dim = 0; dim < input.rank(); ++dim)
+      place.push_back(linalg::IndexOp::create(s.b, s.loc, dim));
+    place[axis] = arith::DivUIOp::create(s.b, s.loc, place[axis], s.index(blockSize));
+    return s.load(s.extract(scale.value, place), scale.element);
+  }
 };
 } // namespace
 
@@ -34,9 +52,15 @@ static FailureOr<Blocks> findBlocks(Operation *op, Lowering &l, Tensor input, co
   }
   if (scale.rank() != rank || axis < 0 || axis >= rank)
     return l.unsupported(op) << "blocked scales of rank " << scale.rank();
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != axis)
+      l.requireEqual(scale.sizes[i], input.sizes[i], "%0 scales for an axis of size %1");
   OpFoldResult block = l.size(blockSize);
-  l.requireEqual(l.mul(scale.sizes[axis], block), input.sizes[axis],
-                 "blocks that cover %0 elements for an axis of size %1");
+  if (l.expr(l.mul(scale.sizes[axis], block)) != l.expr(input.sizes[axis])) {
+    l.requireEqual(scale.sizes[axis], l.ceilDiv(input.sizes[axis], block),
+                   "%0 scales along an axis of %1 blocks");
+    return Blocks{input, {}, axis, blockSize};
+  }
   Sizes sizes = input.sizes;
   sizes[axis] = scale.sizes[axis];
   sizes.insert(sizes.begin() + axis + 1, block);
@@ -47,35 +71,51 @@ static LogicalResult lowerQuantize(graph::QuantizeOp op, Lowering &l) {
   Tensor input = l.get(op.getInput()), scale = l.get(op.getScale());
   Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
   auto integer = dyn_cast<IntegerType>(element);
-  if (!integer || integer.getWidth() > 16)
+  auto narrow = dyn_cast<FloatType>(element);
+  if (integer ? integer.getWidth() > 16 : narrow.getWidth() > 8)
     return l.unsupported(op) << "a result of element type " << element;
   FailureOr<Blocks> blocks = findBlocks(op, l, input, scale, op.getAxis(), op.getBlockSize());
   if (failed(blocks))
     return failure();
-  SmallVector<Operand> operands{blocks->input, {scale, blocks->map}};
+  SmallVector<Operand> operands{blocks->input};
+  blocks->add(operands, scale);
   Tensor zeroPoint;
-  if (op.getZeroPoint()) {
-    zeroPoint = l.get(op.getZeroPoint());
-    operands.emplace_back(zeroPoint, blocks->map);
+  if (op.getZeroPoint())
+    blocks->add(operands, zeroPoint = l.get(op.getZeroPoint()));
+  double lowest = 0, highest = 0;
+  if (integer) {
+    unsigned width = integer.getWidth();
+    bool isUnsigned = integer.isUnsigned();
+    lowest = isUnsigned ? 0 : -double(1 << (width - 1));
+    highest = isUnsigned ? double((1 << width) - 1) : double((1 << (width - 1)) - 1);
   }
-  unsigned width = integer.getWidth();
-  bool isUnsigned = integer.isUnsigned();
-  double lowest = isUnsigned ? 0 : -double(1 << (width - 1));
-  double highest = isUnsigned ? double((1 << width) - 1) : double((1 << (width - 1)) - 1);
   Type type = input.element.isF64() ? input.element : Type(l.b.getF32Type());
   Tensor result = l.elementwise(
-      operands, blocks->input.sizes, element, [&](const Scalars &s, ValueRange x) -> Value {
-        Value value =
-            s.divf(s.convert(x[0], input.element, type), s.convert(x[1], scale.element, type));
-        value = math::RoundEvenOp::create(s.b, s.loc, value);
+      operands, blocks->input.sizes, element,
+      [&](const Scalars &s, ValueRange x) -> Value {
+        Value value = s.convert(s.load(x[0], input.element), input.element, type);
+        value = s.divf(value, s.convert(blocks->get(s, scale, x, 1), scale.element, type));
+        // The quotient has the precision of its operands.
+        if (input.element.getIntOrFloatBitWidth() == 16)
+          value = s.load(s.store(value, input.element), input.element);
+        Value zero;
         if (op.getZeroPoint())
-          value = s.add(value, s.convert(x[2], zeroPoint.element, type));
+          zero = s.convert(blocks->get(s, zeroPoint, x, 2), zeroPoint.element, type);
+        if (narrow) {
+          if (zero)
+            value = s.add(value, zero);
+          return encodeFloat(s, value, narrow, op.getSaturate());
+        }
+        value = math::RoundEvenOp::create(s.b, s.loc, value);
+        if (zero)
+          value = s.add(value, zero);
         // These forms of max and min turn NaN into a bound.
         value = arith::MaxNumFOp::create(s.b, s.loc, value, s.constant(type, lowest));
         value = arith::MinNumFOp::create(s.b, s.loc, value, s.constant(type, highest));
         Value wide = arith::FPToSIOp::create(s.b, s.loc, s.b.getI32Type(), value);
-        return arith::TruncIOp::create(s.b, s.loc, getComputeType(element), wide);
-      });
+        return arith::TruncIOp::create(s.b, s.loc, getStorageType(element), wide);
+      },
+      /*raw=*/true);
   l.set(op.getResult(), l.reshape(result, input.sizes));
   return success();
 }
@@ -83,26 +123,30 @@ static LogicalResult lowerQuantize(graph::QuantizeOp op, Lowering &l) {
 static LogicalResult lowerDequantize(graph::DequantizeOp op, Lowering &l) {
   Tensor input = l.get(op.getInput()), scale = l.get(op.getScale());
   Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
-  if (!isa<IntegerType>(input.element))
-    return l.unsupported(op) << "element type " << input.element;
   FailureOr<Blocks> blocks = findBlocks(op, l, input, scale, op.getAxis(), op.getBlockSize());
   if (failed(blocks))
     return failure();
-  SmallVector<Operand> operands{blocks->input, {scale, blocks->map}};
+  SmallVector<Operand> operands{blocks->input};
+  blocks->add(operands, scale);
   Tensor zeroPoint;
-  if (op.getZeroPoint()) {
-    zeroPoint = l.get(op.getZeroPoint());
-    operands.emplace_back(zeroPoint, blocks->map);
-  }
-  Type compute = getComputeType(element), wide = l.b.getI32Type();
+  if (op.getZeroPoint())
+    blocks->add(operands, zeroPoint = l.get(op.getZeroPoint()));
+  Type compute = getComputeType(element);
+  bool isInteger = isa<IntegerType>(input.element);
+  // Differences of integers are exact.
+  Type wide = isInteger ? Type(l.b.getI32Type()) : compute;
   Tensor result = l.elementwise(
-      operands, blocks->input.sizes, element, [&](const Scalars &s, ValueRange x) -> Value {
-        Value value = s.convert(x[0], input.element, wide);
+      operands, blocks->input.sizes, element,
+      [&](const Scalars &s, ValueRange x) -> Value {
+        Value value = s.convert(s.load(x[0], input.element), input.element, wide);
         if (op.getZeroPoint())
-          value = s.sub(value, s.convert(x[2], zeroPoint.element, wide));
-        Value number = arith::SIToFPOp::create(s.b, s.loc, compute, value);
-        return s.mul(number, s.convert(x[1], scale.element, compute));
-      });
+          value = s.sub(value, s.convert(blocks->get(s, zeroPoint, x, 2), zeroPoint.element, wide));
+        if (isInteger)
+          value = arith::SIToFPOp::create(s.b, s.loc, compute, value);
+        value = s.mul(value, s.convert(blocks->get(s, scale, x, 1), scale.element, compute));
+        return s.store(value, element);
+      },
+      /*raw=*/true);
   l.set(op.getResult(), l.reshape(result, input.sizes));
   return success();
 }

@@ -240,10 +240,19 @@ static LogicalResult lowerSqueeze(graph::SqueezeOp op, Lowering &l) {
   for (auto [i, size] : llvm::enumerate(input.sizes)) {
     bool drop =
         op.getAxes() ? llvm::is_contained(*op.getAxes(), int64_t(i)) : isConstantIntValue(size, 1);
-    if (!drop)
-      sizes.push_back(size);
-    else
+    if (drop) {
       l.requireEqual(size, l.size(1), "a dimension of size %0 cannot be removed");
+      continue;
+    }
+    sizes.push_back(size);
+    if (op.getAxes() || getConstantIntValue(size))
+      continue;
+    // It would have to be removed as well, but the rank of the result is settled when compiling.
+    Value number = l.value(size);
+    Scalars s = l.scalars();
+    s.check(s.cmp(arith::CmpIPredicate::ne, number, l.value(l.size(1))), LATHE_CODE_SHAPE,
+            "dimension %0 has size 1, which was not known when compiling; name the axes to squeeze",
+            {l.value(l.size(i))});
   }
   if (int64_t(sizes.size()) != cast<RankedTensorType>(op.getResult().getType()).getRank())
     return l.unsupported(op) << "which dimensions are 1 is not known when compiling";

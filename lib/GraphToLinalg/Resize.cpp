@@ -83,13 +83,15 @@ static Amount amount(Lowering &l, OpFoldResult size) {
 
 // ---- Tables ------------------------------------------------------------------------------------
 
-static std::optional<Footprint> getFootprint(graph::ResizeOp op, const Resized &dim) {
-  if (!op.getAntialias() || op.getMode() == ResizeMode::nearest)
-    return Footprint{0, 0};
-  if (!dim.scale.known)
-    return std::nullopt;
-  float scale = std::min(*dim.scale.known, 1.0f);
-  float reach = op.getMode() == ResizeMode::linear ? 1 : 2;
+/// More taps than this are those of no picture.
+static constexpr int64_t maxTaps = 4096;
+
+/// How many elements away the kernel reaches, before it is widened.
+static float getReach(graph::ResizeOp op) { return op.getMode() == ResizeMode::linear ? 1 : 2; }
+
+// Of a known scale.
+static Footprint getFootprint(graph::ResizeOp op, const Resized &dim) {
+  float scale = std::min(*dim.scale.known, 1.0f), reach = getReach(op);
   int64_t start = int64_t(std::floor(-reach / scale)) + 1;
   return Footprint{start, 2 - 2 * start};
 }
@@ -193,17 +195,71 @@ static Tables runTimeTables(Lowering &l, graph::ResizeOp op, OpFoldResult input,
   return tables;
 }
 
+// Antialiased taps whose number only the run knows: two tables of [output, taps].
+static Tables antialiasedTables(Lowering &l, graph::ResizeOp op, OpFoldResult input,
+                                OpFoldResult output, const Resized &dim) {
+  Type f32 = l.b.getF32Type(), i64 = l.b.getI64Type();
+  Amount inputSize = amount(l, input), outputSize = amount(l, output);
+  bool crops = op.getCoordinates() == graph::ResizeCoordinates::tf_crop_and_resize;
+  bool isCubic = op.getMode() == ResizeMode::cubic;
+  Scalars top = l.scalars();
+  Value narrow = top.min(dim.scale.get(top), top.constant(f32, 1));
+  Value reach = top.divf(top.constant(f32, getReach(op)), narrow);
+  Value fits = top.cmp(arith::CmpFPredicate::OLT, reach, top.constant(f32, maxTaps / 2 - 2));
+  Value positive = top.cmp(arith::CmpFPredicate::OGT, narrow, top.constant(f32, 0));
+  top.check(top.andI(fits, positive), LATHE_CODE_SIZE, "the scale of a resize is out of range");
+  Value floor = math::FloorOp::create(top.b, top.loc, top.neg(reach));
+  Value first = top.add(top.toIndex(top.convert(floor, f32, i64), i64), top.index(1));
+  Value number = top.sub(top.index(2), top.add(first, first));
+  Sizes sizes{output, l.markSize(top.max(number, top.index(1)))};
+  auto dimOf = [&](const Scalars &s) {
+    ResizeDim<Value> dims{inputSize.get(s), outputSize.get(s), dim.scale.get(s), {}, {}};
+    if (crops) {
+      dims.roiBegin = dim.roiBegin.get(s);
+      dims.roiEnd = dim.roiEnd.get(s);
+    }
+    return dims;
+  };
+  auto tap = [&](const Scalars &s, ValueRange at) {
+    ResizeDim<Value> dims = dimOf(s);
+    ResizeFormulas<EmittedMath> formulas(EmittedMath{s}, op);
+    Value offset = s.fromIndex(s.add(at[1], first), f32);
+    auto [index, weight] = formulas.antialiasedTap(dims, s.fromIndex(at[0], f32), offset, isCubic);
+    return formulas.hold(dims, index, weight);
+  };
+  Tensor indices = l.fromIndices(sizes, i64, [&](const Scalars &s, ValueRange at) {
+    return s.convert(tap(s, at).first, f32, i64);
+  });
+  Tensor weights =
+      l.fromIndices(sizes, f32, [&](const Scalars &s, ValueRange at) { return tap(s, at).second; });
+  Tensor sums = l.reduce({weights}, {1}, l.number(f32, 0),
+                         [](const Scalars &s, ValueRange x) { return s.add(x[1], x[0]); });
+  weights = l.elementwise({weights, {sums, l.dimMap(2, 0)}}, sizes, f32,
+                          [](const Scalars &s, ValueRange x) { return s.divf(x[0], x[1]); });
+  Tables tables{indices, weights, {}, 0};
+  if (crops)
+    tables.outside = l.fromIndices({output}, f32, [&](const Scalars &s, ValueRange at) {
+      ResizeDim<Value> dims = dimOf(s);
+      ResizeFormulas<EmittedMath> formulas(EmittedMath{s}, op);
+      return formulas.isOutside(dims, formulas.toInput(dims, s.fromIndex(at[0], f32)));
+    });
+  return tables;
+}
+
 static std::optional<Tables> makeTables(Lowering &l, graph::ResizeOp op, OpFoldResult input,
                                         OpFoldResult output, const Resized &dim) {
-  std::optional<Footprint> footprint = getFootprint(op, dim);
-  if (!footprint || footprint->count > 4096)
+  bool widens = op.getAntialias() && op.getMode() != ResizeMode::nearest;
+  if (widens && !dim.scale.known)
+    return antialiasedTables(l, op, input, output, dim);
+  Footprint footprint = widens ? getFootprint(op, dim) : Footprint{0, 0};
+  if (footprint.count > maxTaps)
     return std::nullopt;
   std::optional<int64_t> from = getConstantIntValue(input), to = getConstantIntValue(output);
   bool crops = op.getCoordinates() == graph::ResizeCoordinates::tf_crop_and_resize;
-  bool known = from && to && dim.scale.known && *to * countTaps(op, *footprint) < (1 << 24) &&
+  bool known = from && to && dim.scale.known && *to * countTaps(op, footprint) < (1 << 24) &&
                (!crops || (dim.roiBegin.known && dim.roiEnd.known));
-  return known ? constantTables(l, op, *from, *to, dim, *footprint)
-               : runTimeTables(l, op, input, output, dim, *footprint);
+  return known ? constantTables(l, op, *from, *to, dim, footprint)
+               : runTimeTables(l, op, input, output, dim, footprint);
 }
 
 // ---- Reading -----------------------------------------------------------------------------------
@@ -425,7 +481,7 @@ static LogicalResult lowerResize(graph::ResizeOp op, Lowering &l) {
       continue;
     std::optional<Tables> table = makeTables(l, op, input.sizes[dim.axis], sizes[dim.axis], dim);
     if (!table)
-      return l.unsupported(op) << "antialiasing with a scale that is not known when compiling";
+      return l.unsupported(op) << "antialiasing with a scale of " << *dim.scale.known;
     dims.push_back(dim);
     tables.push_back(*table);
   }

@@ -5,6 +5,7 @@
 
 #include "lib/GraphToLinalg/Lowering.h"
 #include "llvm/ADT/SmallVector.h"
+#include <tuple>
 
 namespace lathe::g2l {
 
@@ -35,6 +36,13 @@ public:
   ResizeTaps<Number> nearest(const ResizeDim<Number> &d, Number x);
   ResizeTaps<Number> linear(const ResizeDim<Number> &d, Number x);
   ResizeTaps<Number> cubic(const ResizeDim<Number> &d, Number x);
+  /// One antialiased tap, `offset` from the base: its index, which may lie outside, and its weight
+  /// before all are made to add up to one.
+  std::pair<Number, Number> antialiasedTap(const ResizeDim<Number> &d, Number x, Number offset,
+                                           bool isCubic);
+  /// The weight where the index is in the input or outside ones count; and the index held inside.
+  std::pair<Number, Number> hold(const ResizeDim<Number> &d, Number index, Number weight);
+  Number isOutside(const ResizeDim<Number> &d, Number at);
   /// Antialiased taps; `footprint` is how many there are, `start` the first one's offset.
   ResizeTaps<Number> antialiased(const ResizeDim<Number> &d, Number x, int64_t start,
                                  int64_t footprint, bool isCubic);
@@ -47,7 +55,6 @@ private:
   Number clamp(Number index, const ResizeDim<Number> &d) {
     return m.max(m.min(index, m.sub(d.input, n(1))), n(0));
   }
-  Number isOutside(const ResizeDim<Number> &d, Number at);
   Number cubicWeight(Number distance);
   /// Weights of taps out of the input become 0 where that is asked for, and all add up to one.
   void finish(const ResizeDim<Number> &d, ResizeTaps<Number> &taps, bool normalise);
@@ -140,17 +147,21 @@ template <typename Math> auto ResizeFormulas<Math>::cubicWeight(Number t) -> Num
 }
 
 template <typename Math>
+auto ResizeFormulas<Math>::hold(const ResizeDim<Number> &d, Number index, Number weight)
+    -> std::pair<Number, Number> {
+  if (op.getExcludeOutside()) {
+    weight = m.selectLess(index, n(0), n(0), weight);
+    weight = m.selectLess(m.sub(d.input, n(1)), index, n(0), weight);
+  }
+  return {clamp(index, d), weight};
+}
+
+template <typename Math>
 void ResizeFormulas<Math>::finish(const ResizeDim<Number> &d, ResizeTaps<Number> &taps,
                                   bool normalise) {
-  if (op.getExcludeOutside()) {
-    normalise = true;
-    for (auto [index, weight] : llvm::zip(taps.indices, taps.weights)) {
-      weight = m.selectLess(index, n(0), n(0), weight);
-      weight = m.selectLess(m.sub(d.input, n(1)), index, n(0), weight);
-    }
-  }
-  for (Number &index : taps.indices)
-    index = clamp(index, d);
+  normalise |= op.getExcludeOutside();
+  for (auto [index, weight] : llvm::zip(taps.indices, taps.weights))
+    std::tie(index, weight) = hold(d, index, weight);
   if (!normalise)
     return;
   Number sum = taps.weights.front();
@@ -173,18 +184,24 @@ auto ResizeFormulas<Math>::cubic(const ResizeDim<Number> &d, Number x) -> Resize
 }
 
 template <typename Math>
-auto ResizeFormulas<Math>::antialiased(const ResizeDim<Number> &d, Number x, int64_t start,
-                                       int64_t footprint, bool isCubic) -> ResizeTaps<Number> {
+auto ResizeFormulas<Math>::antialiasedTap(const ResizeDim<Number> &d, Number x, Number offset,
+                                          bool isCubic) -> std::pair<Number, Number> {
   Number at = toInput(d, x);
   // Of two equally near elements the left one is the base, so that the rest is in (0, 1].
   Number base = m.sub(m.ceil(at), n(1)), rest = m.sub(at, base);
-  Number narrow = m.min(d.scale, n(1));
-  ResizeTaps<Number> taps{{}, {}, isOutside(d, at)};
+  Number distance = m.mul(m.sub(offset, rest), m.min(d.scale, n(1)));
+  Number weight = isCubic ? cubicWeight(distance) : m.max(m.sub(n(1), m.abs(distance)), n(0));
+  return {m.add(base, offset), weight};
+}
+
+template <typename Math>
+auto ResizeFormulas<Math>::antialiased(const ResizeDim<Number> &d, Number x, int64_t start,
+                                       int64_t footprint, bool isCubic) -> ResizeTaps<Number> {
+  ResizeTaps<Number> taps{{}, {}, isOutside(d, toInput(d, x))};
   for (int64_t i = start; i < start + footprint; ++i) {
-    Number distance = m.mul(m.sub(n(double(i)), rest), narrow);
-    taps.indices.push_back(m.add(base, n(double(i))));
-    taps.weights.push_back(isCubic ? cubicWeight(distance)
-                                   : m.max(m.sub(n(1), m.abs(distance)), n(0)));
+    auto [index, weight] = antialiasedTap(d, x, n(double(i)), isCubic);
+    taps.indices.push_back(index);
+    taps.weights.push_back(weight);
   }
   finish(d, taps, true);
   return taps;

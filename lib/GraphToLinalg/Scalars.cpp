@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lib/GraphToLinalg/Scalars.h"
 #include "dialects/Rt/Rt.h"
+#include "lib/GraphToLinalg/NarrowTypes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -10,6 +11,9 @@ using namespace lathe::g2l;
 
 Type lathe::g2l::getStorageType(Type element) {
   if (element.isInteger(1))
+    return IntegerType::get(element.getContext(), 8);
+  // What is narrower than a byte has one to itself; narrow floats are their bits.
+  if (element.isIntOrFloat() && element.getIntOrFloatBitWidth() <= 8)
     return IntegerType::get(element.getContext(), 8);
   if (auto type = dyn_cast<IntegerType>(element); type && !type.isSignless())
     return IntegerType::get(element.getContext(), type.getWidth());
@@ -132,6 +136,8 @@ Value Scalars::floorDiv(Value value, Value divisor) const {
 Value Scalars::load(Value stored, Type element) const {
   if (element.isInteger(1))
     return cmp(arith::CmpIPredicate::ne, stored, constant(stored.getType(), 0));
+  if (auto type = dyn_cast<FloatType>(element); type && type.getWidth() <= 8)
+    return decodeFloat(*this, stored, type);
   if (Type compute = getComputeType(element); compute != stored.getType())
     return arith::ExtFOp::create(b, loc, compute, stored);
   return stored;
@@ -143,6 +149,8 @@ Value Scalars::store(Value computed, Type element) const {
     return computed;
   if (element.isInteger(1))
     return arith::ExtUIOp::create(b, loc, storage, computed);
+  if (auto type = dyn_cast<FloatType>(element); type && type.getWidth() <= 8)
+    return encodeFloat(*this, computed, type, /*saturate=*/true);
   return arith::TruncFOp::create(b, loc, storage, computed);
 }
 
@@ -150,7 +158,7 @@ Value Scalars::store(Value computed, Type element) const {
 static Value saturatingToInteger(const Scalars &s, Value x, IntegerType to, bool isUnsigned) {
   unsigned width = to.getWidth();
   auto floatType = cast<FloatType>(x.getType());
-  Type result = IntegerType::get(to.getContext(), width);
+  Type result = getComputeType(to);
   // 2^(width - 1) and 2^width are exact in every float type computed with.
   APFloat bound(floatType.getFloatSemantics(), 1);
   bound = scalbn(bound, isUnsigned ? width : width - 1, APFloat::rmNearestTiesToEven);
@@ -185,9 +193,13 @@ Value Scalars::convert(Value computed, Type from, Type to) const {
   if (isa<FloatType>(source)) {
     if (to.isInteger(1))
       return cmp(arith::CmpFPredicate::UNE, computed, constant(source, 0));
+    // Of integers narrower than a byte the higher bits are discarded.
+    if (isa<IntegerType>(target) && sharesBytes(to)) {
+      Type wide = b.getI32Type();
+      return convert(convert(computed, from, wide), wide, to);
+    }
     if (isa<IntegerType>(target))
-      return saturatingToInteger(*this, computed, cast<IntegerType>(target),
-                                 to.isUnsignedInteger());
+      return saturatingToInteger(*this, computed, cast<IntegerType>(to), to.isUnsignedInteger());
     if (target == source)
       return computed;
     // Half precision results from f64 are rounded once: here, not again by store().
@@ -204,6 +216,13 @@ Value Scalars::convert(Value computed, Type from, Type to) const {
     return cmp(arith::CmpIPredicate::ne, computed, constant(source, 0));
   unsigned sourceWidth = source.getIntOrFloatBitWidth();
   unsigned targetWidth = target.getIntOrFloatBitWidth();
+  if (sharesBytes(to)) {
+    if (sourceWidth > targetWidth)
+      computed = arith::TruncIOp::create(b, loc, target, computed);
+    else if (sourceWidth < targetWidth)
+      computed = arith::ExtUIOp::create(b, loc, target, computed);
+    return extendNarrow(*this, computed, to);
+  }
   if (sourceWidth == targetWidth)
     return computed;
   if (sourceWidth > targetWidth)

@@ -108,15 +108,17 @@ static LogicalResult importSoftsign(Node &node) {
 }
 
 static LogicalResult importShrink(Node &node) {
-  Value x = node.input(0);
-  if (!isa<FloatType>(Node::elementOf(x)))
-    return node.error() << "Shrink of element type " << Node::elementOf(x) << " is not supported";
+  // The limits need not be integers where the operand is.
+  Type element = Node::elementOf(node.input(0));
+  Value x = isa<FloatType>(element) ? node.input(0)
+                                    : node.cast(node.input(0), node.builder().getF64Type());
   double bias = node.floatAttribute("bias", 0), lambda = node.floatAttribute("lambd", 0.5);
   Value inner =
       node.select(node.binary(BinaryKind::greater, x, lambda),
                   node.binary(BinaryKind::sub, x, bias), node.scalar(0, Node::elementOf(x)));
-  return node.result(node.select(node.binary(BinaryKind::less, x, -lambda),
-                                 node.binary(BinaryKind::add, x, bias), inner));
+  Value result = node.select(node.binary(BinaryKind::less, x, -lambda),
+                             node.binary(BinaryKind::add, x, bias), inner);
+  return node.result(node.cast(result, element));
 }
 
 /// x * sigmoid(alpha * x)
@@ -168,7 +170,7 @@ ArrayRef<Operator> lathe::import::activationOperators() {
       {"HardSigmoid", {1, 6, 22}, 1, 1, importHardSigmoid, kFloats},
       {"HardSwish", {14, 22}, 1, 1, importHardSwish, kFloats},
       {"Mish", {18, 22}, 1, 1, importMish, kFloats},
-      {"Shrink", {9}, 1, 1, importShrink, kFloats, "floats only"},
+      {"Shrink", {9}, 1, 1, importShrink, kNumbers},
       {"Swish", {24}, 1, 1, importSwish, kFloats},
       {"SwiGLU", {28}, 2, 2, importSwiGlu, kFloats},
       {"Gelu", {20}, 1, 1, importGelu, kFloats},

@@ -119,15 +119,28 @@ static LogicalResult importWhere(Node &node) {
   return node.result(node.select(node.input(0), node.input(1), node.input(2)));
 }
 
+/// Of integers, computed in double.
+static LogicalResult importErf(Node &node) {
+  Value x = node.input(0);
+  Type element = Node::elementOf(x);
+  if (!isa<FloatType>(element))
+    x = node.cast(x, node.builder().getF64Type());
+  return node.result(node.cast(node.unary(UnaryKind::erf, x), element));
+}
+
 static LogicalResult importIdentity(Node &node) { return node.result(node.input(0)); }
 
 static LogicalResult castTo(Node &node, Type element) {
   bool saturate = node.flag("saturate", true);
   // How floats become float8e8m0, which is all exponent.
-  unsigned roundMode = node.choice("round_mode", {"up", "down", "nearest"}, 0);
-  if (roundMode != 0 && isa_and_nonnull<Float8E8M0FNUType>(element))
-    return node.error() << node.opType() << " to float8e8m0 is supported with round_mode 'up' only";
-  return node.result(element ? node.cast(node.input(0), element, saturate) : Value());
+  static constexpr graph::CastRounding roundings[] = {
+      graph::CastRounding::up, graph::CastRounding::down, graph::CastRounding::nearest};
+  unsigned rounding = node.choice("round_mode", {"up", "down", "nearest"}, 0);
+  if (!element || node.hasFailed())
+    return failure();
+  auto op = node.create<graph::CastOp>(node.tensorOf(element), node.input(0), saturate,
+                                       roundings[rounding]);
+  return op ? node.result(op.getResult()) : failure();
 }
 
 static LogicalResult importCast(Node &node) {
@@ -140,25 +153,14 @@ static LogicalResult importCastLike(Node &node) {
   return castTo(node, Node::elementOf(node.input(1)));
 }
 
-/// Dropout passes its input on: models are compiled to be run, not trained.
-static LogicalResult importDropout(Node &node) {
-  node.ignore({"consumed_inputs", "is_test", "ratio", "seed"});
-  if (node.hasInput(2)) {
-    std::optional<double> training = node.constantScalar(2);
-    if (!training)
-      return failure();
-    if (*training != 0) {
-      std::optional<double> ratio = node.hasInput(1) ? node.constantScalar(1) : 0.5;
-      if (!ratio || *ratio != 0)
-        return node.error() << "Dropout in training mode gives random results";
-    }
-  }
-  if (node.wantsOutput(1)) {
-    Type element =
-        node.version() >= 10 ? Type(node.builder().getI1Type()) : Node::elementOf(node.input(0));
-    node.setResult(1, node.full(node.shapeOf(node.input(0)), 1, element));
-  }
-  return node.result(node.input(0));
+static LogicalResult importBitCast(Node &node) {
+  if (!node.hasAttribute("to"))
+    return node.error() << "BitCast has no attribute 'to'";
+  Type element = node.typeAttribute("to", {});
+  if (!element || node.hasFailed())
+    return failure();
+  auto op = node.create<graph::BitCastOp>(node.tensorOf(element), node.input(0));
+  return op ? node.result(op.getResult()) : failure();
 }
 
 ArrayRef<Operator> lathe::import::elementwiseOperators() {
@@ -186,7 +188,7 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Asinh", {9, 22}, 1, 1, importUnary<UnaryKind::asinh>, kFloats},
       {"Acosh", {9, 22}, 1, 1, importUnary<UnaryKind::acosh>, kFloats},
       {"Atanh", {9, 22}, 1, 1, importUnary<UnaryKind::atanh>, kFloats},
-      {"Erf", {9, 13}, 1, 1, importUnary<UnaryKind::erf>, kFloats},
+      {"Erf", {9, 13}, 1, 1, importErf, kReal},
       {"Not", {1}, 1, 1, importUnary<UnaryKind::logical_not>, kBool},
       {"BitwiseNot", {18}, 1, 1, importUnary<UnaryKind::bitwise_not>, kIntegers},
       {"IsNaN", {9, 13, 20}, 1, 1, importUnary<UnaryKind::is_nan>, kFloats | kFloat8},
@@ -218,27 +220,9 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Clip", {1, 6, 11, 12, 13}, 1, 3, importClip, kReal},
       {"Where", {9, 16}, 3, 3, importWhere, kBool},
       {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny, "", "", true},
-      {"Cast",
-       {1, 6, 9, 13, 19, 21, 23, 24, 25, 28},
-       1,
-       1,
-       importCast,
-       kAny,
-       "float8e8m0 with round_mode 'up' only"},
-      {"CastLike",
-       {15, 19, 21, 23, 24, 25},
-       2,
-       2,
-       importCastLike,
-       kAny,
-       "float8e8m0 with round_mode 'up' only"},
-      {"Dropout",
-       {1, 6, 7, 10, 12, 13, 22},
-       1,
-       3,
-       importDropout,
-       kFloats | kFloat8,
-       "not in training mode"},
+      {"Cast", {1, 6, 9, 13, 19, 21, 23, 24, 25, 28}, 1, 1, importCast, kAny},
+      {"CastLike", {15, 19, 21, 23, 24, 25}, 2, 2, importCastLike, kAny},
+      {"BitCast", {26}, 1, 1, importBitCast, kNumbers | kBool | kFloat8 | kNarrow},
   };
   return operators;
 }

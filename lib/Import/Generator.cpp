@@ -104,8 +104,6 @@ static LogicalResult importTrilu(Node &node) {
 static LogicalResult importWindow(Node &node, double a0, double a1, double a2) {
   OpBuilder &builder = node.builder();
   Type element = node.typeAttribute("output_datatype", builder.getF32Type());
-  if (!isa<FloatType>(element))
-    return node.error() << node.opType() << " of element type " << element << " is not supported";
   bool periodic = node.flag("periodic", true);
   Type f32 = builder.getF32Type(), i64 = builder.getI64Type();
   Value size = asScalar(node, node.cast(node.input(0), i64));
@@ -137,9 +135,9 @@ ArrayRef<Operator> lathe::import::generatorOperators() {
       {"Range", {11, 27}, 3, 3, importRange, kNumbers},
       {"EyeLike", {9, 22}, 1, 1, importEyeLike, kNumbers | kBool},
       {"Trilu", {14}, 1, 2, importTrilu, kNumbers | kBool | kComplex},
-      {"HannWindow", {17}, 1, 1, importHann, kSigned, "float results only"},
-      {"HammingWindow", {17}, 1, 1, importHamming, kSigned, "float results only"},
-      {"BlackmanWindow", {17}, 1, 1, importBlackman, kSigned, "float results only"},
+      {"HannWindow", {17}, 1, 1, importHann, kSigned},
+      {"HammingWindow", {17}, 1, 1, importHamming, kSigned},
+      {"BlackmanWindow", {17}, 1, 1, importBlackman, kSigned},
   };
   return operators;
 }

@@ -1,6 +1,7 @@
 // Sampling grids, and convolutions with a state.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "lib/Import/Sampler.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -56,35 +57,6 @@ static LogicalResult importAffineGrid(Node &node) {
 }
 
 // ---- Grid sampling
-
-namespace {
-
-enum class Padding { zeros, border, reflection };
-
-/// Samples the flat image [N, C, S] at places that a grid gives.
-struct Sampler {
-  Node &node;
-  Value image;
-  SmallVector<Value> sizes; // of the image, i64 scalars
-  Type element;
-  Padding padding;
-  bool alignCorners;
-
-  Value add(Value a, Value b) { return node.binary(BinaryKind::add, a, b); }
-  Value sub(Value a, Value b) { return node.binary(BinaryKind::sub, a, b); }
-  Value mul(Value a, Value b) { return node.binary(BinaryKind::mul, a, b); }
-  Value clamp(Value x, Value low, Value high) {
-    return node.binary(BinaryKind::min, node.binary(BinaryKind::max, x, low), high);
-  }
-
-  Value floatSize(unsigned d) { return node.cast(sizes[d], element); }
-  Value reflect(Value x, unsigned d);
-  Value denormalize(Value x, unsigned d);
-  Value pad(Value x, unsigned d);
-  Value pixel(ArrayRef<Value> coordinates);
-};
-
-} // namespace
 
 /// A triangle wave between the borders: the edges of the image, or the centres of its outermost
 /// pixels with alignCorners.
@@ -142,7 +114,8 @@ Value Sampler::pixel(ArrayRef<Value> coordinates) {
   auto picked = node.create<graph::GatherElementsOp>(node.likeOf(image), image, places, 2);
   if (!picked)
     return {};
-  return node.select(node.unsqueeze(inside, {1}), picked.getResult(), node.scalar(0, element));
+  return node.select(node.unsqueeze(inside, {1}), picked.getResult(),
+                     node.scalar(0, Node::elementOf(image)));
 }
 
 /// Keys' cubic kernel with a = -0.75: the weights of the four neighbours of a fraction.
@@ -180,9 +153,12 @@ static LogicalResult importGridSample(Node &node) {
   if (spatial < 1 || spatial > 3 || Node::rankOf(grid) != *rank || (cubic && spatial != 2))
     return node.error() << "GridSample of an image of rank " << *rank
                         << (cubic ? " with cubic interpolation" : "") << " is not supported";
+  // What is not interpolated may be of any type; its places are computed in that of the grid.
   Type element = Node::elementOf(image);
+  if (!isa<FloatType>(element) && (linear || cubic))
+    return node.error() << "GridSample cannot interpolate element type " << element;
   if (!isa<FloatType>(element))
-    return node.error() << "GridSample of element type " << element << " is not supported";
+    element = Node::elementOf(grid);
 
   Value flat = node.reshape(image, {0, 0, -1});
   Sampler sampler{node, flat, {}, element, static_cast<Padding>(padding), alignCorners};
@@ -283,7 +259,7 @@ ArrayRef<Operator> lathe::import::imageOperators() {
        2,
        2,
        importGridSample,
-       kFloats,
+       kNumbers | kBool,
        "1 to 3 spatial dimensions, cubic for 2"},
       {"CausalConvWithState",
        {27},

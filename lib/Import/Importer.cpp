@@ -224,6 +224,7 @@ LogicalResult GraphImporter::importMain(ModuleOp module) {
   func::ReturnOp::create(builder, fileLoc, outputs);
   function.setType(builder.getFunctionType(inputTypes, TypeRange(ValueRange(outputs))));
   function.setAllResultAttrs(outputAttrs);
+  markRandomOutputs(function);
 
   // Initializers that nothing uses are read as well, so that a damaged file is not accepted.
   for (auto &entry : main.initializers)

@@ -64,8 +64,9 @@ std::optional<double> Node::constantScalar(unsigned i) {
 }
 
 std::optional<double> Node::knownScalar(unsigned i) {
-  std::optional<SmallVector<double>> values =
-      hasInput(i) ? importer.evaluateNumbers(input(i)) : std::nullopt;
+  std::optional<SmallVector<double>> values;
+  if (hasInput(i))
+    values = importer.evaluateNumbers(input(i));
   return values && values->size() == 1 ? std::optional(values->front()) : std::nullopt;
 }
 

@@ -65,11 +65,17 @@ public:
   std::optional<Ints> knownInts(unsigned i);
   /// The single value of the operand; an error when omitted or not known when compiling.
   std::optional<double> constantScalar(unsigned i);
+  /// The same when it is known when compiling; no error otherwise.
+  std::optional<double> knownScalar(unsigned i);
 
   /// The same when it is known when compiling; no error otherwise.
   std::optional<double> knownScalar(unsigned i);
 
   unsigned outputCount() const { return proto.output_size(); }
+  /// The name of output `i` in the model, empty for none.
+  llvm::StringRef outputName(unsigned i) const {
+    return int(i) < proto.output_size() ? llvm::StringRef(proto.output(i)) : llvm::StringRef();
+  }
   /// Whether anything may use output `i`.
   bool wantsOutput(unsigned i) const {
     return int(i) < proto.output_size() && !proto.output(i).empty();

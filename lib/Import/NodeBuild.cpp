@@ -45,8 +45,13 @@ static TypedAttr scalarAttr(double value, Type element) {
                    &inexact);
     return result;
   };
-  if (isa<FloatType>(element))
-    return DenseElementsAttr::get(type, rounded(value, element));
+  if (isa<FloatType>(element)) {
+    APFloat number = rounded(value, element);
+    if (element.getIntOrFloatBitWidth() >= 8)
+      return DenseElementsAttr::get(type, number);
+    char byte = static_cast<char>(number.bitcastToAPInt().getZExtValue());
+    return graph::makeConstantAttr(type, byte);
+  }
   auto part = cast<ComplexType>(element).getElementType();
   return DenseElementsAttr::get(type,
                                 std::complex<APFloat>(rounded(value, part), rounded(0, part)));

@@ -4,6 +4,7 @@
 #define LATHE_LIB_IMPORT_OPERATORS_H
 
 #include "lib/Import/Node.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace lathe::import {
 
@@ -45,6 +46,8 @@ llvm::ArrayRef<Operator> quantizedLinearOperators();
 llvm::ArrayRef<Operator> sortOperators();
 llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> imageOperators();
+llvm::ArrayRef<Operator> detectionOperators();
+llvm::ArrayRef<Operator> randomOperators();
 llvm::ArrayRef<Operator> trainingOperators();
 llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> rotaryOperators();
@@ -55,6 +58,10 @@ llvm::ArrayRef<Operator> classifierOperators();
 llvm::ArrayRef<Operator> featureOperators();
 llvm::ArrayRef<Operator> scanOperators();
 llvm::ArrayRef<Operator> sequenceOperators();
+
+/// Lists the outputs that follow from random numbers in the module's `graph.random_outputs`, for
+/// those who compare them with numbers of another generator.
+void markRandomOutputs(mlir::func::FuncOp main);
 
 /// The operator of that name, null when there is none. The domain of ai.onnx is "".
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);

@@ -71,8 +71,8 @@ static LogicalResult importDequantizeLinear(Node &node) {
                  << ", its input has " << Node::elementOf(x);
   if (node.hasFailed())
     return failure();
-  auto op = node.create<graph::DequantizeOp>(node.likeOf(scale), x, scale, zero, axis, block);
-  return op ? node.result(node.cast(op.getResult(), target)) : failure();
+  auto op = node.create<graph::DequantizeOp>(node.tensorOf(target), x, scale, zero, axis, block);
+  return op ? node.result(op.getResult()) : failure();
 }
 
 /// The scale and the zero point come from the data: its range, made to include 0, over 0..255.
@@ -105,15 +105,17 @@ static LogicalResult importDynamicQuantize(Node &node) {
   return node.result(result.quantized);
 }
 
-/// x - zero point as i32; a zero point per row of the first operand stands along the last but one
-/// dimension.
+/// x - zero point as i32, of float8 as f32; a zero point per row of the first operand stands along
+/// the last but one dimension.
 static Value centred(Node &node, Value x, Value zeroPoint, bool perRow) {
-  Type i32 = node.builder().getI32Type();
-  Value wide = node.cast(x, i32);
+  OpBuilder &builder = node.builder();
+  Type type =
+      isa<FloatType>(Node::elementOf(x)) ? Type(builder.getF32Type()) : builder.getI32Type();
+  Value wide = node.cast(x, type);
   if (!zeroPoint)
     return wide;
   zeroPoint = scalarIfSingle(node, zeroPoint);
-  Value zero = node.cast(zeroPoint, i32);
+  Value zero = node.cast(zeroPoint, type);
   if (perRow && Node::rankOf(zero) == 1)
     zero = node.unsqueeze(zero, {1});
   return node.binary(BinaryKind::sub, wide, zero);

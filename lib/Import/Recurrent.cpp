@@ -134,11 +134,66 @@ template <RecurrentKind kind> static LogicalResult importRecurrent(Node &node) {
   return success();
 }
 
+/// LinearAttention: heads lie side by side in the last dimension of its operands; the query heads
+/// of one key head are a group of that head.
+static LogicalResult importLinearAttention(Node &node) {
+  Value q = node.input(0), k = node.input(1), v = node.input(2), state = node.input(3);
+  int64_t heads = node.intAttribute("kv_num_heads", 0), all = node.intAttribute("q_num_heads", 0);
+  unsigned rule = node.choice("update_rule", {"gated_delta", "linear", "gated", "delta"}, 0);
+  double scale = node.floatAttribute("scale", 0);
+  node.ignore({"chunk_size"}); // how it may be computed, not what
+  bool gates = rule == 0 || rule == 2, corrects = rule == 0 || rule == 3;
+  if (node.hasFailed())
+    return failure();
+  if (heads < 1 || all < 1 || all % heads != 0)
+    return node.error() << "LinearAttention has " << all << " query heads for " << heads
+                        << " key heads";
+  if (node.hasInput(4) != gates || node.hasInput(5) != corrects)
+    return node.error() << "the update_rule of LinearAttention takes " << (gates ? "a" : "no")
+                        << " decay and " << (corrects ? "a" : "no") << " beta";
+  for (Value value : {q, k, v})
+    if (Node::rankOf(value) != 3)
+      return node.error() << "the operands of LinearAttention have rank 3";
+  Type given = Node::elementOf(q), kept = state ? Node::elementOf(state) : given;
+  Type compute = given.isF64() ? given : Type(node.builder().getF32Type());
+  q = node.reshape(node.cast(q, compute), {0, 0, heads, all / heads, -1});
+  k = node.reshape(node.cast(k, compute), {0, 0, heads, -1});
+  v = node.reshape(node.cast(v, compute), {0, 0, heads, -1});
+  Value decay = node.hasInput(4)
+                    ? node.reshape(node.cast(node.input(4), compute), {0, 0, heads, -1})
+                    : Value();
+  Value beta = node.cast(node.input(5), compute);
+  Value width = node.shapeOf(k, 3, 4);
+  if (state)
+    state = node.cast(state, compute);
+  else
+    state = node.full(
+        node.concat({node.shapeOf(k, 0, 1), node.constant({heads}), width, node.shapeOf(v, 3, 4)},
+                    0),
+        0, compute);
+  if (!q || !k || !v || !state)
+    return failure();
+  auto op = node.create<graph::LinearAttentionOp>(TypeRange{node.likeOf(q), node.likeOf(q)}, q, k,
+                                                  v, state, decay, beta);
+  if (!op)
+    return failure();
+  Value y = op.getY();
+  if (scale != 0)
+    y = node.binary(graph::BinaryKind::mul, y, scale);
+  else
+    y = node.binary(graph::BinaryKind::div, y,
+                    node.unary(graph::UnaryKind::sqrt, node.cast(width, compute)));
+  if (node.wantsOutput(1))
+    node.setResult(1, node.cast(op.getLast(), kept));
+  return node.result(node.cast(node.reshape(y, {0, 0, -1}), given));
+}
+
 ArrayRef<Operator> lathe::import::recurrentOperators() {
   static const Operator operators[] = {
       {"RNN", {1, 7, 14, 22}, 3, 6, importRecurrent<RecurrentKind::rnn>, kFloats},
       {"GRU", {1, 3, 7, 14, 22}, 3, 6, importRecurrent<RecurrentKind::gru>, kFloats},
       {"LSTM", {1, 7, 14, 22}, 3, 8, importRecurrent<RecurrentKind::lstm>, kFloats},
+      {"LinearAttention", {27}, 3, 6, importLinearAttention, kFloats},
   };
   return operators;
 }

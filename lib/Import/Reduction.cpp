@@ -86,7 +86,19 @@ static LogicalResult importGlobalLpPool(Node &node) {
     return importGlobalPool<ReduceKind::l1>(node);
   if (p == 2)
     return importGlobalPool<ReduceKind::l2>(node);
-  return node.error() << "GlobalLpPool is supported for p = 1 and p = 2, not " << p;
+  if (node.hasFailed())
+    return failure();
+  if (!(p > 0))
+    return node.error() << "attribute 'p' of GlobalLpPool is " << p << ", it must be positive";
+  // The p-th root of the sum of p-th powers.
+  Value x = node.input(0);
+  std::optional<int64_t> rank = node.requireRank(x, "input 0");
+  if (!rank)
+    return failure();
+  Value powers = node.binary(BinaryKind::pow, node.unary(graph::UnaryKind::abs, x), p);
+  Ints axes = llvm::to_vector(llvm::seq<int64_t>(2, std::max<int64_t>(*rank, 2)));
+  Value sum = axes.empty() ? powers : node.reduce(ReduceKind::sum, powers, axes, true);
+  return node.result(node.binary(BinaryKind::pow, sum, 1 / p));
 }
 
 template <bool smallest> static LogicalResult importArg(Node &node) {
@@ -188,7 +200,7 @@ ArrayRef<Operator> lathe::import::reductionOperators() {
        axesLimit},
       {"GlobalAveragePool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::mean>, kFloats},
       {"GlobalMaxPool", {1, 22}, 1, 1, importGlobalPool<ReduceKind::max>, kFloats},
-      {"GlobalLpPool", {1, 2, 22}, 1, 1, importGlobalLpPool, kFloats, "p 1 and 2"},
+      {"GlobalLpPool", {1, 2, 22}, 1, 1, importGlobalLpPool, kFloats},
       {"ArgMax", {1, 11, 12, 13}, 1, 1, importArg<false>, kNumbers},
       {"ArgMin", {1, 11, 12, 13}, 1, 1, importArg<true>, kNumbers},
       {"CumSum", {11, 14}, 2, 2, importCumulative<ReduceKind::sum>, kNumbers},

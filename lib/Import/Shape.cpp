@@ -228,10 +228,17 @@ static LogicalResult importSpaceToDepth(Node &node) {
   Value data = node.input(0);
   int64_t block = node.intAttribute("blocksize", 0);
   // Since opset 28 there is a mode; DCR is the order of all versions before.
-  if (node.choice("mode", {"DCR", "CRD"}, 0) != 0)
-    return node.error() << "SpaceToDepth is supported with mode 'DCR' only";
+  bool columnRow = node.choice("mode", {"DCR", "CRD"}, 0) == 1;
   auto op = node.create<graph::SpaceToDepthOp>(node.likeOf(data), data, block);
-  return op ? node.result(op.getResult()) : failure();
+  if (!op || !columnRow)
+    return op ? node.result(op.getResult()) : failure();
+  // The places in a block come after the channels instead of before them.
+  Value result = op.getResult(), shape = node.shapeOf(result);
+  Value apart =
+      node.reshape(result, node.concat({node.shapeOf(data, 0, 1), node.constant({block * block}),
+                                        node.shapeOf(data, 1, 2), node.shapeOf(result, 2, 4)},
+                                       0));
+  return node.result(node.reshape(node.transpose(apart, {0, 2, 1, 3, 4}), shape));
 }
 
 /// Crop or pad at the centre to the given sizes: a pad whose amounts may be negative. Which side
@@ -278,7 +285,7 @@ ArrayRef<Operator> lathe::import::shapeOperators() {
       {"Shape", {1, 13, 15, 19, 21, 23, 24, 25}, 1, 1, importShape, kAny},
       {"Size", {1, 13, 19, 21, 23, 24, 25}, 1, 1, importSize, kAny},
       {"DepthToSpace", {1, 11, 13, 28}, 1, 1, importDepthToSpace, kAny},
-      {"SpaceToDepth", {1, 13, 28}, 1, 1, importSpaceToDepth, kAny, "mode 'DCR' only"},
+      {"SpaceToDepth", {1, 13, 28}, 1, 1, importSpaceToDepth, kAny},
       {"CenterCropPad", {18}, 2, 2, importCenterCropPad, kAny},
   };
   return operators;

@@ -1,10 +1,8 @@
 // Signal processing, as products with the matrices of the transforms.
 // Apache-2.0 WITH LLVM-exception
-#include "dialects/Graph/Weights.h"
 #include "lib/Import/Operators.h"
 #include "lib/Import/RunTimeAxes.h"
 #include "llvm/Support/MathExtras.h"
-#include <cmath>
 
 using namespace mlir;
 using namespace lathe;
@@ -252,51 +250,64 @@ static LogicalResult importStft(Node &node) {
   return node.result(join(node, transform(node, signal, length, bins, length, false), 3));
 }
 
-/// Triangles between points that are evenly spaced in mels: a constant, as its operands are.
+/// Triangles between points that are evenly spaced in mels, [bins, bands]: each rises from one
+/// point to the next, and falls to the one after that.
 static LogicalResult importMelWeights(Node &node) {
-  Type element = node.typeAttribute("output_datatype", node.builder().getF32Type());
-  double values[5];
-  for (unsigned i = 0; i < 5; ++i) {
-    std::optional<double> value = node.constantScalar(i);
-    if (!value)
-      return failure();
-    values[i] = *value;
-  }
-  auto [mels, length, rate, low, high] = values;
-  constexpr double limit = 1 << 16;
-  if (!(mels >= 0 && mels <= limit && length >= 1 && length <= limit && rate >= 1 && low >= 0 &&
-        high >= low && (mels + 1) * length <= double(1 << 26)))
-    return node.error() << "MelWeightMatrix of " << mels << " bands and a DFT of " << length
-                        << " is not supported";
-  auto toMel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
-  int64_t bands = static_cast<int64_t>(mels), bins = static_cast<int64_t>(length) / 2 + 1;
-  double lowMel = toMel(low), stepMel = (toMel(high) - lowMel) / (mels + 2);
-  std::vector<int64_t> points;
-  for (int64_t i = 0; i < bands + 2; ++i) {
-    double hertz = 700 * (std::pow(10.0, (i * stepMel + lowMel) / 2595) - 1);
-    double bin = std::floor((length + 1) * hertz / rate);
-    points.push_back(static_cast<int64_t>(std::clamp(bin, 0.0, double(bins))));
-  }
-  std::vector<float> weights(bins * bands, 0);
-  for (int64_t band = 0; band < bands; ++band) {
-    int64_t left = points[band], centre = points[band + 1], right = points[band + 2];
-    if (centre == left && centre < bins)
-      weights[centre * bands + band] = 1;
-    for (int64_t bin = left; centre > left && bin <= std::min(centre, bins - 1); ++bin)
-      weights[bin * bands + band] = float(bin - left) / float(centre - left);
-    for (int64_t bin = centre; right > centre && bin < std::min(right, bins); ++bin)
-      weights[bin * bands + band] = float(right - bin) / float(right - centre);
-  }
-  auto type = RankedTensorType::get({bins, bands}, node.builder().getF32Type());
-  ArrayRef<char> bytes(reinterpret_cast<const char *>(weights.data()), weights.size() * 4);
-  return node.result(node.cast(node.constant(graph::makeConstantAttr(type, bytes)), element));
+  OpBuilder &builder = node.builder();
+  Type element = node.typeAttribute("output_datatype", builder.getF32Type());
+  Type i64 = builder.getI64Type(), f64 = builder.getF64Type();
+  Value bands = scalarOf(node, node.input(0)), length = scalarOf(node, node.input(1));
+  Value one = node.scalarInt(1, i64), zero = node.scalarInt(0, i64);
+  auto number = [&](unsigned i) {
+    Value value = node.cast(node.input(i), f64);
+    return Node::rankOf(value).value_or(0) > 0 ? node.squeeze(value, {0}) : value;
+  };
+  auto apply = [&](BinaryKind kind, Value a, auto b) { return node.binary(kind, a, b); };
+  // 2595 log10(1 + hertz / 700)
+  double factor = 2595 / llvm::numbers::ln10;
+  auto toMel = [&](Value hertz) {
+    Value inner = apply(BinaryKind::add, apply(BinaryKind::div, hertz, 700.0), 1.0);
+    return apply(BinaryKind::mul, node.unary(UnaryKind::log, inner), factor);
+  };
+  Value low = toMel(number(3)), high = toMel(number(4));
+  Value count = apply(BinaryKind::add, bands, 2.0);
+  Value step = apply(BinaryKind::div, apply(BinaryKind::sub, high, low), node.cast(count, f64));
+  Value mels = apply(BinaryKind::mul, node.cast(node.range(zero, count, one), f64), step);
+  mels = apply(BinaryKind::div, apply(BinaryKind::add, mels, low), factor);
+  Value hertz = apply(BinaryKind::sub, node.unary(UnaryKind::exp, mels), 1.0);
+  hertz = apply(BinaryKind::mul, hertz, 700.0);
+  Value scale = node.cast(apply(BinaryKind::add, length, 1.0), f64);
+  Value points = apply(BinaryKind::div, apply(BinaryKind::mul, hertz, scale), number(2));
+  points = node.unary(UnaryKind::floor, points);
+  Value band = node.range(zero, bands, one);
+  Value left = node.gather(points, band, 0);
+  Value centre = node.gather(points, apply(BinaryKind::add, band, 1.0), 0);
+  Value right = node.gather(points, apply(BinaryKind::add, band, 2.0), 0);
+  Value bins = apply(BinaryKind::add, apply(BinaryKind::div, length, 2.0), 1.0);
+  Value bin = node.unsqueeze(node.cast(node.range(zero, bins, one), f64), {1});
+  auto between = [&](Value from, BinaryKind upper, Value to) {
+    return apply(BinaryKind::logical_and, apply(BinaryKind::greater_equal, bin, from),
+                 apply(upper, bin, to));
+  };
+  auto ratio = [&](Value part, Value whole) {
+    return apply(BinaryKind::div, part, apply(BinaryKind::max, whole, 1.0));
+  };
+  Value rise = ratio(apply(BinaryKind::sub, bin, left), apply(BinaryKind::sub, centre, left));
+  Value fall = ratio(apply(BinaryKind::sub, right, bin), apply(BinaryKind::sub, right, centre));
+  // A rise over no bins is all at once.
+  Value steep = apply(BinaryKind::equal, centre, left);
+  rise = node.select(steep, node.scalar(1, f64), rise);
+  Value rising = between(left, BinaryKind::less_equal, centre);
+  Value falling = between(centre, BinaryKind::less, right);
+  Value weights = node.select(rising, rise, node.scalar(0, f64));
+  return node.result(node.cast(node.select(falling, fall, weights), element));
 }
 
 ArrayRef<Operator> lathe::import::signalOperators() {
   static const Operator operators[] = {
       {"DFT", {17, 20}, 1, 3, importDft, kFloats},
       {"STFT", {17}, 2, 4, importStft, kFloats},
-      {"MelWeightMatrix", {17}, 5, 5, importMelWeights, kIntegers, "operands must be constant"},
+      {"MelWeightMatrix", {17}, 5, 5, importMelWeights, kIntegers},
   };
   return operators;
 }

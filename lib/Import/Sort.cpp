@@ -27,9 +27,30 @@ static LogicalResult importTopK(Node &node) {
   return node.result(op.getValues());
 }
 
+static LogicalResult importUnique(Node &node) {
+  Value x = node.input(0);
+  bool sorted = node.flag("sorted", true);
+  int64_t axis = 0;
+  if (node.hasAttribute("axis"))
+    axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(x));
+  else
+    x = node.reshape(x, {-1});
+  if (node.hasFailed() || !x)
+    return failure();
+  Type ints = node.tensorOf(node.builder().getI64Type());
+  auto op = node.create<graph::UniqueOp>(TypeRange{ints, ints, ints}, x, axis, sorted);
+  if (!op)
+    return failure();
+  for (auto [i, value] : llvm::enumerate(op.getResults()))
+    if (node.wantsOutput(i + 1))
+      node.setResult(i + 1, value);
+  return node.result(node.gather(x, op.getIndices(), axis));
+}
+
 ArrayRef<Operator> lathe::import::sortOperators() {
   static const Operator operators[] = {
       {"TopK", {1, 10, 11, 24}, 1, 2, importTopK, kNumbers},
+      {"Unique", {11, 28}, 1, 1, importUnique, kNumbers | kBool},
   };
   return operators;
 }

@@ -132,5 +132,11 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
       {"targets", std::move(targets)},
       {"flops", int64_t(flops)},
   };
+  if (auto random = imported->getAttrOfType<ArrayAttr>("graph.random_outputs")) {
+    llvm::json::Array names;
+    for (auto name : random.getAsRange<StringAttr>())
+      names.push_back(name.getValue());
+    manifest["random_outputs"] = std::move(names);
+  }
   return llvm::formatv("{0:2}", llvm::json::Value(std::move(manifest))).str();
 }

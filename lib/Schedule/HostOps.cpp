@@ -261,3 +261,27 @@ LogicalResult HostProgram::visit(rt::WeightOp op) {
   views[op.getResult()] = weightView(op.getLoc(), op.getValue());
   return success();
 }
+
+LogicalResult HostProgram::visit(rt::BytesOp op) {
+  View view = getView(op.getPacked());
+  auto type = cast<RankedTensorType>(op.getType());
+  view.element = type.getElementType();
+  Size size = type.hasStaticShape() ? Size(type.getDimSize(0)) : getSize(op.getSize());
+  view.sizes.assign(1, size);
+  view.strides.assign(1, Size(1));
+  views[op.getResult()] = view;
+  return success();
+}
+
+LogicalResult HostProgram::visit(rt::PackedOp op) {
+  if (!llvm::all_of(op->getUsers(), llvm::IsaPred<func::ReturnOp>))
+    return op.emitError("elements that share bytes may only be returned");
+  View view; // of no memory: what is returned are the bytes
+  auto type = cast<RankedTensorType>(op.getType());
+  view.element = type.getElementType();
+  unsigned next = 0;
+  for (int64_t size : type.getShape())
+    view.sizes.push_back(ShapedType::isDynamic(size) ? getSize(op.getSizes()[next++]) : Size(size));
+  views[op.getResult()] = view;
+  return success();
+}

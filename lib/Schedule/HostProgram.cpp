@@ -236,10 +236,9 @@ Value HostProgram::addressOf(Location loc, const View &view) {
 // A value whose memory is made by its own operation in this block and by no one else.
 static bool isLocal(Value value) {
   Operation *def = value.getDefiningOp();
-  return def &&
-         isa<linalg::GenericOp, linalg::FillOp, tensor::PadOp, tensor::InsertSliceOp,
-             tensor::FromElementsOp, tensor::EmptyOp, scf::ForOp, scf::WhileOp, scf::IfOp,
-             func::CallOp>(def);
+  return def && isa<linalg::GenericOp, linalg::FillOp, tensor::PadOp, tensor::InsertSliceOp,
+                    tensor::FromElementsOp, tensor::EmptyOp, scf::ForOp, scf::WhileOp, scf::IfOp,
+                    func::CallOp>(def);
 }
 
 void HostProgram::request(Value value, Destination destination, Block &block) {
@@ -247,7 +246,7 @@ void HostProgram::request(Value value, Destination destination, Block &block) {
   // lasts; a part of another value must look as that value does, and have no other reader.
   bool shares = destination.kind != Destination::Output;
   while (Operation *def = value.getDefiningOp()) {
-    if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(def))
+    if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp, rt::PackedOp>(def))
       break;
     if (shares && (!isa<tensor::CastOp>(def) || !value.hasOneUse()))
       return;
@@ -486,9 +485,9 @@ LogicalResult HostProgram::walkOp(Operation &op) {
       .Case<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp, tensor::ExtractSliceOp,
             tensor::InsertSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp,
             tensor::PadOp, tensor::ExtractOp, tensor::FromElementsOp, tensor::DimOp,
-            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::WhileOp, scf::IfOp,
-            rt::ListOp, rt::AppendOp, rt::StackOp, func::CallOp, func::ReturnOp>(
-          [&](auto typed) { return visit(typed); })
+            arith::ConstantOp, arith::SelectOp, rt::WeightOp, rt::BytesOp, rt::PackedOp, scf::ForOp,
+            scf::WhileOp, scf::IfOp, rt::ListOp, rt::AppendOp, rt::StackOp, func::CallOp,
+            func::ReturnOp>([&](auto typed) { return visit(typed); })
       .Case([&](rt::CheckOp) {
         flush();
         return cloneScalar(op);
@@ -565,9 +564,14 @@ LogicalResult HostProgram::visit(func::ReturnOp op) {
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
   for (auto [index, value] : llvm::enumerate(op.getOperands())) {
     View view = getView(value);
+    SmallVector<Size> shape = view.sizes;
+    if (auto packed = value.getDefiningOp<rt::PackedOp>()) {
+      view = getView(packed.getBytes());
+      shape = getSizes(value);
+    }
     SmallVector<Value> dims;
     bool dependsOnData = false;
-    for (const Size &size : view.sizes) {
+    for (const Size &size : shape) {
       bool atEntry = isAtEntry(size);
       dependsOnData |= !atEntry;
       OpBuilder::InsertionGuard guard(builder);
@@ -583,7 +587,7 @@ LogicalResult HostProgram::visit(func::ReturnOp op) {
     if (dependsOnData) {
       flush();
       SmallVector<Value> all;
-      for (const Size &size : view.sizes)
+      for (const Size &size : shape)
         all.push_back(sizes.materialize(builder, loc, size));
       output.base = rt::AllocateOutputOp::create(builder, loc, pointer, call, index, all);
       dispatchCopy(loc, view, output);

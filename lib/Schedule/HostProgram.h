@@ -50,6 +50,8 @@ private:
   mlir::LogicalResult visit(mlir::arith::ConstantOp op);
   mlir::LogicalResult visit(mlir::arith::SelectOp op);
   mlir::LogicalResult visit(lathe::rt::WeightOp op);
+  mlir::LogicalResult visit(lathe::rt::BytesOp op);
+  mlir::LogicalResult visit(lathe::rt::PackedOp op);
   mlir::LogicalResult visit(mlir::scf::ForOp op);
   mlir::LogicalResult visit(mlir::scf::WhileOp op);
   mlir::LogicalResult visit(mlir::scf::IfOp op);

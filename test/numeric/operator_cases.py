@@ -3,7 +3,7 @@
 """Each function traces one model of many small cases; those of DYNAMIC are traced once per size."""
 import numpy as np
 
-from tracer import Graph
+from tracer import Graph, Tensor, wire
 
 
 def reductions():
@@ -27,7 +27,7 @@ def run_time_axes(**sizes):
     n = "n"
     for i, (name, function) in enumerate(reductions().items()):
         for shape, axes in [((2, n, 5), [1]), ((2, n, 5), [-1, 0]), ((n,), [0]),
-                            ((1, 7, 1, n), [3, -4, 1])][i % 2::2]:
+                            ((1, 7, 1, n), [3, -4, 1])][i % 4::4]:
             for keep in (0, 1):
                 with g.case(f"{name}_{len(shape)}_{keep}"):
                     x = g.input(*shape)
@@ -72,5 +72,100 @@ def run_time_axes(**sizes):
     return g
 
 
+def data_dependent(**sizes):
+    """Results whose size the data decides: none, some, all; more than one block of 64 flags."""
+    g = Graph("data_dependent", opset=17, **sizes)
+    for shape in [("n",), (3, "n"), (2, 5, "n"), ("n", 1, 7), (0, "n")]:
+        for part in (0, 0.1, 0.6, 1):
+            x = g.input(*shape)
+            keep = np.where(g.random.random(x.shape) < part, x.array, 0)
+            x.array = g.inputs[x.name].array = keep
+            with g.case(f"nonzero_{len(shape)}_{part}"):
+                g.output(g.node("NonZero", np.array(np.nonzero(keep)), x),
+                         [len(shape), f"k{len(g.outputs)}"])
+    g.output(g.node("NonZero", np.zeros((0, 1), "int64"), g.given(np.float64(2), ())), [0, "one"])
+    x, length = g.input(4, "n", 3), sizes["n"]
+    for axis, size in [(None, 12 * length), (1, length), (-1, 3), (0, 2)]:
+        condition = g.given(g.random.random(size) < 0.5, [f"c{axis}"])
+        result = np.compress(condition.array, x.array, axis)
+        how = {} if axis is None else {"axis": axis}
+        g.output(g.node("Compress", result, x, condition, **how),
+                 [f"p{axis}_{i}" for i in range(result.ndim)])
+    for shape, axis in [((3, "n"), None), (("n",), 0), ((2, "n", 2), 1), (("n", 2), -2)]:
+        for is_sorted in (1, 0):
+            for dtype in ("int32", "bool", "float32"):
+                x = g.input(*shape, dtype="int32")
+                values = (x.array // 3).astype("float64" if dtype == "float32" else dtype)
+                if dtype == "float32" and values.size > 2:
+                    values.flat[1] = values.flat[-1] = np.nan if axis is None else 0.5
+                x.array = values
+                g.inputs[x.name].array = values
+                g.model._inputs[-1] = wire.value_info(x.name, dtype, shape)
+                along = axis if axis is None else axis % len(shape)
+                y, first, inverse, counts = np.unique(values, True, True, True, axis=along)
+                order = np.arange(len(first)) if is_sorted else np.argsort(first)
+                back = np.argsort(order)
+                y = np.take(values.reshape(-1) if axis is None else values, first[order], along or 0)
+                names = g.model.node("Unique", x.name, results=4, sorted=is_sorted,
+                                     **({} if axis is None else {"axis": axis}))
+                results = [y, first[order], back[inverse.reshape(-1)], counts[order]]
+                for name, array in zip(names, results):
+                    array = array if array.dtype.kind in "fb" or array is y else array.astype("int64")
+                    g.output(Tensor(name, array), [f"q{len(g.outputs)}_{i}" for i in range(array.ndim)])
+    return g
+
+
+def small_things(**sizes):
+    """Attributes and types that are rare, sizes that only the run knows."""
+    g = Graph("small_things", opset=20, **sizes)
+    n = sizes["n"]
+    x = g.input("n", 3, 4, 5)
+    for p in (1, 2, 3):
+        g.output(g.node("GlobalLpPool", (np.abs(x.array)**p).sum((2, 3), keepdims=True)**(1 / p), x,
+                        p=p), ["n", 3, 1, 1])
+    x = g.input("n", 7, dtype="int32")
+    y = np.where(x.array < -2.5, x.array + 1.5, np.where(x.array > 2.5, x.array - 1.5, 0))
+    g.output(g.node("Shrink", np.trunc(y).astype("int32"), x, lambd=2.5, bias=1.5), ["n", 7])
+    squares = g.node("HannWindow", np.zeros(n, "int64"), g.given(np.int64(n)), output_datatype=7)
+    if n > 1:
+        squares.array = np.trunc(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype("int64")
+    g.output(squares, ["w"])
+    # Bands of a spectrum.
+    bands, length, rate, low, high = 4, 16, 8192, 0.0, 4096.0
+    mels = 2595 * np.log10(1 + np.array([low, high]) / 700)
+    points = mels[0] + np.arange(bands + 2) * (mels[1] - mels[0]) / (bands + 2)
+    points = np.floor((length + 1) * 700 * (10**(points / 2595) - 1) / rate).astype(int)
+    weights = np.zeros((length // 2 + 1, bands))
+    for band, (left, centre, right) in enumerate(zip(points, points[1:], points[2:])):
+        for i in range(len(weights)):
+            if left <= i <= centre:
+                weights[i, band] = (i - left) / (centre - left) if centre > left else 1
+            if centre <= i < right:
+                weights[i, band] = (right - i) / (right - centre)
+    given = [g.given(np.int64(v), ()) for v in (bands, length, rate)]
+    g.output(g.node("MelWeightMatrix", weights, *given, g.given(np.float64(low), ()),
+                    g.given(np.float64(high), ())), ["bins", "bands"])
+    # Of an image of integers the nearest pixels are taken.
+    x = g.input("n", 2, 4, 5, dtype="int32")
+    grid = g.given(np.stack(np.meshgrid([-0.9, 0.1, 2], [-0.7, 0.8]), -1)[None].repeat(n, 0)
+                   .astype("float32").astype("float64"), ("n", 2, 3, 2))
+    places = np.rint(((grid.array + 1) * [5, 4] - 1) / 2).astype(int)
+    y = np.zeros((n, 2, 2, 3), "int32")
+    for b, i, j in np.ndindex(n, 2, 3):
+        column, row = places[b, i, j]
+        if 0 <= row < 4 and 0 <= column < 5:
+            y[b, :, i, j] = x.array[b, :, row, column]
+    g.output(g.node("GridSample", y, x, grid, mode="nearest"), ["n", 2, 2, 3])
+    # Which dimensions are 1 follows from the types but for those that must not be.
+    x = g.input(2, 1, "m")
+    g.output(g.node("Squeeze", x.array.squeeze(1), x), [2, "m"])
+    g.output(g.node("Erf", np.sign(np.arange(-3, 4)).astype("int32") * 0 +
+                    np.array([0, 0, 0, 0, 0, 0, 0], "int32"),
+                    g.given(np.arange(-3, 4).astype("int32"))))
+    return g
+
+
 STATIC = []
-DYNAMIC = [(run_time_axes, [{"n": 3}, {"n": 1}, {"n": 6}])]
+DYNAMIC = [(run_time_axes, [{"n": 1}, {"n": 6}]),
+           (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}]),
+           (small_things, [{"n": 3, "m": 4}, {"n": 1, "m": 2}])]

@@ -67,7 +67,7 @@ class Runner:
                    "--output-dir", folder]
         for name, tensor in graph.inputs.items():
             path = os.path.join(folder, f"{name}.npy")
-            np.save(path, tensor.array.astype(tensor.dtype))
+            np.save(path, tensor.stored)
             command += ["--input", f"{name}={path}"]
         if not self._execute(graph, how, command):
             return

@@ -12,12 +12,16 @@ import numpy as np
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "utils"))
+from zoo_models import wire  # noqa: E402,F401
 from zoo_models.builder import Model  # noqa: E402
 
 
 class Tensor:
-    def __init__(self, name, array):
-        self.name, self.array = name, np.asarray(array)
+    """`kind` is the element type where numpy lacks it; the array then holds the elements' bits, or
+    integers of less than a byte."""
+
+    def __init__(self, name, array, kind=None):
+        self.name, self.array, self.kind = name, np.asarray(array), kind
 
     @property
     def shape(self):
@@ -25,7 +29,12 @@ class Tensor:
 
     @property
     def dtype(self):
-        return "float32" if self.array.dtype.kind == "f" else str(self.array.dtype)
+        return self.kind or ("float32" if self.array.dtype.kind == "f" else str(self.array.dtype))
+
+    @property
+    def stored(self):
+        """The array as files hold it."""
+        return self.array if self.kind else self.array.astype(self.dtype)
 
 
 class Graph:
@@ -63,23 +72,23 @@ class Graph:
         stored = array.astype("float32") if array.dtype.kind == "f" else array
         return Tensor(self.model.folded("Weight", stored), array)
 
-    def given(self, values, dims=None):
+    def given(self, values, dims=None, kind=None):
         """An input with these values."""
-        array = np.asarray(values)
         name = f"x{len(self.inputs)}"
-        self.inputs[name] = Tensor(name, array)
-        return Tensor(self.model.input(name, dims or array.shape, self.inputs[name].dtype), array)
+        tensor = self.inputs[name] = Tensor(name, values, kind)
+        self.model.input(name, tensor.shape if dims is None else dims, tensor.dtype)
+        return tensor
 
     def output(self, tensor, dims=None):
         """Any value may be an output, also several times."""
         if tensor.name in self.outputs or tensor.name in self.inputs:
-            tensor = Tensor(self.model.node("Identity", tensor.name), tensor.array)
+            tensor = Tensor(self.model.node("Identity", tensor.name), tensor.array, tensor.kind)
         self.model.output(tensor.name, dims or tensor.shape, tensor.dtype)
         self.outputs[tensor.name] = tensor
 
-    def node(self, op, result, *inputs, **attributes):
+    def node(self, op, result, *inputs, kind=None, **attributes):
         names = [value.name if isinstance(value, Tensor) else value for value in inputs]
-        return Tensor(self.model.node(op, *names, **attributes), result)
+        return Tensor(self.model.node(op, *names, **attributes), result, kind)
 
     def nodes(self, op, results, *inputs, **attributes):
         """A node with several results."""

@@ -121,6 +121,56 @@ void compareNumbers(const Tensor &actual, const Tensor &expected, const Toleranc
                   formatNumber(bounds.relative) + ", atol " + formatNumber(bounds.absolute) + ")";
 }
 
+/// Mean, variance and number of the finite elements.
+struct Moments {
+  double mean = 0, variance = 0;
+  int64_t count = 0;
+
+  explicit Moments(const Tensor &tensor) {
+    double squares = 0;
+    for (int64_t i = 0, end = tensor.elementCount(); i < end; ++i) {
+      double value = elementAsDouble(tensor, i);
+      if (!std::isfinite(value))
+        continue;
+      ++count;
+      double step = value - mean;
+      mean += step / static_cast<double>(count);
+      squares += step * (value - mean);
+    }
+    variance = count ? squares / static_cast<double>(count) : 0;
+  }
+};
+
+/// Samples of one distribution differ by more than this many deviations once in millions.
+constexpr double maxDeviations = 6;
+
+Comparison compareSamples(const Tensor &actual, const Tensor &expected) {
+  Comparison result;
+  result.elements = expected.elementCount();
+  Moments a(actual), e(expected);
+  if (a.count != e.count) {
+    result.wrong = std::llabs(a.count - e.count);
+    result.reason =
+        std::to_string(a.count) + " elements are finite and should be " + std::to_string(e.count);
+    return result;
+  }
+  double count = static_cast<double>(std::max<int64_t>(e.count, 1));
+  double spread = std::max(a.variance, e.variance);
+  double meanBound = maxDeviations * std::sqrt(2 * spread / count) + 1e-6 * std::fabs(e.mean);
+  // Of few elements the variance says little.
+  double varianceBound = maxDeviations * spread * std::sqrt(4 / count);
+  result.maxAbsolute = std::fabs(a.mean - e.mean);
+  result.passed =
+      result.maxAbsolute <= meanBound && std::fabs(a.variance - e.variance) <= varianceBound;
+  if (!result.passed) {
+    result.wrong = result.elements;
+    result.reason = "has mean " + formatNumber(a.mean) + " and variance " +
+                    formatNumber(a.variance) + ", which should be near " + formatNumber(e.mean) +
+                    " and " + formatNumber(e.variance);
+  }
+  return result;
+}
+
 Comparison compareTensors(const Tensor &actual, const Tensor &expected,
                           const Tolerance &tolerance) {
   Comparison result;
@@ -165,6 +215,16 @@ Comparison compareValues(const Value &actual, const Value &expected, const Toler
     }
   }
   return result;
+}
+
+Comparison compareStatistics(const Value &actual, const Value &expected) {
+  Comparison result;
+  if (actual.kind != expected.kind || actual.kind != LATHE_VALUE_TENSOR ||
+      actual.tensor.dtype != expected.tensor.dtype || actual.tensor.dims != expected.tensor.dims) {
+    result.reason = "is " + describeType(actual) + " and should be " + describeType(expected);
+    return result;
+  }
+  return compareSamples(actual.tensor, expected.tensor);
 }
 
 } // namespace lathe::tools

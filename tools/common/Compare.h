@@ -39,6 +39,10 @@ struct Comparison {
 /// Compares an output with what was expected of it.
 Comparison compareValues(const Value &actual, const Value &expected, const Tolerance &tolerance);
 
+/// Compares an output that is up to chance: type and shape, and whether mean and variance of the
+/// elements are as near as those of two samples of one distribution are.
+Comparison compareStatistics(const Value &actual, const Value &expected);
+
 } // namespace lathe::tools
 
 #endif // LATHE_TOOLS_COMMON_COMPARE_H

@@ -11,6 +11,11 @@ DTYPES = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7,
     "bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13,
 }
+# Types that numpy lacks: of inputs and outputs only.
+NARROW_DTYPES = {
+    "float8e4m3fn": 17, "float8e4m3fnuz": 18, "float8e5m2": 19, "float8e5m2fnuz": 20, "uint4": 21,
+    "int4": 22, "float4e2m1": 23, "float8e8m0": 24, "uint2": 25, "int2": 26,
+}
 
 
 def varint(value):
@@ -115,5 +120,5 @@ def value_info(name, dtype, dims):
     for dim in dims:
         entry = Message()
         shape.message(1, entry.data(2, dim) if isinstance(dim, str) else entry.integer(1, dim))
-    kind = Message().integer(1, DTYPES[dtype]).message(2, shape)
+    kind = Message().integer(1, (DTYPES | NARROW_DTYPES)[dtype]).message(2, shape)
     return Message().data(1, name).message(2, Message().message(1, kind))

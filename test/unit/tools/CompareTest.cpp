@@ -29,6 +29,24 @@ Value halves(const std::vector<float> &elements, uint32_t dtype = LATHE_F16) {
 constexpr float inf = std::numeric_limits<float>::infinity();
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
+TEST(Compare, SamplesAreAsNearAsOthersOfTheirDistribution) {
+  std::vector<float> some, others, shifted, wider;
+  for (int i = 0; i < 1000; ++i) {
+    some.push_back(float(i * 7919 % 1000) / 1000);
+    others.push_back(float(i * 6101 % 1009) / 1009);
+    shifted.push_back(others.back() + 0.2f);
+    wider.push_back((others.back() - 0.5f) * 2 + 0.5f);
+  }
+  EXPECT_TRUE(compareStatistics(floats(others), floats(some)).passed);
+  EXPECT_THAT(compareStatistics(floats(shifted), floats(some)).reason, HasSubstr("has mean 0.69"));
+  EXPECT_FALSE(compareStatistics(floats(wider), floats(some)).passed);
+  others[3] = nan;
+  EXPECT_THAT(compareStatistics(floats(others), floats(some)).reason,
+              HasSubstr("999 elements are finite and should be 1000"));
+  EXPECT_THAT(compareStatistics(floats({1}), floats({1, 2})).reason, HasSubstr("should be"));
+  EXPECT_TRUE(compareStatistics(floats({}), floats({})).passed);
+}
+
 TEST(Compare, MeasuresErrors) {
   Comparison result =
       compareValues(floats({1, std::nextafter(2.0f, 3.0f), 0}), floats({1, 2, 0}), {});

@@ -1,0 +1,246 @@
+// Lowering of operations whose result is as long as the data says.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/GraphToLinalg/Select.h"
+#include "lib/GraphToLinalg/Loops.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::g2l;
+using I = arith::CmpIPredicate;
+
+/// Flags that are counted, and searched, one after the other.
+static constexpr int64_t blockSize = 64;
+
+// The number of doublings from 1 to `size` or more.
+static Value countDoublings(Lowering &l, OpFoldResult size) {
+  if (std::optional<int64_t> known = getConstantIntValue(size))
+    return l.value(l.size(llvm::Log2_64_Ceil(std::max<int64_t>(*known, 1))));
+  Scalars s = l.scalars();
+  Type i64 = l.b.getI64Type();
+  Value last = s.fromIndex(s.sub(l.value(size), s.index(1)), i64);
+  Value zeros = math::CountLeadingZerosOp::create(s.b, s.loc, last);
+  return s.toIndex(s.sub(s.constant(i64, 64), zeros), i64);
+}
+
+// Each element with all before it: sums over twice the distance in each step.
+static Tensor prefixSums(Lowering &l, const Tensor &input, Value steps) {
+  Type i64 = l.b.getI64Type();
+  Value zero = l.value(l.size(0)), one = l.value(l.size(1));
+  auto loop = scf::ForOp::create(l.b, l.loc, zero, steps, one, ValueRange{input.value, one});
+  OpBuilder::InsertionGuard guard(l.b);
+  l.b.setInsertionPointToStart(loop.getBody());
+  Value sums = loop.getRegionIterArg(0), distance = loop.getRegionIterArg(1);
+  Tensor next = l.fromIndices(input.sizes, i64, [&](const Scalars &s, ValueRange at) -> Value {
+    Value isFar = s.cmp(I::uge, at[0], distance);
+    Value before = s.select(isFar, s.sub(at[0], distance), s.index(0));
+    Value added = s.select(isFar, s.extract(sums, before), s.constant(i64, 0));
+    return s.add(s.extract(sums, at[0]), added);
+  });
+  scf::YieldOp::create(l.b, l.loc, ValueRange{next.value, l.scalars().add(distance, distance)});
+  return {loop.getResult(0), input.sizes, i64};
+}
+
+Tensor lathe::g2l::selectPlaces(Lowering &l, const Tensor &flags) {
+  Type i64 = l.b.getI64Type();
+  Value length = l.value(flags.sizes[0]);
+  auto flagAt = [&](const Scalars &s, Value place) {
+    Value inside = s.cmp(I::slt, place, length);
+    Value flag = extractIf(s, inside, flags.value, place);
+    return s.cmp(I::ne, flag, s.constant(flag.getType(), 0));
+  };
+  // At least one block, so that there is a last one.
+  OpFoldResult blocks = l.max(l.ceilDiv(flags.sizes[0], l.size(blockSize)), l.size(1));
+  Tensor counts = l.fromIndices({blocks}, i64, [&](const Scalars &s, ValueRange at) -> Value {
+    Value start = s.mul(at[0], s.index(blockSize));
+    return forLoop(s, s.index(blockSize), s.constant(i64, 0),
+                   [&](const Scalars &in, Value i, ValueRange sum) -> SmallVector<Value> {
+                     Value flag = flagAt(in, in.add(start, i));
+                     return {in.add(sum[0], arith::ExtUIOp::create(in.b, in.loc, i64, flag))};
+                   })
+        .front();
+  });
+  Value steps = countDoublings(l, blocks), blockCount = l.value(blocks);
+  Tensor sums = prefixSums(l, counts, steps);
+  Scalars top = l.scalars();
+  Value last = top.sub(blockCount, l.value(l.size(1)));
+  OpFoldResult count = l.markSize(top.toIndex(top.extract(sums.value, last), i64));
+
+  return l.fromIndices({count}, i64, [&](const Scalars &s, ValueRange at) -> Value {
+    Value number = s.fromIndex(at[0], i64);
+    // The first block whose sum is above the number.
+    Value rounds = s.add(steps, s.index(1));
+    Value block =
+        forLoop(s, rounds, {s.index(0), last},
+                [&](const Scalars &in, Value, ValueRange range) -> SmallVector<Value> {
+                  Value middle =
+                      arith::ShRUIOp::create(in.b, in.loc, in.add(range[0], range[1]), in.index(1));
+                  Value above = in.cmp(I::sgt, in.extract(sums.value, middle), number);
+                  Value next = in.min(in.add(middle, in.index(1)), range[1]);
+                  return {in.select(above, range[0], next), in.select(above, middle, range[1])};
+                })
+            .front();
+    Value before = s.sub(s.extract(sums.value, block), s.extract(counts.value, block));
+    Value start = s.mul(block, s.index(blockSize));
+    return forLoop(s, s.index(blockSize), {s.sub(number, before), s.constant(i64, 0)},
+                   [&](const Scalars &in, Value i, ValueRange x) -> SmallVector<Value> {
+                     Value place = in.add(start, i), flag = flagAt(in, place);
+                     Value isMine = in.cmp(I::eq, x[0], in.constant(i64, 0));
+                     Value found = in.select(in.andI(flag, isMine), in.fromIndex(place, i64), x[1]);
+                     return {in.sub(x[0], arith::ExtUIOp::create(in.b, in.loc, i64, flag)), found};
+                   })
+        .back();
+  });
+}
+
+static LogicalResult lowerNonZero(graph::NonZeroOp op, Lowering &l) {
+  Tensor input = l.get(op.getData());
+  Type i1 = l.b.getI1Type(), i64 = l.b.getI64Type();
+  Tensor flags = l.reshape(l.convert(input, i1), {l.product(input.sizes)});
+  Tensor places = selectPlaces(l, flags);
+  OpFoldResult count = places.sizes[0];
+  Sizes sizes = l.resultSizes(op.getResult(), {l.size(input.rank()), count});
+  SmallVector<Value> dims = sizeValues(l, input.sizes);
+  // One coordinate per row; a scalar has none.
+  l.set(op.getResult(), l.fromIndices(sizes, i64, [&](const Scalars &s, ValueRange at) -> Value {
+    Value flat = s.toIndex(s.extract(places.value, at[1]), i64), result = s.index(0);
+    for (auto [i, coordinate] : llvm::enumerate(delinearize(s, flat, dims))) {
+      Value isMine = s.cmp(I::eq, at[0], s.index(i));
+      result = s.select(isMine, coordinate, result);
+    }
+    return s.fromIndex(result, i64);
+  }));
+  return success();
+}
+
+// ---- Unique ------------------------------------------------------------------------------------
+
+namespace {
+/// Compares the rows of a matrix.
+struct Rows {
+  Tensor data;
+  Value width;
+  bool single;
+
+  /// Less, equal, greater as -1, 0, 1 of two elements, NaN being the largest number.
+  Value compare(const Scalars &s, Value a, Value b) const {
+    Value less, greater;
+    if (isa<FloatType>(a.getType())) {
+      using F = arith::CmpFPredicate;
+      Value aNaN = s.cmp(F::UNO, a, a), bNaN = s.cmp(F::UNO, b, b);
+      less = s.orI(s.cmp(F::OLT, a, b), s.andI(s.notI(aNaN), bNaN));
+      greater = s.orI(s.cmp(F::OGT, a, b), s.andI(aNaN, s.notI(bNaN)));
+    } else {
+      bool isUnsigned = data.element.isUnsignedInteger() || data.element.isInteger(1);
+      less = s.cmp(isUnsigned ? I::ult : I::slt, a, b);
+      greater = s.cmp(isUnsigned ? I::ugt : I::sgt, a, b);
+    }
+    Type i8 = s.b.getI8Type();
+    return s.select(less, s.constant(i8, -1),
+                    s.select(greater, s.constant(i8, 1), s.constant(i8, 0)));
+  }
+
+  /// The same of two rows: their first difference decides.
+  Value compareRows(const Scalars &s, Value a, Value b) const {
+    auto at = [&](const Scalars &in, Value row, Value column) {
+      return in.load(in.extract(data.value, {row, column}), data.element);
+    };
+    if (single)
+      return compare(s, at(s, a, s.index(0)), at(s, b, s.index(0)));
+    Value zero = s.constant(s.b.getI8Type(), 0);
+    return forLoop(s, width, zero,
+                   [&](const Scalars &in, Value column, ValueRange x) -> SmallVector<Value> {
+                     Value here = compare(in, at(in, a, column), at(in, b, column));
+                     Value same = in.cmp(I::eq, x[0], in.constant(in.b.getI8Type(), 0));
+                     return {in.select(same, here, x[0])};
+                   })
+        .front();
+  }
+};
+} // namespace
+
+// Every row looks for its first copy, and counts the first copies that come before it.
+static LogicalResult lowerUnique(graph::UniqueOp op, Lowering &l) {
+  Tensor input = l.get(op.getInput());
+  int64_t rank = input.rank(), axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+  if (isa<ComplexType>(input.element))
+    return l.unsupported(op) << "element type " << input.element;
+  SmallVector<int64_t> order{axis};
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != axis)
+      order.push_back(i);
+  OpFoldResult length = input.sizes[axis];
+  Tensor moved = l.transpose(input, order);
+  OpFoldResult width = l.product(ArrayRef(moved.sizes).drop_front());
+  Rows rows{l.reshape(moved, {length, width}), l.value(width), isConstantIntValue(width, 1)};
+  Type i64 = l.b.getI64Type(), i8 = l.b.getI8Type();
+  Value count = l.value(length);
+
+  Tensor first = l.fromIndices({length}, i64, [&](const Scalars &s, ValueRange at) -> Value {
+    Value mine = s.fromIndex(at[0], i64);
+    return forLoop(s, at[0], mine,
+                   [&](const Scalars &in, Value other, ValueRange x) -> SmallVector<Value> {
+                     Value isCopy =
+                         in.cmp(I::eq, rows.compareRows(in, other, at[0]), in.constant(i8, 0));
+                     Value earlier = in.min(x[0], in.fromIndex(other, i64));
+                     return {in.select(isCopy, earlier, x[0])};
+                   })
+        .front();
+  });
+  auto isFirst = [&](const Scalars &s, Value row) {
+    return s.cmp(I::eq, s.extract(first.value, row), s.fromIndex(row, i64));
+  };
+  auto countRows = [&](const Scalars &s, Value limit,
+                       llvm::function_ref<Value(const Scalars &, Value)> condition) {
+    return forLoop(s, limit, s.constant(i64, 0),
+                   [&](const Scalars &in, Value row, ValueRange x) -> SmallVector<Value> {
+                     Value one = arith::ExtUIOp::create(in.b, in.loc, i64, condition(in, row));
+                     return {in.add(x[0], one)};
+                   })
+        .front();
+  };
+  Tensor inverse = l.fromIndices({length}, i64, [&](const Scalars &s, ValueRange at) -> Value {
+    if (!op.getSorted()) {
+      Value limit = s.toIndex(s.extract(first.value, at[0]), i64);
+      return countRows(s, limit, isFirst);
+    }
+    return countRows(s, count, [&](const Scalars &in, Value row) {
+      Value isLess = in.cmp(I::eq, rows.compareRows(in, row, at[0]), in.constant(i8, -1));
+      return in.andI(isFirst(in, row), isLess);
+    });
+  });
+  Tensor flags = l.fromIndices({length}, i8, [&](const Scalars &s, ValueRange at) -> Value {
+    return arith::ExtUIOp::create(s.b, s.loc, i8, isFirst(s, at[0]));
+  });
+  Tensor places = selectPlaces(l, flags);
+  Sizes sizes = places.sizes;
+  if (op.getSorted()) {
+    Tensor chosen = places;
+    places = l.fromIndices(sizes, i64, [&](const Scalars &s, ValueRange at) -> Value {
+      Value number = s.fromIndex(at[0], i64);
+      return forLoop(s, l.value(sizes[0]), s.constant(i64, 0),
+                     [&](const Scalars &in, Value i, ValueRange x) -> SmallVector<Value> {
+                       Value row = in.extract(chosen.value, i);
+                       Value rank = in.extract(inverse.value, in.toIndex(row, i64));
+                       return {in.select(in.cmp(I::eq, rank, number), row, x[0])};
+                     })
+          .front();
+    });
+  }
+  l.set(op.getIndices(), places);
+  l.set(op.getInverse(), inverse);
+  l.set(op.getCounts(), l.fromIndices(sizes, i64, [&](const Scalars &s, ValueRange at) -> Value {
+    Value number = s.fromIndex(at[0], i64);
+    return countRows(s, count, [&](const Scalars &in, Value row) {
+      return in.cmp(I::eq, in.extract(inverse.value, row), number);
+    });
+  }));
+  return success();
+}
+
+void lathe::g2l::addSelect(LoweringTable &table) {
+  table.add(lowerNonZero);
+  table.add(lowerUnique);
+}
