@@ -52,6 +52,8 @@ static TypedAttr scalarAttr(double value, Type element) {
     char byte = static_cast<char>(number.bitcastToAPInt().getZExtValue());
     return graph::makeConstantAttr(type, byte);
   }
+  if (isa<graph::StringType>(element)) // what stands for nothing
+    return DenseStringElementsAttr::get(type, {StringRef()});
   auto part = cast<ComplexType>(element).getElementType();
   return DenseElementsAttr::get(type,
                                 std::complex<APFloat>(rounded(value, part), rounded(0, part)));

@@ -485,9 +485,9 @@ LogicalResult HostProgram::walkOp(Operation &op) {
       .Case<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp, tensor::ExtractSliceOp,
             tensor::InsertSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp,
             tensor::PadOp, tensor::ExtractOp, tensor::FromElementsOp, tensor::DimOp,
-            arith::ConstantOp, arith::SelectOp, rt::WeightOp, rt::BytesOp, rt::PackedOp, scf::ForOp,
-            scf::WhileOp, scf::IfOp, rt::ListOp, rt::AppendOp, rt::StackOp, func::CallOp,
-            func::ReturnOp>([&](auto typed) { return visit(typed); })
+            arith::ConstantOp, arith::SelectOp, rt::WeightOp, rt::BytesOp, rt::PackedOp, rt::CallOp,
+            scf::ForOp, scf::WhileOp, scf::IfOp, rt::ListOp, rt::AppendOp, rt::StackOp,
+            func::CallOp, func::ReturnOp>([&](auto typed) { return visit(typed); })
       .Case([&](rt::CheckOp) {
         flush();
         return cloneScalar(op);
