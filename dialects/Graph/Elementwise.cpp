@@ -114,6 +114,8 @@ LogicalResult BinaryOp::verify() {
   case BinaryClass::comparison:
     break;
   }
+  if (isa<StringType>(lhs))
+    isLegal = getKind() == BinaryKind::add || getKind() == BinaryKind::equal;
   if (!isLegal)
     return emitOpError() << kind << " does not take " << getLhs().getType() << " and "
                          << getRhs().getType();

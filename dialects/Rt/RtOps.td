@@ -35,6 +35,44 @@ def Rt_CheckOp : Rt_Op<"check", [MemoryEffects<[MemWrite]>]> {
   let assemblyFormat = "$condition `,` $code `,` $message (`,` $args^ `:` type($args))? attr-dict";
 }
 
+// ---- Functions of the builtins on whole tensors -------------------------------------------------
+
+def Rt_CallOp : Rt_Op<"call", [AttrSizedResultSegments, MemoryEffects<[MemAlloc]>]> {
+  let summary = "run a builtin on whole tensors";
+  let description = [{
+    `callee` is a function of lib/Codegen/Host/builtins that takes the call, the tensors as lathe_value,
+    places for its results, and `parameters`. It allocates its results; `sizes` are those of their
+    sizes that the types do not have, one result after the other. Where it fails, the run ends with
+    `message`.
+  }];
+  let arguments = (ins StrAttr:$callee, Variadic<AnyRankedTensor>:$inputs,
+                       DenseI64ArrayAttr:$parameters, StrAttr:$message);
+  let results = (outs Variadic<AnyRankedTensor>:$results, Variadic<Index>:$sizes);
+  let assemblyFormat = [{
+    $callee `(` $inputs `)` $parameters `,` $message attr-dict
+    `:` `(` type($inputs) `)` `->` `(` type($results) `)` `sizes` `(` type($sizes) `)`
+  }];
+}
+
+def Rt_InvokeOp : Rt_Op<"invoke", [AttrSizedOperandSegments, AttrSizedResultSegments,
+                                   MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "rt.call on addresses";
+  let description = [{
+    `sizes` are all sizes of the inputs, whose ranks `ranks` tells; the same holds for the results and
+    `result_ranks`.
+  }];
+  let arguments = (ins StrAttr:$callee, LLVM_AnyPointer:$call, Variadic<LLVM_AnyPointer>:$buffers,
+                       Variadic<Index>:$sizes, DenseI64ArrayAttr:$ranks,
+                       DenseI64ArrayAttr:$result_ranks, DenseI64ArrayAttr:$parameters,
+                       StrAttr:$message);
+  let results = (outs Variadic<LLVM_AnyPointer>:$results, Variadic<Index>:$result_sizes);
+  let assemblyFormat = [{
+    $callee `(` $call `)` `buffers` `(` $buffers `)` `sizes` `(` $sizes `)` attr-dict
+    `:` type($call) `,` `(` type($buffers) `)` `->` `(` type($results) `)` `sizes` `(`
+    type($result_sizes) `)`
+  }];
+}
+
 def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
                                        DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "run a kernel over [0, count), in parallel when it is worth it";

@@ -49,6 +49,7 @@ enum lathe_status_code {
   LATHE_STATUS_RUN_MEMORY = LATHE_CODE_MEMORY, /* out of memory, or over dynamic_limit */
   LATHE_STATUS_CANCELLED = LATHE_CODE_CANCELLED,
   LATHE_STATUS_LOOP = LATHE_CODE_LOOP,
+  LATHE_STATUS_TEXT = LATHE_CODE_TEXT,
   LATHE_STATUS_DEADLINE = 90, /* the context's deadline passed */
   LATHE_STATUS_MODEL = 99,    /* compiled code returned a code that this runtime does not know */
 

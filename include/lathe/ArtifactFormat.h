@@ -66,7 +66,8 @@ enum lathe_value_kind {
 
 /* A tagged union. TENSOR: `data` points to the first element; dims and strides count elements.
  * SEQUENCE, OPTIONAL, MAP: `data` points to an array of dims[0] lathe_value (MAP: keys, values).
- * STRINGS: a tensor whose elements are lathe_string. Bool is one byte, 0 or 1. */
+ * STRINGS: a tensor whose elements are lathe_string; those of an output are the value's own. Bool
+ * is one byte, 0 or 1. */
 typedef struct lathe_value {
   uint32_t kind;
   uint32_t dtype;
@@ -125,7 +126,8 @@ enum lathe_code {
   LATHE_CODE_SIZE = 5,      /* a size is negative or overflows */
   LATHE_CODE_MEMORY = 6,    /* an allocation was refused */
   LATHE_CODE_CANCELLED = 7, /* the cancel flag was seen */
-  LATHE_CODE_LOOP = 8       /* a loop count is over its limit */
+  LATHE_CODE_LOOP = 8,      /* a loop count is over its limit */
+  LATHE_CODE_TEXT = 9       /* a string is not what it must be */
 };
 
 /* Where and why compiled code failed. Writers in parallel bodies claim it by compare-and-swap of

@@ -21,6 +21,8 @@ namespace lathe::graph {
 
 static std::optional<int64_t> getBytes(Type type) {
   auto ranked = dyn_cast<RankedTensorType>(type);
+  if (ranked && isa<StringType>(ranked.getElementType()))
+    return std::nullopt; // what a run gives cannot be kept as bytes
   std::optional<uint64_t> bytes =
       ranked && ranked.hasStaticShape() ? getStorageBytes(ranked) : std::nullopt;
   return bytes ? std::optional<int64_t>(*bytes) : std::nullopt;

@@ -42,6 +42,8 @@ static LogicalResult lowerBinary(graph::BinaryOp op, Lowering &l) {
   Tensor lhs = l.get(op.getLhs()), rhs = l.get(op.getRhs());
   Type element = getElement(op.getResult());
   Sizes sizes = l.resultSizes(op.getResult(), l.broadcastSizes({lhs.sizes, rhs.sizes}));
+  if (isa<graph::StringType>(lhs.element))
+    return lowerStringBinary(op, l, lhs, rhs, sizes);
   bool ok = true;
   Tensor result =
       l.elementwise({lhs, rhs}, sizes, element, [&](const Scalars &s, ValueRange x) -> Value {
@@ -70,6 +72,8 @@ static LogicalResult lowerSelect(graph::SelectOp op, Lowering &l) {
 static LogicalResult lowerCast(graph::CastOp op, Lowering &l) {
   Tensor input = l.get(op.getInput());
   Type element = getElement(op.getResult());
+  if (isa<graph::StringType>(input.element) != isa<graph::StringType>(element))
+    return lowerStringCast(op, l, input);
   // Doubles are rounded to half precision once, not by way of f32.
   if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() == 16 && input.element.isF64()) {
     l.set(op.getResult(), l.elementwise(

@@ -39,6 +39,8 @@ TypedAttr Lowering::getConstant(Value graphValue) {
 // The same constant with element types as they are in memory.
 static TypedAttr toStorage(TypedAttr value) {
   auto type = cast<RankedTensorType>(value.getType());
+  if (isa<graph::StringType>(type.getElementType()))
+    return value;
   Type storage = getStorageType(type.getElementType());
   auto storageType = RankedTensorType::get(type.getShape(), storage);
   if (auto weight = dyn_cast<graph::WeightAttr>(value))
@@ -61,6 +63,15 @@ static TypedAttr getSplat(TypedAttr storage) {
 
 Tensor Lowering::makeConstant(TypedAttr storage, Type element) {
   auto type = cast<RankedTensorType>(storage.getType());
+  if (isa<graph::StringType>(element)) {
+    // Strings have addresses, so that nothing but the runtime knows what lies in memory.
+    Tensor strings{{}, {}, element};
+    for (int64_t dim : type.getShape())
+      strings.sizes.push_back(size(dim));
+    auto inMemory = RankedTensorType::get(type.getShape(), getStorageType(element));
+    strings.value = rt::WeightOp::create(entryBuilder, loc, inMemory, storage);
+    return strings;
+  }
   Tensor tensor{{}, {}, element, getSplat(storage), storage};
   for (int64_t dim : type.getShape())
     tensor.sizes.push_back(size(dim));
@@ -290,6 +301,16 @@ std::optional<SmallVector<int64_t>> Lowering::getConstantElements(Value graphVal
 
 // ---- The walk ----------------------------------------------------------------------------------
 
+// Operations that move elements as they are, and those that know strings.
+static bool takesStrings(Operation &op) {
+  return isa<graph::GatherOp, graph::GatherElementsOp, graph::GatherNDOp, graph::ReshapeOp,
+             graph::FlattenOp, graph::SqueezeOp, graph::UnsqueezeOp, graph::TransposeOp,
+             graph::ConcatOp, graph::SliceOp, graph::SplitOp, graph::ExpandOp, graph::TileOp,
+             graph::SelectOp, graph::ShapeOp, graph::SizeOp, graph::BinaryOp, graph::CastOp,
+             graph::FindOp, graph::StringNormalizeOp, graph::StringSplitOp, graph::StringMatchOp>(
+      op);
+}
+
 // The operation's values must be ranked tensors of element types that have a form in memory.
 static std::string findBadType(Operation &op) {
   for (Type type : llvm::concat<const Type>(op.getOperandTypes(), op.getResultTypes())) {
@@ -297,6 +318,8 @@ static std::string findBadType(Operation &op) {
     if (!tensor)
       return llvm::formatv("a value's rank is not known ({0})", type);
     Type element = tensor.getElementType();
+    if (isa<graph::StringType>(element) && takesStrings(op))
+      continue;
     unsigned width = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
     bool isBool = element.isInteger(1);
     if (!isBool && width != 8 && width != 16 && width != 32 && width != 64)

@@ -243,6 +243,11 @@ private:
 /// Whether an axis that only the run knows (negative ones count from the end) is `dim`.
 mlir::Value isAxis(Lowering &l, mlir::OpFoldResult axis, int64_t dim, int64_t rank);
 
+/// Operations on strings that others share their operation with.
+mlir::LogicalResult lowerStringBinary(graph::BinaryOp op, Lowering &l, const Tensor &lhs,
+                                      const Tensor &rhs, llvm::ArrayRef<mlir::OpFoldResult> sizes);
+mlir::LogicalResult lowerStringCast(graph::CastOp op, Lowering &l, const Tensor &input);
+
 void addElementwise(LoweringTable &table);
 void addContraction(LoweringTable &table);
 void addConv(LoweringTable &table);

@@ -1,13 +1,134 @@
-// Lowering of vocabularies and n-grams.
-// Apache-2.0 WITH LLVM-exception
+// Lowering of strings, vocabularies and n-grams. Strings are worked on by builtins, whole tensors
+// at a time; other operations only move them. Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Weights.h"
+#include "dialects/Rt/Rt.h"
 #include "lib/GraphToLinalg/Lowering.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::g2l;
 using utils::IteratorType;
+
+// ---- Builtins ----------------------------------------------------------------------------------
+
+namespace {
+/// A result of a builtin: its sizes, null where the builtin decides.
+struct Made {
+  Sizes sizes;
+  Type element;
+};
+} // namespace
+
+static SmallVector<Tensor> callBuiltin(Lowering &l, StringRef callee, ArrayRef<Tensor> inputs,
+                                       ArrayRef<int64_t> parameters, ArrayRef<Made> results,
+                                       StringRef message) {
+  SmallVector<Value> operands;
+  for (const Tensor &input : inputs)
+    operands.push_back(input.value);
+  SmallVector<Type> types, sizeTypes;
+  for (const Made &made : results) {
+    SmallVector<int64_t> shape;
+    for (OpFoldResult size : made.sizes) {
+      std::optional<int64_t> known = size ? getConstantIntValue(size) : std::nullopt;
+      shape.push_back(known.value_or(ShapedType::kDynamic));
+      if (!known)
+        sizeTypes.push_back(l.b.getIndexType());
+    }
+    types.push_back(RankedTensorType::get(shape, getStorageType(made.element)));
+  }
+  auto call =
+      rt::CallOp::create(l.b, l.loc, types, sizeTypes, callee, operands, parameters, message);
+  SmallVector<Tensor> tensors;
+  auto given = call.getSizes().begin();
+  for (auto [made, value] : llvm::zip_equal(results, call.getResults())) {
+    Tensor tensor{value, {}, made.element};
+    bool renamed = false;
+    for (OpFoldResult size : made.sizes) {
+      bool isStatic = size && getConstantIntValue(size);
+      OpFoldResult own = isStatic ? size : l.markSize(*given++);
+      renamed |= size && !isStatic;
+      tensor.sizes.push_back(size ? size : own);
+    }
+    // Sizes that are known under another name keep it.
+    if (renamed) {
+      SmallVector<OpFoldResult> zeros(tensor.rank(), l.size(0)), ones(tensor.rank(), l.size(1));
+      tensor.value = tensor::ExtractSliceOp::create(l.b, l.loc, value, zeros, tensor.sizes, ones);
+    }
+    tensors.push_back(tensor);
+  }
+  return tensors;
+}
+
+static constexpr StringRef kNoMemory = "strings of this size cannot be made";
+
+LogicalResult lathe::g2l::lowerStringBinary(graph::BinaryOp op, Lowering &l, const Tensor &lhs,
+                                            const Tensor &rhs, ArrayRef<OpFoldResult> sizes) {
+  bool equal = op.getKind() == graph::BinaryKind::equal;
+  if (!equal && op.getKind() != graph::BinaryKind::add)
+    return l.unsupported(op) << graph::stringifyBinaryKind(op.getKind()) << " of strings";
+  Type element = equal ? Type(l.b.getI1Type()) : lhs.element;
+  Tensor a = l.broadcast(lhs, sizes), b = l.broadcast(rhs, sizes);
+  l.set(op.getResult(), callBuiltin(l, equal ? "lathe_text_equal" : "lathe_text_concat", {a, b}, {},
+                                    {{Sizes(sizes), element}}, kNoMemory)
+                            .front());
+  return success();
+}
+
+LogicalResult lathe::g2l::lowerStringCast(graph::CastOp op, Lowering &l, const Tensor &input) {
+  Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
+  bool fromString = isa<graph::StringType>(input.element);
+  Type number = fromString ? element : input.element;
+  bool isHalf = isa<FloatType>(number) && number.getIntOrFloatBitWidth() == 16;
+  bool isKnown = number.isInteger(1) || isHalf || number.isF32() || number.isF64() ||
+                 (isa<IntegerType>(number) && number.getIntOrFloatBitWidth() >= 8);
+  std::optional<uint32_t> dtype = graph::getElementNumber(number);
+  if (!isKnown || !dtype)
+    return l.unsupported(op) << "a cast between strings and " << number;
+  l.set(op.getResult(),
+        callBuiltin(l, fromString ? "lathe_text_to_numbers" : "lathe_text_from_numbers", {input},
+                    {int64_t(*dtype)}, {{input.sizes, element}},
+                    fromString ? "a string is no number of this type" : kNoMemory)
+            .front());
+  return success();
+}
+
+static LogicalResult lowerStringMatch(graph::StringMatchOp op, Lowering &l) {
+  Tensor input = l.get(op.getInput());
+  l.set(op.getResult(),
+        callBuiltin(l, "lathe_text_match", {input, l.get(op.getTransitions())},
+                    {int64_t(op.getAccepting())}, {{input.sizes, l.b.getI1Type()}}, kNoMemory)
+            .front());
+  return success();
+}
+
+static LogicalResult lowerStringNormalize(graph::StringNormalizeOp op, Lowering &l) {
+  Tensor input = l.get(op.getInput());
+  if (input.rank() == 2)
+    l.requireEqual(input.sizes[0], l.size(1), "the first size is %0, it must be %1");
+  Sizes sizes(input.rank(), l.size(1));
+  sizes.back() = OpFoldResult();
+  l.set(op.getResult(), callBuiltin(l, "lathe_text_normalize", {input, l.get(op.getStopWords())},
+                                    {int64_t(op.getLetterCase()), op.getCaseSensitive()},
+                                    {{sizes, input.element}}, kNoMemory)
+                            .front());
+  return success();
+}
+
+static LogicalResult lowerStringSplit(graph::StringSplitOp op, Lowering &l) {
+  Tensor input = l.get(op.getInput());
+  auto type = RankedTensorType::get({}, input.element);
+  Tensor delimiter = l.constantTensor(DenseStringElementsAttr::get(type, {op.getDelimiter()}));
+  Sizes pieces = input.sizes;
+  pieces.emplace_back();
+  SmallVector<Tensor> made =
+      callBuiltin(l, "lathe_text_split", {input, delimiter}, {int64_t(op.getMaxSplits())},
+                  {{pieces, input.element}, {input.sizes, l.b.getI64Type()}}, kNoMemory);
+  l.set(op.getPieces(), made[0]);
+  l.set(op.getCounts(), made[1]);
+  return success();
+}
 
 // ---- Find --------------------------------------------------------------------------------------
 
@@ -28,9 +149,13 @@ static LogicalResult lowerFind(graph::FindOp op, Lowering &l) {
   std::optional<int64_t> count = getConstantIntValue(keys.sizes[0]);
   if (!count)
     return l.unsupported(op) << "a number of keys that is not known when compiling";
-  if (isa<graph::StringType>(input.element))
-    return l.unsupported(op) << "keys of strings";
   Type i64 = l.b.getI64Type();
+  if (isa<graph::StringType>(input.element)) {
+    l.set(op.getResult(),
+          callBuiltin(l, "lathe_text_find", {input, keys}, {}, {{input.sizes, i64}}, kNoMemory)
+              .front());
+    return success();
+  }
   l.set(op.getResult(),
         l.elementwise(
             {input}, input.sizes, i64,
@@ -126,4 +251,7 @@ static LogicalResult lowerCountNGrams(graph::CountNGramsOp op, Lowering &l) {
 void lathe::g2l::addText(LoweringTable &table) {
   table.add(lowerFind);
   table.add(lowerCountNGrams);
+  table.add(lowerStringMatch);
+  table.add(lowerStringNormalize);
+  table.add(lowerStringSplit);
 }

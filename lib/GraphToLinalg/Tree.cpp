@@ -1,5 +1,5 @@
-// Lowering of decision trees: a walk of a number of steps that the tree fixes, without branches, so
-// that walks of several trees and rows run beside each other in one core.
+// Lowering of decision trees: a walk of a number of steps that the tree fixes, without branches at
+// its nodes, so that walks of several trees and rows run beside each other in one core.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Constants.h"
 #include "lib/GraphToLinalg/Lowering.h"
@@ -12,7 +12,8 @@ using namespace lathe::g2l;
 using graph::TreeAggregate;
 using utils::IteratorType;
 
-/// Trees up to this depth are walked in a straight line, deeper ones in rounds of so many steps.
+/// Trees up to this depth are walked in a straight line, deeper ones in rounds of so many steps,
+/// since their leaves lie at different depths.
 static constexpr int64_t kStraightSteps = 8;
 static constexpr int64_t kRoundSteps = 4;
 
@@ -68,15 +69,28 @@ struct Walk {
         node = step(s, row, node);
       return node;
     }
+    // Until the leaf is reached, or the tree's own depth.
     Value rounds =
         s.floorDiv(s.add(toIndex(s, steps), s.index(kRoundSteps - 1)), s.index(kRoundSteps));
-    auto loop = scf::ForOp::create(s.b, s.loc, s.index(0), rounds, s.index(1), ValueRange{node});
-    OpBuilder::InsertionGuard guard(s.b);
-    s.b.setInsertionPointToStart(loop.getBody());
-    Value at = loop.getRegionIterArg(0);
-    for (int64_t i = 0; i < kRoundSteps; ++i)
-      at = step(s, row, at);
-    scf::YieldOp::create(s.b, s.loc, at);
+    Type index = s.b.getIndexType();
+    auto loop = scf::WhileOp::create(
+        s.b, s.loc, TypeRange{index, index, s.b.getI1Type()},
+        ValueRange{node, s.index(0), s.boolean(true)},
+        [&](OpBuilder &b, Location at, ValueRange state) {
+          Scalars inner{b, at};
+          Value more = inner.cmp(arith::CmpIPredicate::slt, state[1], rounds);
+          scf::ConditionOp::create(b, at, inner.andI(more, state[2]), state);
+        },
+        [&](OpBuilder &b, Location at, ValueRange state) {
+          Scalars inner{b, at};
+          Value last = state[0], next = state[0];
+          for (int64_t i = 0; i < kRoundSteps; ++i) {
+            last = next;
+            next = step(inner, row, next);
+          }
+          Value moves = inner.cmp(arith::CmpIPredicate::ne, last, next);
+          scf::YieldOp::create(b, at, ValueRange{next, inner.add(state[1], inner.index(1)), moves});
+        });
     return loop.getResult(0);
   }
 };

@@ -205,7 +205,7 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"BitwiseOr", {18}, 2, 2, importBinary<BinaryKind::bitwise_or>, kIntegers},
       {"BitwiseXor", {18}, 2, 2, importBinary<BinaryKind::bitwise_xor>, kIntegers},
       {"BitShift", {11, 28}, 2, 2, importBitShift, kIntegers},
-      {"Equal", {1, 7, 11, 13, 19}, 2, 2, importBinary<BinaryKind::equal>, kOrdered},
+      {"Equal", {1, 7, 11, 13, 19}, 2, 2, importBinary<BinaryKind::equal>, kOrdered | kString},
       {"Less", {1, 7, 9, 13}, 2, 2, importBinary<BinaryKind::less>, kReal},
       {"LessOrEqual", {12, 16}, 2, 2, importBinary<BinaryKind::less_equal>, kReal},
       {"Greater", {1, 7, 9, 13}, 2, 2, importBinary<BinaryKind::greater>, kReal},

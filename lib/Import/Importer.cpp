@@ -69,7 +69,7 @@ Type GraphImporter::typeOf(const onnx::ValueInfoProto &info, bool isInput) {
   }
   const auto &tensor = info.type().tensor_type();
   Type element = elementTypeOf(builder.getContext(), tensor.elem_type());
-  if (!element || isa<graph::StringType>(element)) {
+  if (!element) {
     error() << role << " '" << info.name() << "' has element type "
             << onnxTypeName(tensor.elem_type()) << ", which is not supported";
     return {};

@@ -47,6 +47,8 @@ static TypedAttr scalarAttr(double value, Type element) {
   };
   if (isa<FloatType>(element))
     return DenseElementsAttr::get(type, rounded(value, element));
+  if (isa<graph::StringType>(element)) // what stands for nothing
+    return DenseStringElementsAttr::get(type, {StringRef()});
   auto part = cast<ComplexType>(element).getElementType();
   return DenseElementsAttr::get(type,
                                 std::complex<APFloat>(rounded(value, part), rounded(0, part)));

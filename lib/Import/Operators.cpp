@@ -40,7 +40,8 @@ const std::map<Key, const Operator *> &table() {
                         featureOperators,
                         rotaryOperators,
                         microsoftAttentionOperators,
-                        matMulNBitsOperators})
+                        matMulNBitsOperators,
+                        textOperators})
       for (const Operator &op : family())
         all.emplace(Key(op.domain, op.name), &op);
     return all;

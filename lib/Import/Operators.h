@@ -48,6 +48,7 @@ llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> rotaryOperators();
 llvm::ArrayRef<Operator> microsoftAttentionOperators();
 llvm::ArrayRef<Operator> matMulNBitsOperators();
+llvm::ArrayRef<Operator> textOperators();
 llvm::ArrayRef<Operator> treeOperators();
 llvm::ArrayRef<Operator> classifierOperators();
 llvm::ArrayRef<Operator> featureOperators();

@@ -197,6 +197,7 @@ bool Compilation::describeEntry(func::FuncOp main, artifact::Entry &entry) {
       return false;
     }
     spec.dtype = *dtype;
+    spec.kind = *dtype == LATHE_STRING ? LATHE_VALUE_STRINGS : LATHE_VALUE_TENSOR;
     for (auto [i, size] : llvm::enumerate(ranked.getShape())) {
       artifact::Dim dim;
       if (!ShapedType::isDynamic(size))

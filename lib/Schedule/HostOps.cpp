@@ -233,10 +233,10 @@ LogicalResult HostProgram::visit(tensor::DimOp op) {
   return success();
 }
 
-View HostProgram::weightView(Location loc, TypedAttr value) {
+View HostProgram::weightView(Location loc, TypedAttr value, Type element) {
   auto type = cast<RankedTensorType>(value.getType());
   View view;
-  view.element = type.getElementType();
+  view.element = element;
   for (int64_t size : type.getShape())
     view.sizes.push_back(Size(size));
   view.strides = contiguousStrides(view.sizes);
@@ -253,12 +253,68 @@ LogicalResult HostProgram::visit(arith::ConstantOp op) {
     scalars.map(op.getResult(), builder.clone(*op)->getResult(0));
     return success();
   }
-  views[op.getResult()] = weightView(op.getLoc(), op.getValue());
+  views[op.getResult()] = weightView(op.getLoc(), op.getValue(), type.getElementType());
   return success();
 }
 
 LogicalResult HostProgram::visit(rt::WeightOp op) {
-  views[op.getResult()] = weightView(op.getLoc(), op.getValue());
+  views[op.getResult()] =
+      weightView(op.getLoc(), op.getValue(), op.getResult().getType().getElementType());
+  return success();
+}
+
+// A builtin reads contiguous tensors and makes its results.
+LogicalResult HostProgram::visit(rt::CallOp op) {
+  Location loc = op.getLoc();
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  SmallVector<Value> buffers, inputSizes;
+  SmallVector<int64_t> ranks, resultRanks;
+  SmallVector<View> inputs;
+  for (Value input : op.getInputs()) {
+    View view = getView(input);
+    if (!view.isContiguous()) {
+      View copy = allocate(loc, view.element, view.sizes);
+      dispatchCopy(loc, view, copy);
+      view = copy;
+    }
+    inputs.push_back(view);
+  }
+  flush();
+  for (const View &view : inputs) {
+    buffers.push_back(addressOf(loc, view));
+    ranks.push_back(view.sizes.size());
+    for (const Size &size : view.sizes)
+      inputSizes.push_back(sizes.materialize(builder, loc, size));
+  }
+  SmallVector<Type> pointers, indices;
+  for (Value result : op.getResults()) {
+    int64_t rank = cast<RankedTensorType>(result.getType()).getRank();
+    resultRanks.push_back(rank);
+    pointers.push_back(pointer);
+    indices.append(rank, builder.getIndexType());
+  }
+  auto invoke =
+      rt::InvokeOp::create(builder, loc, pointers, indices, op.getCallee(), call, buffers,
+                           inputSizes, ranks, resultRanks, op.getParameters(), op.getMessage());
+  auto known = op.getSizes().begin();
+  auto given = invoke.getResultSizes().begin();
+  for (auto [result, base] : llvm::zip_equal(op.getResults(), invoke.getResults())) {
+    auto type = cast<RankedTensorType>(result.getType());
+    View view;
+    view.element = type.getElementType();
+    view.base = base;
+    for (int64_t size : type.getShape()) {
+      Value made = *given++;
+      if (!ShapedType::isDynamic(size)) {
+        view.sizes.push_back(Size(size));
+        continue;
+      }
+      view.sizes.push_back(sizes.get(made));
+      scalars.map(*known++, made);
+    }
+    view.strides = contiguousStrides(view.sizes);
+    views[result] = view;
+  }
   return success();
 }
 

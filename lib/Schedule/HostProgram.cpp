@@ -478,8 +478,8 @@ LogicalResult HostProgram::walkOp(Operation &op) {
       .Case<linalg::GenericOp, linalg::FillOp, tensor::EmptyOp, tensor::ExtractSliceOp,
             tensor::InsertSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp,
             tensor::PadOp, tensor::ExtractOp, tensor::FromElementsOp, tensor::DimOp,
-            arith::ConstantOp, arith::SelectOp, rt::WeightOp, scf::ForOp, scf::IfOp, func::CallOp,
-            func::ReturnOp>([&](auto typed) { return visit(typed); })
+            arith::ConstantOp, arith::SelectOp, rt::WeightOp, rt::CallOp, scf::ForOp, scf::IfOp,
+            func::CallOp, func::ReturnOp>([&](auto typed) { return visit(typed); })
       .Case([&](rt::CheckOp) {
         flush();
         return cloneScalar(op);

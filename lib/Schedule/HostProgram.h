@@ -50,6 +50,7 @@ private:
   mlir::LogicalResult visit(mlir::arith::ConstantOp op);
   mlir::LogicalResult visit(mlir::arith::SelectOp op);
   mlir::LogicalResult visit(lathe::rt::WeightOp op);
+  mlir::LogicalResult visit(lathe::rt::CallOp op);
   mlir::LogicalResult visit(mlir::scf::ForOp op);
   mlir::LogicalResult visit(mlir::scf::IfOp op);
   mlir::LogicalResult visit(mlir::func::CallOp op);
@@ -71,8 +72,8 @@ private:
   View subview(mlir::Location loc, const View &view, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                llvm::ArrayRef<mlir::OpFoldResult> sizes, llvm::ArrayRef<mlir::OpFoldResult> strides,
                const llvm::SmallBitVector &dropped);
-  /// A constant in the artifact's weights.
-  View weightView(mlir::Location loc, mlir::TypedAttr value);
+  /// A constant in the artifact's weights, of that element type in memory.
+  View weightView(mlir::Location loc, mlir::TypedAttr value, mlir::Type element);
   /// Moves the start of `view` by `elements`.
   void advance(mlir::Location loc, View &view, const Size &elements);
   Value addressOf(mlir::Location loc, const View &view);

@@ -122,6 +122,7 @@ private:
   int32_t bindState(uint32_t index, const lathe_value &given, lathe_status *status);
   void keepStates();
   int32_t bindOutput(uint32_t index, const lathe_value &given, lathe_status *status);
+  int32_t ownStrings(uint32_t index, lathe_status *status);
   int32_t checkOverlap(uint32_t index, lathe_status *status) const;
   int32_t execute(lathe_status *status);
   int32_t convertError(int32_t code, lathe_status *status);

@@ -78,6 +78,13 @@ struct Input {
     if (alignment > 1 && reinterpret_cast<uint64_t>(value.data) % alignment)
       return refuse(LATHE_STATUS_LAYOUT, "its data is not aligned to %llu bytes",
                     static_cast<unsigned long long>(alignment));
+    if (value.dtype == LATHE_STRING) {
+      auto *strings = static_cast<const lathe_string *>(value.data);
+      for (int64_t i = 0, count = lathe_value_elements(&value); i < count; ++i)
+        if (!strings[i].data && strings[i].size)
+          return refuse(LATHE_STATUS_LAYOUT, "the bytes of string %lld are NULL",
+                        static_cast<long long>(i));
+    }
     return LATHE_STATUS_OK;
   }
 

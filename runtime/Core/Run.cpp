@@ -47,6 +47,7 @@ const char *describe(int32_t code) {
       "memory was refused",
       "the run was cancelled",
       "a loop runs too often",
+      "a string is not what it must be",
   };
   bool known = code >= 0 && size_t(code) < sizeof(texts) / sizeof(texts[0]);
   return known ? texts[code] : "compiled code returned an unknown code";
@@ -95,7 +96,7 @@ int32_t lathe_context::plan(const lathe_entry &newEntry, const lathe_value *give
     return code;
   for (uint32_t i = 0; i < entry->output_count; ++i) {
     const lathe_tensor_spec &spec = entry->outputs[i];
-    if (spec.kind != LATHE_VALUE_TENSOR)
+    if (spec.kind != LATHE_VALUE_TENSOR && spec.kind != LATHE_VALUE_STRINGS)
       return fail(status, LATHE_STATUS_TYPE,
                   "output '%.200s': a %s is not supported by this runtime", spec.name,
                   kindName(spec.kind));
@@ -167,6 +168,9 @@ int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given
       code = checkOverlap(i, status);
   if (!code)
     code = execute(status);
+  for (uint32_t i = 0; i < entry->output_count && !code; ++i)
+    if (outputs[i].kind == LATHE_VALUE_STRINGS)
+      code = ownStrings(i, status);
   releaseDynamic();
   if (code) {
     releaseOutputs();
@@ -206,6 +210,10 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
     state.memory = OutputMemory::Owned;
     return LATHE_STATUS_OK;
   }
+  if (value.kind == LATHE_VALUE_STRINGS)
+    return fail(status, LATHE_STATUS_ARGUMENT,
+                "output '%.200s': strings are allocated by the runtime; leave its value zero",
+                name);
   if (given.kind != value.kind || given.dtype != value.dtype)
     return fail(status, LATHE_STATUS_TYPE,
                 "output '%.200s': a %s of %s is given where the model writes a %s of %s; zero the "
@@ -241,6 +249,33 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
     value.data = state.callerData;
     state.memory = OutputMemory::Caller;
   }
+  return LATHE_STATUS_OK;
+}
+
+// Strings that compiled code wrote lie in the inputs, in the artifact and in the run's memory: the
+// caller gets copies, behind the table of them.
+int32_t lathe_context::ownStrings(uint32_t index, lathe_status *status) {
+  lathe_value &value = outputs[index];
+  auto *from = static_cast<const lathe_string *>(value.data);
+  int64_t count = lathe_value_elements(&value);
+  uint64_t bytes = uint64_t(count) * sizeof(lathe_string);
+  for (int64_t i = 0; i < count; ++i)
+    if (__builtin_add_overflow(bytes, from[i].size, &bytes))
+      bytes = UINT64_MAX;
+  void *memory = allocateOwned(options.allocator, bytes);
+  if (!memory)
+    return fail(status, LATHE_STATUS_MEMORY, "output '%.200s': %llu bytes could not be allocated",
+                entry->outputs[index].name, static_cast<unsigned long long>(bytes));
+  auto *table = static_cast<lathe_string *>(memory);
+  auto *text = reinterpret_cast<char *>(table + count);
+  for (int64_t i = 0; i < count; ++i) {
+    if (from[i].size)
+      memcpy(text, from[i].data, from[i].size);
+    table[i] = {text, from[i].size};
+    text += from[i].size;
+  }
+  releaseOwned(value.data);
+  value.data = memory;
   return LATHE_STATUS_OK;
 }
 
@@ -355,7 +390,7 @@ int32_t lathe_context::execute(lathe_status *status) {
 // The record was claimed by the first failure; the return code alone knows no site.
 int32_t lathe_context::convertError(int32_t returned, lathe_status *status) {
   int32_t code = error.code ? error.code : returned;
-  bool known = code >= LATHE_CODE_SHAPE && code <= LATHE_CODE_LOOP;
+  bool known = code >= LATHE_CODE_SHAPE && code <= LATHE_CODE_TEXT;
   fail(status, known ? code : int32_t(LATHE_STATUS_MODEL), "%s", describe(code));
   if (!status)
     return known ? code : int32_t(LATHE_STATUS_MODEL);

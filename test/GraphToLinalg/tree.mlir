@@ -29,12 +29,12 @@ func.func @main(%x: tensor<?x2xf32>) -> tensor<?x1xf32> {
 
 // -----
 
-// Deep trees are walked in rounds of four steps, as many as their own depth takes. Leaves with a row
+// Deep trees are walked in rounds of four steps until the leaf is reached. Leaves with a row
 // of values: they are found first. The width of the rows is only known when running.
 // CHECK-LABEL: func @main
 // CHECK:         rt.check %{{.*}}, 1, "a row has %0 features, the trees read %1"
 // CHECK:         linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]
-// CHECK:           scf.for
+// CHECK:           scf.while
 // CHECK-COUNT-4:     arith.cmpf uno
 // CHECK:         linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]
 // CHECK:           arith.maximumf

@@ -9,7 +9,7 @@ import numpy as np
 # numpy's type to TensorProto.DataType.
 DTYPES = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7,
-    "bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13,
+    "object": 8, "bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13,
 }
 
 
@@ -66,7 +66,7 @@ class Message:
 
 
 def tensor(array, name=""):
-    """A TensorProto with raw data."""
+    """A TensorProto with raw data; an array of objects holds strings."""
     array = np.asarray(array)
     proto = Message()
     for dim in array.shape:
@@ -74,6 +74,10 @@ def tensor(array, name=""):
     proto.integer(2, DTYPES[str(array.dtype)])
     if name:
         proto.data(8, name)
+    if array.dtype == object:
+        for item in array.reshape(-1):
+            proto.data(6, item)
+        return proto
     return proto.data(9, array if array.size else b"")
 
 

@@ -3,6 +3,7 @@
 #include "LowerMath.h"
 #include "LowerRt.h"
 #include "dialects/Rt/Rt.h"
+#include "lathe/ArtifactFormat.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -25,6 +26,7 @@
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/Module.h"
 
 using namespace mlir;
@@ -70,6 +72,20 @@ static LogicalResult convertToLLVM(ModuleOp module) {
   return applyFullConversion(module, target, std::move(patterns));
 }
 
+// Strings are moved as numbers of 16 bytes, but lie where their addresses are aligned.
+static void alignStrings(llvm::Module &module) {
+  auto isString = [](llvm::Type *type) { return type->isIntegerTy(128); };
+  for (llvm::Function &function : module)
+    for (llvm::BasicBlock &block : function)
+      for (llvm::Instruction &inst : block) {
+        if (auto *load = llvm::dyn_cast<llvm::LoadInst>(&inst); load && isString(load->getType()))
+          load->setAlignment(llvm::Align(alignof(lathe_string)));
+        if (auto *store = llvm::dyn_cast<llvm::StoreInst>(&inst);
+            store && isString(store->getValueOperand()->getType()))
+          store->setAlignment(llvm::Align(alignof(lathe_string)));
+      }
+}
+
 FailureOr<std::unique_ptr<llvm::Module>>
 lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef prefix,
                           WeightLayout &weights, SiteList &sites, llvm::LLVMContext &context) {
@@ -108,5 +124,6 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "lathe");
   if (!result)
     return module.emitError("translation to LLVM IR failed");
+  alignStrings(*result);
   return result;
 }

@@ -53,6 +53,9 @@ private:
   LogicalResult lower(Operation *op);
   void lower(rt::DispatchOp op);
   void lower(rt::CheckOp op);
+  void lower(rt::InvokeOp op);
+  Value stackArray(Operation *user, uint64_t bytes);
+  Value addressOfStrings(Location loc, DenseStringElementsAttr strings);
   void lowerAllocation(Operation *op, Value memory, Value bytes = {});
   LLVM::LLVMFuncOp getBodyOf(func::FuncOp kernel);
   LLVM::LLVMFuncOp getFail();
@@ -76,6 +79,7 @@ private:
   OpBuilder builder;
   Type pointer, i64, i32;
   LLVM::LLVMFuncOp fail, attendFunction;
+  DenseMap<Attribute, std::string> stringTables; // constant -> global
   DenseMap<Operation *, LLVM::LLVMFuncOp> bodies;
   DenseMap<Operation *, std::pair<Value, unsigned>> arrays; // host function -> array, its length
 };
@@ -347,6 +351,128 @@ void RtLowering::lower(rt::DispatchOp op) {
   op.erase();
 }
 
+// Memory of the host function's frame.
+Value RtLowering::stackArray(Operation *user, uint64_t bytes) {
+  auto host = user->getParentOfType<func::FuncOp>();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(&host.getBody().front());
+  return LLVM::AllocaOp::create(builder, host.getLoc(), pointer, builder.getI8Type(),
+                                constant(host.getLoc(), std::max<uint64_t>(bytes, 1)), 8);
+}
+
+// int32_t callee(lathe_call *, const lathe_value *inputs, lathe_value *results, const int64_t *)
+void RtLowering::lower(rt::InvokeOp op) {
+  Location loc = op.getLoc();
+  builder.setInsertionPoint(op);
+  Value inputs = stackArray(op, op.getRanks().size() * sizeof(lathe_value));
+  Value results = stackArray(op, op.getResultRanks().size() * sizeof(lathe_value));
+  Value parameters = stackArray(op, op.getParameters().size() * sizeof(int64_t));
+  auto setRank = [&](Value value, int64_t rank) {
+    store(loc, arith::ConstantIntOp::create(builder, loc, rank, 32), value,
+          offsetof(lathe_value, rank));
+  };
+  auto size = op.getSizes().begin();
+  for (auto [i, rank] : llvm::enumerate(op.getRanks())) {
+    Value value = at(loc, inputs, i * sizeof(lathe_value));
+    setRank(value, rank);
+    store(loc, op.getBuffers()[i], value, offsetof(lathe_value, data));
+    for (int64_t dim = 0; dim < rank; ++dim)
+      store(loc, toI64(loc, *size++), value, offsetof(lathe_value, dims) + 8 * dim);
+  }
+  for (auto [i, rank] : llvm::enumerate(op.getResultRanks()))
+    setRank(at(loc, results, i * sizeof(lathe_value)), rank);
+  for (auto [i, parameter] : llvm::enumerate(op.getParameters()))
+    store(loc, constant(loc, parameter), parameters, 8 * i);
+
+  auto type = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, pointer, pointer});
+  if (!module.lookupSymbol(op.getCallee())) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(module.getBody());
+    LLVM::LLVMFuncOp::create(builder, loc, op.getCallee(), type);
+  }
+  auto called = LLVM::CallOp::create(builder, loc, TypeRange{i32}, op.getCallee(),
+                                     ValueRange{op.getCall(), inputs, results, parameters});
+  // What the builtin returns says what went wrong; the site says where.
+  std::string message = op.getMessage().str();
+  if (std::string node = rt::describeNode(loc); !node.empty())
+    message = node + ": " + message;
+  Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
+  Value bad =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, called.getResult(), zero);
+  Block *block = builder.getInsertionBlock();
+  Block *rest = block->splitBlock(builder.getInsertionPoint());
+  Block *exit = builder.createBlock(rest);
+  SmallVector<Value> arguments{op.getCall(),
+                               arith::ConstantIntOp::create(builder, loc, sites.add(message), 32),
+                               called.getResult()};
+  arguments.append(LATHE_ERROR_ARGS, constant(loc, 0));
+  LLVM::CallOp::create(builder, loc, getFail(), arguments);
+  func::ReturnOp::create(builder, loc, called.getResult());
+  builder.setInsertionPointToEnd(block);
+  cf::CondBranchOp::create(builder, loc, bad, exit, rest);
+  builder.setInsertionPointToStart(rest);
+  auto made = op.getResultSizes().begin();
+  for (auto [i, rank] : llvm::enumerate(op.getResultRanks())) {
+    Value value = at(loc, results, i * sizeof(lathe_value));
+    op.getResults()[i].replaceAllUsesWith(load(loc, pointer, value, offsetof(lathe_value, data)));
+    for (int64_t dim = 0; dim < rank; ++dim) {
+      Value dims = load(loc, i64, value, offsetof(lathe_value, dims) + 8 * dim);
+      (*made++).replaceAllUsesWith(
+          arith::IndexCastOp::create(builder, loc, builder.getIndexType(), dims));
+    }
+  }
+  op->erase();
+}
+
+// Strings are a table of addresses and sizes, which the loader relocates, and their bytes. The
+// table is an array of arrays, since LLVM builds a constant anew for each element that is set in
+// it.
+Value RtLowering::addressOfStrings(Location loc, DenseStringElementsAttr strings) {
+  std::string &name = stringTables[strings];
+  if (name.empty()) {
+    name = "lathe_strings_" + std::to_string(stringTables.size());
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(module.getBody());
+    constexpr uint64_t chunk = 256;
+    auto list = strings.getRawStringData();
+    uint64_t count = strings.isSplat() ? strings.getNumElements() : list.size();
+    auto textOf = [&](uint64_t i) { return strings.isSplat() ? list.front() : list[i]; };
+    std::string bytes;
+    for (StringRef text : list)
+      bytes += text;
+    bytes += '\0';
+    auto bytesType = LLVM::LLVMArrayType::get(builder.getI8Type(), bytes.size());
+    auto data =
+        LLVM::GlobalOp::create(builder, loc, bytesType, /*isConstant=*/true, LLVM::Linkage::Private,
+                               name + "_bytes", builder.getStringAttr(bytes));
+    auto entryType = LLVM::LLVMStructType::getLiteral(module.getContext(), {pointer, i64});
+    uint64_t chunks = std::max<uint64_t>(1, llvm::divideCeil(count, chunk));
+    auto tableType = LLVM::LLVMArrayType::get(LLVM::LLVMArrayType::get(entryType, chunk), chunks);
+    auto table =
+        LLVM::GlobalOp::create(builder, loc, tableType, /*isConstant=*/true, LLVM::Linkage::Private,
+                               name, Attribute(), /*alignment=*/16);
+    Block *body = builder.createBlock(&table.getInitializerRegion());
+    builder.setInsertionPointToStart(body);
+    Value base = LLVM::AddressOfOp::create(builder, loc, data);
+    Value value = LLVM::ZeroOp::create(builder, loc, tableType);
+    uint64_t offset = 0;
+    for (uint64_t i = 0; i < count; ++i) {
+      StringRef text = textOf(i);
+      auto place = [&](int64_t field) {
+        return SmallVector<int64_t>{int64_t(i / chunk), int64_t(i % chunk), field};
+      };
+      value = LLVM::InsertValueOp::create(builder, loc, value, at(loc, base, offset), place(0));
+      Value size =
+          LLVM::ConstantOp::create(builder, loc, i64, builder.getI64IntegerAttr(text.size()));
+      value = LLVM::InsertValueOp::create(builder, loc, value, size, place(1));
+      if (!strings.isSplat())
+        offset += text.size();
+    }
+    LLVM::ReturnOp::create(builder, loc, value);
+  }
+  return LLVM::AddressOfOp::create(builder, loc, pointer, name);
+}
+
 // A null pointer ends the run.
 void RtLowering::lowerAllocation(Operation *op, Value memory, Value bytes) {
   Location loc = op->getLoc();
@@ -387,6 +513,8 @@ LogicalResult RtLowering::lower(Operation *op) {
                             output.getIndex() * sizeof(lathe_value) + offsetof(lathe_value, data)));
       })
       .Case([&](rt::WeightAddressOp weight) {
+        if (auto strings = dyn_cast<DenseStringElementsAttr>(weight.getValue()))
+          return replace(addressOfStrings(loc, strings));
         Value base = load(loc, pointer, weight.getCall(), offsetof(lathe_call, weights));
         Value offset = constant(loc, weights.place(weight.getValue()));
         return replace(LLVM::GEPOp::create(builder, loc, pointer, builder.getI8Type(), base,
@@ -449,7 +577,7 @@ LogicalResult RtLowering::lower(Operation *op) {
         op->erase();
         return success();
       })
-      .Case<rt::CheckOp, rt::DispatchOp>([&](auto typed) {
+      .Case<rt::CheckOp, rt::DispatchOp, rt::InvokeOp>([&](auto typed) {
         lower(typed);
         return success();
       })
