@@ -438,9 +438,9 @@ Work AttentionEmitter::emit(int64_t rowsPerTile) {
   Value units = kernel.mul(
       kernel.mul(kernel.size(shape.query.sizes[0]), kernel.size(shape.query.sizes[1])), blocks);
   Work work;
-  work.count = Size(shape.items);
-  work.serial = shape.items == 1;
-  forUnits(kernel, units, shape.items, [&](Value unit) {
+  work.count = shape.count;
+  work.serial = shape.count.is(1);
+  forUnits(kernel, units, kernel.size(shape.count), [&](Value unit) {
     if (queries.isStatic() || rowsPerTile == 1) {
       emitItem(unit, rowsPerTile);
       return;

@@ -141,7 +141,8 @@ struct AttentionShape {
   std::optional<View> mask;       // broadcasts to [batch, heads, queries, keys]
   double scale = 1;
   bool causal = false;
-  int64_t slot = 0, items = 1; // elements of scratch for each item
+  int64_t slot = 0, items = 1; // elements of scratch for each item, of which there are so many
+  Size count;                  // items of a run, at most that
 };
 /// Whether operands of such types can be; what cannot is inlined and scheduled as any other code.
 bool canEmitAttention(llvm::ArrayRef<mlir::Type> operands, const TargetInfo &target);

@@ -110,12 +110,11 @@ Value Kernel::constant(int64_t value) {
   return known;
 }
 
-void lathe::schedule::forUnits(Kernel &kernel, Value units, int64_t items,
+void lathe::schedule::forUnits(Kernel &kernel, Value units, Value items,
                                llvm::function_ref<void(Value)> body) {
   OpBuilder &builder = kernel.builder;
   auto unitsBefore = [&](Value item) -> Value {
-    return arith::DivUIOp::create(builder, kernel.loc, kernel.mul(item, units),
-                                  kernel.constant(items));
+    return arith::DivUIOp::create(builder, kernel.loc, kernel.mul(item, units), items);
   };
   auto loop = scf::ForOp::create(builder, kernel.loc, unitsBefore(kernel.begin()),
                                  unitsBefore(kernel.end()), kernel.constant(1));
@@ -397,6 +396,15 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
 void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, AttentionShape shape,
                              HostAddress addressOf, HostAllocation allocate) {
   planAttention(shape, options.target);
+  // A thread is woken for some 5 us of work; how much there is, only the run knows.
+  if (shape.items > 1) {
+    constexpr int64_t itemWork = 600000;
+    Size work(shape.query.sizes[3].constant + shape.value.sizes[3].constant);
+    for (const Size &size :
+         {shape.query.sizes[0], shape.query.sizes[1], shape.query.sizes[2], shape.key.sizes[2]})
+      work = work * size;
+    shape.count = boundedItems(builder, loc, work, itemWork, shape.items);
+  }
   View scratch = allocate(loc, builder.getF32Type(), shape.slot * shape.items);
   Draft draft{"attention", {loc}, {}};
   auto product = [](ArrayRef<Size> parts, int64_t factor) {
@@ -415,6 +423,19 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, Atten
     return emitAttention(kernel, shape, scratch, options.target,
                          [&](const View &view) { return addressOf(loc, view); });
   });
+}
+
+Size KernelBuilder::boundedItems(OpBuilder &builder, Location loc, const Size &work, int64_t each,
+                                 int64_t most) {
+  if (work.isStatic())
+    return Size(std::clamp<int64_t>(work.constant / each, 1, most));
+  auto number = [&](int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value).getResult();
+  };
+  Value count =
+      arith::DivUIOp::create(builder, loc, sizes.materialize(builder, loc, work), number(each));
+  count = arith::MaxUIOp::create(builder, loc, count, number(1));
+  return sizes.get(arith::MinUIOp::create(builder, loc, count, number(most)));
 }
 
 void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,

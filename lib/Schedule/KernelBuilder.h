@@ -88,7 +88,7 @@ struct WorkCount {
 
 /// For kernels whose items need scratch memory, of which there is a fixed number: runs `body` for
 /// the units of the items of this call, one after the other. The scratch is that of its first item.
-void forUnits(Kernel &kernel, Value units, int64_t items, llvm::function_ref<void(Value)> body);
+void forUnits(Kernel &kernel, Value units, Value items, llvm::function_ref<void(Value)> body);
 
 /// Emit the group's loops over the items [begin, end).
 /// With `lanes` (0: none) the innermost loops run on vectors where they can.
@@ -118,7 +118,8 @@ Work emitWinograd(Kernel &kernel, const Group &group, const WinogradPlan &plan, 
 void emitEpilogue(Kernel &kernel, const Group &group, Value value, llvm::ArrayRef<Value> at,
                   int64_t lanes, Value mask, unsigned vectorLoop, AddressOf addressOf);
 
-/// Which of two zeros is the larger does not matter to any operator, and costs several instructions.
+/// Which of two zeros is the larger does not matter to any operator, and costs several
+/// instructions.
 void ignoreZeroSigns(mlir::Operation *op);
 
 /// Emits the body of a stage on scalars or, with `lanes`, on vectors; `operands` are the values of
@@ -150,6 +151,9 @@ private:
     WorkCount work;
     bool checked = false;
   };
+  /// How many items so much work is worth, from one to `most`.
+  Size boundedItems(mlir::OpBuilder &builder, mlir::Location loc, const Size &work, int64_t each,
+                    int64_t most);
   void emit(mlir::OpBuilder &builder, Value call, Draft &draft,
             llvm::function_ref<Work(Kernel &)> emitBody);
 

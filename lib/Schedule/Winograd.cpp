@@ -535,7 +535,7 @@ Work WinogradEmitter::emit() {
   Value blocks = arith::CeilDivUIOp::create(builder, loc, tiles, kernel.constant(plan.block));
   Value units = kernel.mul(blocks, kernel.constant(plan.parts));
 
-  forUnits(kernel, units, plan.items, [&](Value unit) {
+  forUnits(kernel, units, kernel.constant(plan.items), [&](Value unit) {
     Value part = kernel.constant(0), block = unit;
     if (plan.parts > 1) {
       part = arith::RemUIOp::create(builder, loc, block, kernel.constant(plan.parts));
