@@ -15,8 +15,9 @@ from . import runtime
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 TYPES = {"float": "float32", "double": "float64"}
-# ONNX Runtime's threads spin for a while after a run and would take Lathe's processor.
-SETTLE_SECONDS = 0.05
+# ONNX Runtime's threads go on spinning after a run, for longer than 50 ms, and would take Lathe's
+# second processor.
+SETTLE_SECONDS = 0.4
 PB_TYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
             9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64"}
 # Fields of a TensorProto that hold its elements one by one.
