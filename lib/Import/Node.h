@@ -68,9 +68,6 @@ public:
   /// The same when it is known when compiling; no error otherwise.
   std::optional<double> knownScalar(unsigned i);
 
-  /// The same when it is known when compiling; no error otherwise.
-  std::optional<double> knownScalar(unsigned i);
-
   unsigned outputCount() const { return proto.output_size(); }
   /// The name of output `i` in the model, empty for none.
   llvm::StringRef outputName(unsigned i) const {

@@ -154,9 +154,14 @@ int32_t poll(lathe_call *call) {
 
 } // namespace
 
-const lathe_services lathe::runtime::services = {
-    LATHE_ABI_VERSION, sizeof(lathe_services), parallel, allocate,
-    allocateOutput,    attend,                 poll,     {}};
+const lathe_services lathe::runtime::services = {LATHE_ABI_VERSION,
+                                                 sizeof(lathe_services),
+                                                 parallel,
+                                                 allocate,
+                                                 allocateOutput,
+                                                 attend,
+                                                 poll,
+                                                 {}};
 
 void lathe_context::pollDeadline() {
   uint32_t none = notCancelled();
