@@ -15,7 +15,8 @@ namespace {
 
 template <typename T> Value tensorOf(uint32_t dtype, std::vector<T> elements) {
   Value value{LATHE_VALUE_TENSOR, makeTensor(dtype, {static_cast<int64_t>(elements.size())}), {}};
-  std::memcpy(value.tensor.bytes.data(), elements.data(), value.tensor.bytes.size());
+  if (!elements.empty()) // memcpy takes no null, not even for nothing
+    std::memcpy(value.tensor.bytes.data(), elements.data(), value.tensor.bytes.size());
   return value;
 }
 Value floats(std::vector<float> elements) { return tensorOf(LATHE_F32, std::move(elements)); }
