@@ -353,7 +353,7 @@ LATHE_API int32_t lathe_context_run(lathe_context *context, uint32_t entry,
                                     lathe_status *status);
 
 /* Takes all states of the context back to what they were before its first run, keeping their
- * memory. One thread per context, and not while it runs. */
+ * memory. One thread per context; without effect while another one runs it. */
 LATHE_API void lathe_context_reset(lathe_context *context);
 
 /* Makes the run in progress, and all later ones, return CANCELLED soon, until resumed. Any thread,
@@ -363,8 +363,7 @@ LATHE_API void lathe_context_resume(lathe_context *context);
 
 /* Runs that go on past this time (CLOCK_MONOTONIC, ns; 0: none) return DEADLINE. It is looked at
  * between parallel regions and on the way back in loops, so a run may end late by the time that one
- * region takes. One thread per
- * context, and not while it runs. */
+ * region takes. Any thread, also while it runs. */
 LATHE_API void lathe_context_deadline(lathe_context *context, int64_t monotonic_ns);
 
 /* Bytes of the arena the context has now, and threads that its runs use. */

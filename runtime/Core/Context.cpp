@@ -1,9 +1,9 @@
 // Contexts: creation, arena, cancellation.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Context.h"
+#include "runtime/Core/Options.h"
 
 #include <algorithm>
-#include <cstring>
 
 using namespace lathe::runtime;
 
@@ -11,16 +11,11 @@ namespace {
 
 constexpr uint64_t defaultDynamicLimit = uint64_t(1) << 30;
 
-int32_t readOptions(const lathe_context_options *given, lathe_context_options &options,
-                    lathe_status *status) {
-  options = lathe_context_options();
-  if (given) {
-    if (given->size < offsetof(lathe_context_options, pool) || given->size > 4096)
-      return fail(status, LATHE_STATUS_ARGUMENT,
-                  "lathe_context_options.size is %u; set it to sizeof(lathe_context_options)",
-                  given->size);
-    memcpy(&options, given, std::min<size_t>(given->size, sizeof(options)));
-  }
+int32_t readContextOptions(const lathe_context_options *given, lathe_context_options &options,
+                           lathe_status *status) {
+  if (int32_t code = readOptions(given, "lathe_context_options",
+                                 offsetof(lathe_context_options, pool), options, status))
+    return code;
   if (stateOf(options.allocator) == AllocatorState::Partial)
     return fail(status, LATHE_STATUS_ARGUMENT, "the allocator lacks allocate or release");
   if (stateOf(options.allocator) == AllocatorState::None)
@@ -130,7 +125,7 @@ int32_t lathe_context_create(lathe_module *module, const lathe_context_options *
     return fail(status, LATHE_STATUS_ARGUMENT,
                 "the module was opened with LATHE_MODULE_INSPECT and cannot run");
   lathe_context_options options;
-  if (int32_t code = readOptions(given, options, status))
+  if (int32_t code = readContextOptions(given, options, status))
     return code;
   auto *result = createObject<lathe_context>();
   if (!result)
@@ -146,6 +141,9 @@ int32_t lathe_context_create(lathe_module *module, const lathe_context_options *
 void lathe_context_reset(lathe_context *context) {
   if (!context)
     return;
+  Occupy occupied(*context);
+  if (!occupied)
+    return; // the run in progress keeps what it reads
   for (State &state : context->states)
     state.value = lathe_value();
 }
@@ -164,7 +162,7 @@ void lathe_context_resume(lathe_context *context) {
 
 void lathe_context_deadline(lathe_context *context, int64_t monotonicNs) {
   if (context)
-    context->deadline = monotonicNs;
+    context->deadline.store(monotonicNs, std::memory_order_relaxed);
 }
 
 uint64_t lathe_context_arena_bytes(const lathe_context *context) {

@@ -71,9 +71,9 @@ struct lathe_context {
   lathe_pool *pool = nullptr; ///< Null: one thread, or an executor.
   char *arena = nullptr;
   uint64_t arenaBytes = 0;
-  std::atomic<uint32_t> cancel{0}; ///< CancelReason; compiled code polls it.
-  std::atomic<uint32_t> busy{0};   ///< Guards against use by two threads.
-  int64_t deadline = 0;
+  std::atomic<uint32_t> cancel{0};  ///< CancelReason; compiled code polls it.
+  std::atomic<uint32_t> busy{0};    ///< Guards against use by two threads.
+  std::atomic<int64_t> deadline{0}; ///< CLOCK_MONOTONIC, ns; 0: none.
 
   /// With a tracer: the kernel that runs now, and since when.
   struct TracedKernel {
@@ -132,6 +132,22 @@ private:
 };
 
 namespace lathe::runtime {
+
+/// A context serves one thread at a time; a second one gets an error instead of a race.
+class Occupy {
+public:
+  explicit Occupy(lathe_context &context)
+      : context(context), entered(!context.busy.exchange(1, std::memory_order_acquire)) {}
+  ~Occupy() {
+    if (entered)
+      context.busy.store(0, std::memory_order_release);
+  }
+  explicit operator bool() const { return entered; }
+
+private:
+  lathe_context &context;
+  bool entered;
+};
 
 /// The services that compiled code gets; one table for all contexts.
 extern const lathe_services services;

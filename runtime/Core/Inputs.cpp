@@ -17,6 +17,7 @@ constexpr int64_t maxElements = 1 << 20;
 
 struct Input {
   const lathe_tensor_spec &spec;
+  const lathe_context &context;
   lathe_status *status;
 
   [[gnu::format(printf, 3, 4)]] int32_t refuse(int32_t code, const char *format, ...) const {
@@ -71,6 +72,11 @@ struct Input {
                     DimsText(value.rank, value.dims).text);
     if (!value.data && countElements(value.dtype, value.rank, value.dims))
       return refuse(LATHE_STATUS_LAYOUT, "its data is NULL");
+    if (!isAlive(value))
+      return refuse(LATHE_STATUS_LAYOUT, "its memory was released, or is too small for dims %s",
+                    DimsText(value.rank, value.dims).text);
+    if (context.options.arena && liesInArena(value))
+      return refuse(LATHE_STATUS_LAYOUT, "it shares memory with the arena");
     // Complex numbers and strings align as their halves do.
     uint64_t bytes = lathe_dtype_bits(value.dtype) / 8, alignment = bytes > 8 ? 8 : bytes;
     if (value.dtype == LATHE_C64)
@@ -86,6 +92,13 @@ struct Input {
                         static_cast<long long>(i));
     }
     return LATHE_STATUS_OK;
+  }
+
+  bool liesInArena(const lathe_value &value) const {
+    auto begin = reinterpret_cast<uint64_t>(value.data);
+    auto arena = reinterpret_cast<uint64_t>(context.arena);
+    int64_t bytes = lathe_value_bytes(&value);
+    return bytes > 0 && begin < arena + context.arenaBytes && arena < begin + uint64_t(bytes);
   }
 
   // What is inside a sequence, optional or map: tensors, each contiguous and valid in itself.
@@ -153,13 +166,14 @@ int32_t lathe_context::checkInputs(const lathe_value *given, uint32_t count, boo
 int32_t lathe_context::checkInput(uint32_t index, const int32_t *symbols, bool needData,
                                   lathe_status *status) {
   const lathe_tensor_spec &spec = entry->inputs[index];
-  Input input{spec, status};
+  Input input{spec, *this, status};
   lathe_value &value = inputs[index];
   if (int32_t code = input.checkType(value))
     return code;
-  value.device = 0;
-  if (value.kind != LATHE_VALUE_TENSOR && value.kind != LATHE_VALUE_STRINGS)
+  if (value.kind != LATHE_VALUE_TENSOR && value.kind != LATHE_VALUE_STRINGS) {
+    value.device = 0;
     return needData ? input.checkElements(value, 0) : int32_t(LATHE_STATUS_OK);
+  }
   if (int32_t code = input.checkDims(value))
     return code;
   for (uint32_t d = 0; d < spec.rank; ++d) {
@@ -180,6 +194,7 @@ int32_t lathe_context::checkInput(uint32_t index, const int32_t *symbols, bool n
       return code;
   if (!needData)
     value.data = nullptr;
+  value.device = 0;
   setStrides(value, spec);
   return LATHE_STATUS_OK;
 }

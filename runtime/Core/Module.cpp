@@ -2,6 +2,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Module.h"
 #include "runtime/Artifact/Table.h"
+#include "runtime/Core/Options.h"
 #include "runtime/Cpu/Features.h"
 
 #include <cstring>
@@ -21,17 +22,11 @@ bool isRunnable(const lathe_variant &variant, uint64_t features) {
   return (variant.features & ~features) == 0;
 }
 
-// Reads the caller's options, of any version; what they lack is the default.
-int32_t readOptions(const lathe_module_options *given, lathe_module_options &options,
-                    lathe_status *status) {
-  options = lathe_module_options();
-  if (!given)
-    return LATHE_STATUS_OK;
-  if (given->size < offsetof(lathe_module_options, variant) || given->size > 4096)
-    return fail(status, LATHE_STATUS_ARGUMENT,
-                "lathe_module_options.size is %u; set it to sizeof(lathe_module_options)",
-                given->size);
-  memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+int32_t readModuleOptions(const lathe_module_options *given, lathe_module_options &options,
+                          lathe_status *status) {
+  if (int32_t code = readOptions(given, "lathe_module_options",
+                                 offsetof(lathe_module_options, variant), options, status))
+    return code;
   if (options.flags & ~uint32_t(LATHE_MODULE_INSPECT))
     return fail(status, LATHE_STATUS_ARGUMENT, "lathe_module_options.flags 0x%x has unknown flags",
                 options.flags);
@@ -44,7 +39,7 @@ int32_t openModule(const lathe_module_options *given, lathe_module **result, lat
   if (!result)
     return fail(status, LATHE_STATUS_ARGUMENT, "module is NULL");
   lathe_module_options options;
-  if (int32_t code = readOptions(given, options, status))
+  if (int32_t code = readModuleOptions(given, options, status))
     return code;
   auto *module = createObject<lathe_module>();
   if (!module)

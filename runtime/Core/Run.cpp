@@ -14,22 +14,6 @@ namespace {
 // Stands in for the data of tensors without elements.
 alignas(LATHE_ALIGNMENT) char emptyData[LATHE_ALIGNMENT];
 
-// A context serves one thread at a time; a second one gets an error instead of a race.
-class Occupy {
-public:
-  explicit Occupy(lathe_context &context)
-      : context(context), entered(!context.busy.exchange(1, std::memory_order_acquire)) {}
-  ~Occupy() {
-    if (entered)
-      context.busy.store(0, std::memory_order_release);
-  }
-  explicit operator bool() const { return entered; }
-
-private:
-  lathe_context &context;
-  bool entered;
-};
-
 int32_t failOccupied(lathe_status *status) {
   return fail(status, LATHE_STATUS_ARGUMENT,
               "another thread is using the context; make one context per thread");
@@ -238,6 +222,10 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
                 DimsText(given.rank, given.strides).text, DimsText(given.rank, given.dims).text);
   if (!given.data && bytes)
     return fail(status, LATHE_STATUS_LAYOUT, "output '%.200s': its data is NULL", name);
+  if (!isAlive(given))
+    return fail(status, LATHE_STATUS_LAYOUT,
+                "output '%.200s': its memory was released, or is too small for dims %s", name,
+                DimsText(given.rank, given.dims).text);
   uint64_t alignment = lathe_dtype_bits(value.dtype) / 8;
   if (alignment > 1 && reinterpret_cast<uint64_t>(given.data) % (alignment > 8 ? 8 : alignment))
     return fail(status, LATHE_STATUS_LAYOUT,

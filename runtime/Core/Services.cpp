@@ -165,7 +165,8 @@ const lathe_services lathe::runtime::services = {LATHE_ABI_VERSION,
 
 void lathe_context::pollDeadline() {
   uint32_t none = notCancelled();
-  if (deadline && nowNs() >= deadline)
+  int64_t end = deadline.load(std::memory_order_relaxed);
+  if (end && nowNs() >= end)
     cancel.compare_exchange_strong(none, none | CancelledByDeadline, std::memory_order_relaxed);
 }
 

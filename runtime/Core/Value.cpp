@@ -1,6 +1,7 @@
 // Values: element types, layout, ownership.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Value.h"
+#include "runtime/Core/OwnedBlocks.h"
 #include "runtime/Core/Status.h"
 
 #include <cstring>
@@ -109,6 +110,12 @@ bool lathe::runtime::isContiguous(const lathe_value &value) {
   return allZero || rowMajor;
 }
 
+bool lathe::runtime::isAlive(const lathe_value &value) {
+  int64_t bytes = lathe_value_bytes(&value);
+  return !(value.device & LATHE_VALUE_OWNED) || !value.data || bytes < 0 ||
+         isOwnedBlock(value.data, bytes);
+}
+
 const char *lathe::runtime::kindName(uint32_t kind) {
   static constexpr const char *names[] = {"none",     "tensor", "sequence",
                                           "optional", "map",    "string tensor"};
@@ -140,11 +147,18 @@ void *lathe::runtime::allocateOwned(const lathe_allocator &allocator, uint64_t b
   void *memory = allocator.allocate(allocator.user, total, LATHE_ALIGNMENT);
   if (!memory)
     return nullptr;
-  *static_cast<OwnedHeader *>(memory) = {allocator, total};
-  return static_cast<OwnedHeader *>(memory) + 1;
+  auto *header = static_cast<OwnedHeader *>(memory);
+  *header = {allocator, total};
+  if (!addOwnedBlock(header + 1, total - sizeof(OwnedHeader))) {
+    allocator.release(allocator.user, memory, total);
+    return nullptr;
+  }
+  return header + 1;
 }
 
 void lathe::runtime::releaseOwned(void *data) {
+  if (!removeOwnedBlock(data))
+    return;
   OwnedHeader *header = static_cast<OwnedHeader *>(data) - 1;
   OwnedHeader copy = *header;
   copy.allocator.release(copy.allocator.user, header, copy.bytes);

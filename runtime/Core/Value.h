@@ -20,6 +20,10 @@ void setStrides(lathe_value &value);
 /// True where the strides, or all zeros in their place, describe a contiguous tensor.
 bool isContiguous(const lathe_value &value);
 
+/// False where a debug build knows that the value's memory was released, or is smaller than its
+/// dims say. Of other builds, and of borrowed values, nothing is known.
+bool isAlive(const lathe_value &value);
+
 /// "tensor", "sequence"; "unknown kind" for others.
 const char *kindName(uint32_t kind);
 

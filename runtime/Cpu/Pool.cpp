@@ -85,6 +85,7 @@ int32_t lathe_pool::start(uint32_t threads, lathe_status *status) {
   if (!started.create(threads))
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
   threadCount = threads;
+  owner = getpid();
   // Signals are for the application's own threads.
   sigset_t all, before;
   sigfillset(&all);
@@ -100,6 +101,9 @@ int32_t lathe_pool::start(uint32_t threads, lathe_status *status) {
 }
 
 lathe_pool::~lathe_pool() {
+  // In a forked child the threads do not exist: nothing to stop, and joining would wait for ever.
+  if (getpid() != owner)
+    return;
   stopping.store(true, std::memory_order_seq_cst);
   epoch.fetch_add(1, std::memory_order_seq_cst);
   futexWake(epoch, INT_MAX);

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <pthread.h>
+#include <sys/types.h>
 
 namespace lathe::runtime {
 
@@ -37,6 +38,10 @@ struct Region {
 /// its pieces are handed out, and the number of threads that have joined. A thread joins only while
 /// the bit is set, and the caller returns when it has cleared the bit and the number is 0. So
 /// nobody waits for threads that came too late, and an empty region costs the caller some 100 ns.
+///
+/// After fork() the child has none of the threads. Its regions find nobody who joins, so the caller
+/// does all pieces; a region that another thread had in progress leaves `busy` set, with the same
+/// effect. So a pool goes on working in a child, with one thread.
 struct lathe_pool {
 public:
   lathe_pool() = default;
@@ -67,6 +72,7 @@ private:
   std::atomic<bool> stopping{false};
   uint32_t threadCount = 1;
   uint32_t startedCount = 0;
+  pid_t owner = 0; ///< The process that has the threads.
   lathe::runtime::Array<pthread_t> started;
 };
 

@@ -253,7 +253,7 @@ TEST(Loader, RefusesTruncatedFiles) {
   const Bytes &whole = wholeArtifact();
   std::mt19937 random(1);
   std::vector<size_t> sizes = {1, 3, 4, 63, 64, 65, 4096, whole.size() - 1};
-  for (int i = 0; i < 400; ++i)
+  for (int i = 0; i < 2000; ++i)
     sizes.push_back(random() % whole.size());
   for (size_t size : sizes) {
     lathe_status status = refuse(Bytes(whole.begin(), whole.begin() + size));
@@ -296,7 +296,7 @@ TEST(Loader, NoticesFlippedBits) {
   std::mt19937 random(2);
   for (size_t byte = 0; byte < 64; ++byte) // the ELF header, all of it
     flip(byte, random() % 8);
-  for (int i = 0; i < 1500; ++i)
+  for (int i = 0; i < 2000; ++i)
     flip(random() % whole.size(), random() % 8);
   for (int i = 0; i < 50; ++i)
     flip(weights.sh_offset + random() % weights.sh_size, random() % 8);

@@ -1,0 +1,61 @@
+// The list of owned values' memory, for debug builds.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/OwnedBlocks.h"
+
+#ifdef LATHE_CHECK_VALUES
+#include <cstdlib>
+#include <pthread.h>
+
+namespace {
+
+struct Block {
+  uint64_t begin, bytes;
+};
+
+// Searched from its end: what is released was mostly made lately. No library's container: the
+// runtime needs the C library alone.
+Block *blocks;
+uint64_t count, capacity;
+pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+struct Lock {
+  Lock() { pthread_mutex_lock(&mutex); }
+  ~Lock() { pthread_mutex_unlock(&mutex); }
+};
+
+} // namespace
+
+bool lathe::runtime::addOwnedBlock(const void *data, uint64_t bytes) {
+  Lock lock;
+  if (count == capacity) {
+    uint64_t wanted = capacity ? 2 * capacity : 64;
+    void *grown = realloc(blocks, wanted * sizeof(Block));
+    if (!grown)
+      return false;
+    blocks = static_cast<Block *>(grown);
+    capacity = wanted;
+  }
+  blocks[count++] = {reinterpret_cast<uint64_t>(data), bytes};
+  return true;
+}
+
+bool lathe::runtime::removeOwnedBlock(const void *data) {
+  Lock lock;
+  for (uint64_t i = count; i-- > 0;)
+    if (blocks[i].begin == reinterpret_cast<uint64_t>(data)) {
+      blocks[i] = blocks[--count];
+      return true;
+    }
+  return false;
+}
+
+bool lathe::runtime::isOwnedBlock(const void *data, uint64_t bytes) {
+  Lock lock;
+  for (uint64_t i = count; i-- > 0;) {
+    uint64_t within = reinterpret_cast<uint64_t>(data) - blocks[i].begin;
+    if (within <= blocks[i].bytes && bytes <= blocks[i].bytes - within)
+      return true;
+  }
+  return false;
+}
+#endif
