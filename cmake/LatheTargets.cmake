@@ -3,15 +3,20 @@
 # lathe_add_tablegen(NAME file.td  out1 -gen-... [out2 -gen-...])
 include_guard()
 
-function(lathe_add_compiler_library name)
-  cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
-  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+# lathe_set_compiler_flags(NAME): what the sources of such a library are built with.
+function(lathe_set_compiler_flags name)
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}
                                             ${PROJECT_BINARY_DIR})
   target_include_directories(${name} SYSTEM PUBLIC ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
-  target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
   target_precompile_headers(${name} REUSE_FROM lathe-pch)
+endfunction()
+
+function(lathe_add_compiler_library name)
+  cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  lathe_set_compiler_flags(${name})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
   endif()
