@@ -46,21 +46,22 @@ struct Input {
     if (value.rank != spec.rank)
       return refuse(LATHE_STATUS_SHAPE, "rank %u is given where the model takes rank %u",
                     value.rank, spec.rank);
-    DimsText given(value.rank, value.dims);
+    // Text is made for refusals only: a run of a small model takes less time than that.
+    auto given = [&] { return DimsText(value.rank, value.dims); };
     for (uint32_t i = 0; i < spec.rank; ++i) {
       const lathe_dim &dim = spec.dims[i];
       long long size = value.dims[i];
       if (dim.size != LATHE_DYNAMIC && size != dim.size)
         return refuse(LATHE_STATUS_SHAPE, "dim %u of %s is %lld where the model takes %lld", i,
-                      given.text, size, static_cast<long long>(dim.size));
+                      given().text, size, static_cast<long long>(dim.size));
       if (dim.size == LATHE_DYNAMIC && (size < dim.min || size > dim.max))
         return refuse(LATHE_STATUS_SHAPE,
                       "dim %u ('%.100s') of %s is %lld where the model takes %lld to %lld", i,
-                      dim.symbol ? dim.symbol : "?", given.text, size,
+                      dim.symbol ? dim.symbol : "?", given().text, size,
                       static_cast<long long>(dim.min), static_cast<long long>(dim.max));
     }
     if (countElements(value.dtype, value.rank, value.dims) < 0)
-      return refuse(LATHE_STATUS_SHAPE, "dims %s are negative or too large", given.text);
+      return refuse(LATHE_STATUS_SHAPE, "dims %s are negative or too large", given().text);
     return LATHE_STATUS_OK;
   }
 
