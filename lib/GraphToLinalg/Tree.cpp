@@ -1,6 +1,6 @@
 // Lowering of decision trees: a walk of a number of steps that the tree fixes, without branches at
-// its nodes, so that walks of several trees and rows run beside each other in one core.
-// Apache-2.0 WITH LLVM-exception
+// its nodes. A step waits for memory twice, so several trees are walked side by side, a step of
+// each in turn. Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Constants.h"
 #include "lib/GraphToLinalg/Lowering.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -16,6 +16,8 @@ using utils::IteratorType;
 /// since their leaves lie at different depths.
 static constexpr int64_t kStraightSteps = 8;
 static constexpr int64_t kRoundSteps = 4;
+/// As many walks as keep their places in the registers of a processor with 16.
+static constexpr int64_t kSideBySide = 4;
 
 namespace {
 /// Emits walks over the node table of one operation.
@@ -61,37 +63,53 @@ struct Walk {
     return toIndex(s, s.add(field(s, node, 1), one));
   }
 
-  /// The leaf where `row` ends in the tree that begins at `root`, after `steps` or more steps.
-  Value leaf(const Scalars &s, Value row, Value root, Value steps) const {
-    Value node = toIndex(s, root);
+  /// The leaves where `row` ends in the trees that begin at `roots`, after `steps` or more steps.
+  SmallVector<Value> leaves(const Scalars &s, Value row, ValueRange roots, ValueRange steps) const {
+    SmallVector<Value> nodes;
+    for (Value root : roots)
+      nodes.push_back(toIndex(s, root));
+    auto stepAll = [&](const Scalars &at) {
+      for (Value &node : nodes)
+        node = step(at, row, node);
+    };
     if (depth <= kStraightSteps) {
       for (int64_t i = 0; i < depth; ++i)
-        node = step(s, row, node);
-      return node;
+        stepAll(s);
+      return nodes;
     }
-    // Until the leaf is reached, or the tree's own depth.
-    Value rounds =
-        s.floorDiv(s.add(toIndex(s, steps), s.index(kRoundSteps - 1)), s.index(kRoundSteps));
+    // Until all leaves are reached, or the depth of the deepest tree.
+    Value most = toIndex(s, steps.front());
+    for (Value other : steps.drop_front())
+      most = s.max(most, toIndex(s, other));
+    Value rounds = s.floorDiv(s.add(most, s.index(kRoundSteps - 1)), s.index(kRoundSteps));
     Type index = s.b.getIndexType();
+    SmallVector<Value> initial = nodes;
+    initial.append({s.index(0), s.boolean(true)});
+    SmallVector<Type> types(nodes.size() + 1, index);
+    types.push_back(s.b.getI1Type());
     auto loop = scf::WhileOp::create(
-        s.b, s.loc, TypeRange{index, index, s.b.getI1Type()},
-        ValueRange{node, s.index(0), s.boolean(true)},
+        s.b, s.loc, types, initial,
         [&](OpBuilder &b, Location at, ValueRange state) {
           Scalars inner{b, at};
-          Value more = inner.cmp(arith::CmpIPredicate::slt, state[1], rounds);
-          scf::ConditionOp::create(b, at, inner.andI(more, state[2]), state);
+          Value more = inner.cmp(arith::CmpIPredicate::slt, state[nodes.size()], rounds);
+          scf::ConditionOp::create(b, at, inner.andI(more, state.back()), state);
         },
         [&](OpBuilder &b, Location at, ValueRange state) {
           Scalars inner{b, at};
-          Value last = state[0], next = state[0];
+          llvm::copy(state.take_front(nodes.size()), nodes.begin());
+          SmallVector<Value> last;
           for (int64_t i = 0; i < kRoundSteps; ++i) {
-            last = next;
-            next = step(inner, row, next);
+            last = nodes;
+            stepAll(inner);
           }
-          Value moves = inner.cmp(arith::CmpIPredicate::ne, last, next);
-          scf::YieldOp::create(b, at, ValueRange{next, inner.add(state[1], inner.index(1)), moves});
+          Value moves = inner.boolean(false);
+          for (auto [before, after] : llvm::zip_equal(last, nodes))
+            moves = inner.orI(moves, inner.cmp(arith::CmpIPredicate::ne, before, after));
+          SmallVector<Value> next = nodes;
+          next.append({inner.add(state[nodes.size()], inner.index(1)), moves});
+          scf::YieldOp::create(b, at, next);
         });
-    return loop.getResult(0);
+    return SmallVector<Value>(loop.getResults().take_front(nodes.size()));
   }
 };
 } // namespace
@@ -128,6 +146,23 @@ static std::optional<int64_t> deepest(Lowering &l, Value roots) {
   return depth;
 }
 
+/// `body(scalars, first tree, number of trees, total)` over all trees, several at a time.
+static Value forSeveral(const Scalars &s, Value count, Value total,
+                        function_ref<Value(const Scalars &, Value, int64_t, Value)> body) {
+  Value several = s.index(kSideBySide);
+  Value whole = s.mul(s.floorDiv(count, several), several);
+  auto loop = [&](Value begin, Value end, int64_t step, Value initial) -> Value {
+    return scf::ForOp::create(s.b, s.loc, begin, end, s.index(step), ValueRange{initial},
+                              [&](OpBuilder &b, Location at, Value tree, ValueRange carried) {
+                                Scalars inner{b, at};
+                                Value sum = body(inner, tree, step, carried.front());
+                                scf::YieldOp::create(b, at, sum);
+                              })
+        .getResult(0);
+  };
+  return loop(whole, count, 1, loop(s.index(0), whole, kSideBySide, total));
+}
+
 static LogicalResult lowerTreeEnsemble(graph::TreeEnsembleOp op, Lowering &l) {
   Tensor input = l.get(op.getInput()), roots = l.get(op.getRoots());
   std::optional<int64_t> depth = deepest(l, op.getRoots());
@@ -154,15 +189,27 @@ static LogicalResult lowerTreeEnsemble(graph::TreeEnsembleOp op, Lowering &l) {
   if (!op.getValues()) {
     Sizes sizes{rows, roots.sizes[0]};
     Value init = l.filled(sizes, identityOf(l, aggregate, input.element));
+    Value count = l.value(roots.sizes[1]);
     Value result =
-        l.generic({{roots, map(3, {dim(1), dim(2), zero})}, {roots, map(3, {dim(1), dim(2), one})}},
-                  init, map(3, {dim(0), dim(1)}),
-                  {IteratorType::parallel, IteratorType::parallel, IteratorType::reduction},
+        l.generic({}, init, map(2, {dim(0), dim(1)}),
+                  {IteratorType::parallel, IteratorType::parallel},
                   [&](const Scalars &s, ValueRange x) -> SmallVector<Value> {
-                    Value leaf = walk.leaf(s, rowIndex(s), x[0], x[1]);
-                    Value value =
-                        arith::BitcastOp::create(s.b, s.loc, input.element, walk.field(s, leaf, 3));
-                    return {combine(s, aggregate, x[2], value)};
+                    Value row = rowIndex(s), target = linalg::IndexOp::create(s.b, s.loc, 1);
+                    auto add = [&](const Scalars &at, Value first, int64_t trees, Value total) {
+                      SmallVector<Value> begins, steps;
+                      for (int64_t i = 0; i < trees; ++i) {
+                        Value tree = at.add(first, at.index(i));
+                        begins.push_back(at.extract(roots.value, {target, tree, at.index(0)}));
+                        steps.push_back(at.extract(roots.value, {target, tree, at.index(1)}));
+                      }
+                      for (Value leaf : walk.leaves(at, row, begins, steps)) {
+                        Value value = arith::BitcastOp::create(at.b, at.loc, input.element,
+                                                               walk.field(at, leaf, 3));
+                        total = combine(at, aggregate, total, value);
+                      }
+                      return total;
+                    };
+                    return {forSeveral(s, count, x.back(), add)};
                   })
             .front();
     l.set(op.getResult(), {result, sizes, input.element});
@@ -177,7 +224,8 @@ static LogicalResult lowerTreeEnsemble(graph::TreeEnsembleOp op, Lowering &l) {
                            l.empty(leafSizes, index), map(2, {dim(0), dim(1)}),
                            {IteratorType::parallel, IteratorType::parallel},
                            [&](const Scalars &s, ValueRange x) -> SmallVector<Value> {
-                             return {walk.field(s, walk.leaf(s, rowIndex(s), x[0], x[1]), 3)};
+                             Value leaf = walk.leaves(s, rowIndex(s), x[0], x[1]).front();
+                             return {walk.field(s, leaf, 3)};
                            })
                      .front();
   Value init = l.filled(sizes, identityOf(l, aggregate, input.element));

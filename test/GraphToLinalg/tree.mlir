@@ -1,23 +1,27 @@
 // RUN: %lathe-opt %s --graph-to-linalg --split-input-file | FileCheck %s
 
-// A tree per target: the loops run over rows, targets and trees. Two steps are two loads of a node,
-// a comparison and a sum, without a branch; the payload of the leaf is added.
-// CHECK-DAG:   #[[ROOT:.*]] = affine_map<(d0, d1, d2) -> (d1, d2, 0)>
-// CHECK-DAG:   #[[STEPS:.*]] = affine_map<(d0, d1, d2) -> (d1, d2, 1)>
+// The loops run over rows and targets; inside, four trees are walked side by side, a step of each in
+// turn, then what is left one by one. Two steps are two loads of a node, a comparison and a sum,
+// without a branch; the payloads of the leaves are added in the order of the trees.
 // CHECK-LABEL: func @main
 // CHECK-SAME:    %[[X:.*]]: tensor<?x2xf32>
-// CHECK:         linalg.generic {indexing_maps = [#[[ROOT]], #[[STEPS]], {{.*}}iterator_types = ["parallel", "parallel", "reduction"]
+// CHECK:         linalg.generic {{.*}}iterator_types = ["parallel", "parallel"]
 // CHECK:           %[[ROW:.*]] = linalg.index 0
-// CHECK:           %[[FEATURE:.*]] = tensor.extract %{{.*}}[%{{.*}}, %c0
-// CHECK:           tensor.extract %[[X]][%[[ROW]], %{{.*}}]
-// CHECK:           arith.bitcast %{{.*}} : i32 to f32
-// CHECK:           %[[GOES:.*]] = arith.cmpf ole
-// CHECK:           %[[ONE:.*]] = arith.extui %[[GOES]] : i1 to i32
-// CHECK:           arith.addi %{{.*}}, %[[ONE]]
-// CHECK:           arith.cmpf ole
-// CHECK-NOT:       arith.cmpf
-// CHECK:           %[[VALUE:.*]] = arith.bitcast
-// CHECK:           arith.addf %{{.*}}, %[[VALUE]]
+// CHECK:           scf.for {{.*}} step %c4 iter_args
+// CHECK-COUNT-4:     tensor.extract %[[X]][%[[ROW]], %{{.*}}]
+// CHECK-COUNT-4:     tensor.extract %[[X]][%[[ROW]], %{{.*}}]
+// CHECK-COUNT-4:     arith.addf
+// CHECK:           scf.for {{.*}} step %c1{{.*}} iter_args(%[[SUM:.*]] = %
+// CHECK:             %[[FEATURE:.*]] = tensor.extract %{{.*}}[%{{.*}}, %c0
+// CHECK:             tensor.extract %[[X]][%[[ROW]], %{{.*}}]
+// CHECK:             arith.bitcast %{{.*}} : i32 to f32
+// CHECK:             %[[GOES:.*]] = arith.cmpf ole
+// CHECK:             %[[ONE:.*]] = arith.extui %[[GOES]] : i1 to i32
+// CHECK:             arith.addi %{{.*}}, %[[ONE]]
+// CHECK:             arith.cmpf ole
+// CHECK-NOT:         arith.cmpf
+// CHECK:             %[[VALUE:.*]] = arith.bitcast
+// CHECK:             arith.addf %[[SUM]], %[[VALUE]]
 func.func @main(%x: tensor<?x2xf32>) -> tensor<?x1xf32> {
   %nodes = graph.constant dense<[[0, 1, 1065353216, 0], [0, 1, 2143289344, 1065353216],
                                  [1, 3, 0, 0], [0, 3, 2143289344, 0],
