@@ -124,16 +124,17 @@ def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
   let summary = "run a kernel over [0, count), in parallel when it is worth it";
   let description = [{
     The kernel is a function (call, buffers..., sizes..., begin, end). Pieces are multiples of `grain`
-    iterations; `serial` runs it on the calling thread. For profiles, the attributes `flops` and
+    iterations, or of the value `piece` where that follows from sizes known when running; `serial`
+    runs it on the calling thread. For profiles, the attributes `flops` and
     `bytes` say what the dispatch computes and touches, or, where that follows from sizes known when
     running, the two values `work`.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, LLVM_AnyPointer:$call,
                        Variadic<LLVM_AnyPointer>:$buffers, Variadic<Index>:$sizes, Index:$count,
-                       Variadic<Index>:$work, I64Attr:$grain, UnitAttr:$serial, UnitAttr:$checked);
+                       Variadic<Index>:$work, Optional<Index>:$piece, I64Attr:$grain, UnitAttr:$serial, UnitAttr:$checked);
   let assemblyFormat = [{
     $kernel `(` $call `)` `buffers` `(` $buffers `)` `sizes` `(` $sizes `)` `count` $count
-    (`work` `(` $work^ `)`)? attr-dict `:` type($call) (`,` type($buffers)^)?
+    (`work` `(` $work^ `)`)? (`piece` $piece^)? attr-dict `:` type($call) (`,` type($buffers)^)?
   }];
 }
 

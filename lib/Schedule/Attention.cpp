@@ -439,7 +439,7 @@ Work AttentionEmitter::emit(int64_t rowsPerTile) {
       kernel.mul(kernel.size(shape.query.sizes[0]), kernel.size(shape.query.sizes[1])), blocks);
   Work work;
   work.count = shape.count;
-  work.serial = shape.count.is(1);
+  work.coarse = true;
   forUnits(kernel, units, kernel.size(shape.count), [&](Value unit) {
     if (queries.isStatic() || rowsPerTile == 1) {
       emitItem(unit, rowsPerTile);

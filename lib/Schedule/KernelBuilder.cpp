@@ -438,6 +438,31 @@ Size KernelBuilder::boundedItems(OpBuilder &builder, Location loc, const Size &w
   return sizes.get(arith::MinUIOp::create(builder, loc, count, number(most)));
 }
 
+KernelBuilder::Piece KernelBuilder::choosePiece(OpBuilder &builder, Location loc,
+                                                const Work &work) {
+  Piece piece;
+  bool isCounted = work.ceilings.empty() && work.count.isStatic();
+  if (work.coarse || (isCounted && work.count.constant <= 1)) {
+    piece.serial = isCounted && work.count.constant <= 1;
+    return piece;
+  }
+  if (work.itemCost.isStatic()) {
+    piece.grain =
+        std::max<int64_t>(1, work.pieceCost / std::max<int64_t>(1, work.itemCost.constant()));
+    piece.serial = isCounted && work.count.constant <= piece.grain;
+    return piece;
+  }
+  auto number = [&](int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value).getResult();
+  };
+  Value one = number(1);
+  Value cost =
+      arith::MaxUIOp::create(builder, loc, work.itemCost.materialize(builder, loc, sizes), one);
+  piece.value = arith::MaxUIOp::create(
+      builder, loc, arith::DivUIOp::create(builder, loc, number(work.pieceCost), cost), one);
+  return piece;
+}
+
 void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
                          llvm::function_ref<Work(Kernel &)> emitBody) {
   Location loc = draft.nodes.front();
@@ -477,6 +502,7 @@ void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
   SmallVector<Value> scalars;
   for (Value size : kernel.hostSizes)
     scalars.push_back(packScalar(builder, loc, size));
+  Piece piece = choosePiece(builder, loc, work);
   const WorkCount &counted = draft.work;
   bool isStatic = counted.flops.isStatic() && counted.bytes.isStatic();
   SmallVector<Value> workValues;
@@ -485,8 +511,8 @@ void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
                   counted.bytes.materialize(builder, loc, sizes)};
   auto dispatch = rt::DispatchOp::create(
       builder, FusedLoc::get(context, draft.nodes), FlatSymbolRefAttr::get(context, it->second),
-      call, kernel.hostBuffers, scalars, count, workValues, builder.getI64IntegerAttr(work.grain),
-      work.serial ? builder.getUnitAttr() : UnitAttr(),
+      call, kernel.hostBuffers, scalars, count, workValues, piece.value,
+      builder.getI64IntegerAttr(piece.grain), piece.serial ? builder.getUnitAttr() : UnitAttr(),
       draft.checked ? builder.getUnitAttr() : UnitAttr());
   if (isStatic) {
     dispatch->setDiscardableAttr("flops", builder.getI64IntegerAttr(counted.flops.constant()));

@@ -48,17 +48,6 @@ private:
   llvm::DenseMap<int64_t, Value> constants;
 };
 
-/// What a kernel's items of work are: their number is `count` times, for each ceiling, its size
-/// divided by its divisor and rounded up.
-struct Work {
-  Size count;
-  llvm::SmallVector<std::pair<Size, int64_t>> ceilings;
-  /// How many items make a piece that is worth a thread.
-  int64_t grain = 1;
-  /// All of it is less than that.
-  bool serial = false;
-};
-
 /// The host program's address of a view.
 using AddressOf = llvm::function_ref<Value(const View &)>;
 
@@ -79,6 +68,19 @@ struct SizeSum {
   }
   int64_t constant() const { return terms.empty() ? 0 : terms.front().constant; }
   Value materialize(mlir::OpBuilder &builder, mlir::Location loc, const SizeTable &sizes) const;
+};
+
+/// What a kernel's items of work are: their number is `count` times, for each ceiling, its size
+/// divided by its divisor and rounded up.
+struct Work {
+  Size count;
+  llvm::SmallVector<std::pair<Size, int64_t>> ceilings;
+  /// What one item costs, and what a piece must cost to be worth a thread. Where sizes are known
+  /// only when running, the host program compares them then.
+  SizeSum itemCost;
+  int64_t pieceCost = 1;
+  /// The items are few and large: each is a piece.
+  bool coarse = false;
 };
 
 /// Floating-point operations, and the bytes of the tensors read and written, each counted once.
@@ -154,6 +156,13 @@ private:
   /// How many items so much work is worth, from one to `most`.
   Size boundedItems(mlir::OpBuilder &builder, mlir::Location loc, const Size &work, int64_t each,
                     int64_t most);
+  /// How many items make a piece that is worth a thread; `value` where only the run knows.
+  struct Piece {
+    int64_t grain = 1;
+    Value value;
+    bool serial = false; // all of the work is less than that
+  };
+  Piece choosePiece(mlir::OpBuilder &builder, mlir::Location loc, const Work &work);
   void emit(mlir::OpBuilder &builder, Value call, Draft &draft,
             llvm::function_ref<Work(Kernel &)> emitBody);
 

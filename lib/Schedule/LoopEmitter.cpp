@@ -44,11 +44,14 @@ void lathe::schedule::collapseLoops(Stage &stage) {
 
 // Rough cost of the operations of a block, in units of a simple vectorized operation.
 static int64_t blockCost(Block &block) {
-  // Loops inside a body are short: searches, walks.
-  constexpr int64_t rounds = 8;
   int64_t cost = 1;
   for (Operation &op : block.without_terminator()) {
     cost += isa<math::MathDialect>(op.getDialect()) ? 8 : isa<tensor::ExtractOp>(op) ? 4 : 1;
+    // Loops inside a body are short where nothing is known of them: searches, walks.
+    int64_t rounds = 8;
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      if (std::optional<llvm::APInt> trips = loop.getStaticTripCount())
+        rounds = std::clamp<int64_t>(trips->getLimitedValue(1 << 20), 1, 1 << 20);
     for (Region &region : op.getRegions())
       for (Block &inner : region)
         cost += rounds * blockCost(inner);
@@ -162,23 +165,17 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, int64_t l
   }
 
   Work work;
-  int64_t inner = 0;
   const Stage &first = group.stages.front();
   for (unsigned i = 0; i < group.sharedLoops; ++i)
     work.count = work.count * first.extents[i];
   for (const Stage &stage : group.stages) {
-    int64_t elements = bodyCost(stage);
+    Size cost(bodyCost(stage));
     for (unsigned i = group.sharedLoops; i < stage.numLoops(); ++i)
-      elements *= std::min<int64_t>(1 << 20, stage.extents[i].isStatic()
-                                                 ? std::max<int64_t>(1, stage.extents[i].constant)
-                                                 : 64 * stage.extents[i].constant);
-    inner += std::min<int64_t>(elements, int64_t(1) << 40);
+      cost = cost * stage.extents[i];
+    work.itemCost.add(cost);
   }
   // A piece of some 10 us pays for its hand-over.
-  constexpr int64_t pieceCost = 100000;
-  work.grain = std::max<int64_t>(1, pieceCost / std::max<int64_t>(1, inner));
-  work.serial =
-      group.sharedLoops == 0 || (work.count.isStatic() && work.count.constant <= work.grain);
+  work.pieceCost = 100000;
 
   OpBuilder &builder = kernel.builder;
   if (lanes && group.stages.size() == 1 && emitVectorRange(kernel, first, lanes, addressOf))

@@ -413,7 +413,9 @@ Work TileEmitter::emit() {
                      ? std::clamp<int64_t>(root.extents[loop].constant, 1, 1 << 16)
                      : 64;
   int64_t tileCost = std::max<int64_t>(1, tile.rows * tile.vectors * reduction);
-  int64_t blockTiles = std::clamp<int64_t>(16384 / tileCost, 1, 64);
+  // Vector operations that are worth handing to another thread.
+  constexpr int64_t pieceCost = 16384;
+  int64_t blockTiles = std::clamp<int64_t>(pieceCost / tileCost, 1, 64);
   std::optional<int64_t> rowTiles;
   if (!choice.rowLoop)
     rowTiles = 1;
@@ -456,9 +458,11 @@ Work TileEmitter::emit() {
     work.count = work.count * Size(llvm::divideCeil(vectorExtent.constant, width));
   else
     work.ceilings.push_back({vectorExtent, width});
-  int64_t itemCost = tileCost * blockTiles;
-  work.grain = std::max<int64_t>(1, 16384 / itemCost);
-  work.serial = work.ceilings.empty() && work.count.isStatic() && work.count.constant <= work.grain;
+  Size itemCost(tile.rows * tile.vectors * blockTiles);
+  for (unsigned loop : reductions)
+    itemCost = itemCost * root.extents[loop];
+  work.itemCost.add(itemCost);
+  work.pieceCost = pieceCost;
 
   auto loop = scf::ForOp::create(b, loc, kernel.begin(), kernel.end(), kernel.constant(1));
   OpBuilder::InsertionGuard guard(b);

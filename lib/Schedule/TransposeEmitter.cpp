@@ -208,10 +208,8 @@ std::optional<Work> lathe::schedule::emitTransposed(Kernel &kernel, const Stage 
     bands = arith::CeilDivUIOp::create(builder, loc, kernel.size(across), kernel.constant(lanes));
     work.ceilings.push_back({across, lanes});
   }
-  constexpr int64_t pieceElements = 50000;
-  int64_t perItem = lanes * (along.isStatic() ? std::max<int64_t>(1, along.constant) : 64);
-  work.grain = std::max<int64_t>(1, pieceElements / perItem);
-  work.serial = work.ceilings.empty() && work.count.isStatic() && work.count.constant <= work.grain;
+  work.pieceCost = 50000; // elements
+  work.itemCost.add(along * Size(lanes));
 
   auto items = scf::ForOp::create(builder, loc, kernel.begin(), kernel.end(), kernel.constant(1));
   OpBuilder::InsertionGuard guard(builder);

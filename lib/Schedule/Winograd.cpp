@@ -517,7 +517,7 @@ void WinogradEmitter::transformOutput(Value tile, Value from, Value part, ArrayR
 Work WinogradEmitter::emit() {
   Work work;
   work.count = Size(plan.items);
-  work.serial = plan.items == 1;
+  work.coarse = true;
   // A call has the scratch of its first item for all of them.
   slotBase = kernel.mul(kernel.begin(), kernel.constant(plan.slot));
   auto tilesOf = [&](unsigned loop) -> Value {

@@ -99,3 +99,29 @@ func.func @main(%x: tensor<100x64xf32>) -> tensor<64xf32> {
   } -> tensor<64xf32>
   return %y : tensor<64xf32>
 }
+
+// -----
+
+// How many rows are worth a thread depends on their length, which the run knows.
+// CHECK-LABEL: func.func @run
+// CHECK:         %[[LENGTH:.*]] = rt.dim %{{.*}}[0, 1]
+// CHECK:         %[[COST:.*]] = arith.muli %[[LENGTH]], %{{.*}} : index
+// CHECK:         %[[LEAST:.*]] = arith.maxui %[[COST]], %c1
+// CHECK:         %[[ROWS:.*]] = arith.divui %c100000{{.*}}, %[[LEAST]]
+// CHECK:         %[[PIECE:.*]] = arith.maxui %[[ROWS]], %c1
+// CHECK:         rt.dispatch @loop_{{.*}} piece %[[PIECE]]
+func.func @main(%x: tensor<?x?xf32>) -> tensor<?xf32> {
+  %c0 = arith.constant 0 : index
+  %rows = tensor.dim %x, %c0 : tensor<?x?xf32>
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%rows) : tensor<?xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (m)>],
+                       iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<?x?xf32>) outs(%init : tensor<?xf32>) {
+  ^bb0(%v: f32, %sum: f32):
+    %0 = arith.addf %sum, %v fastmath<reassoc> : f32
+    linalg.yield %0 : f32
+  } -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}

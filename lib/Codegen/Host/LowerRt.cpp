@@ -348,9 +348,10 @@ void RtLowering::lower(rt::DispatchOp op) {
     Value parallel = load(loc, pointer, services, offsetof(lathe_services, parallel));
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()),
                                             {pointer, pointer, pointer, i64, i64});
-    LLVM::CallOp::create(builder, loc, type,
-                         ValueRange{parallel, call, function, array, toI64(loc, op.getCount()),
-                                    constant(loc, op.getGrain())});
+    Value grain = op.getPiece() ? toI64(loc, op.getPiece()) : constant(loc, op.getGrain());
+    LLVM::CallOp::create(
+        builder, loc, type,
+        ValueRange{parallel, call, function, array, toI64(loc, op.getCount()), grain});
   }
   if (op.getChecked()) {
     Value error = load(loc, pointer, call, offsetof(lathe_call, error));
