@@ -37,6 +37,10 @@ struct CompileOptions {
   std::vector<std::string> constantInputs;
   /// 0 compiles the plain reference form of every operation; 3 is full optimization.
   unsigned optLevel = 3;
+  /// Sums and products in the order in which the model writes them, but for the lanes of vectors:
+  /// no Winograd convolutions, no online softmax, no scales moved into weights, no rewritten
+  /// formulas.
+  bool strict = false;
   /// Print the IR to standard error after every pass that changed it.
   bool printIrAfterChange = false;
   /// Print MLIR's report of the time that every pass took to standard error.

@@ -44,8 +44,9 @@ llvm::LogicalResult evaluateConstants(mlir::func::FuncOp function,
 std::unique_ptr<mlir::Pass> createEvaluateConstantsPass(ConstantEvaluator evaluator);
 
 /// The passes of this stage in order. Without an evaluator only what ConstantFold.cpp knows is
-/// folded.
-void buildGraphPipeline(mlir::OpPassManager &passes, ConstantEvaluator evaluator = {});
+/// folded. `strict` leaves out those that compute by another formula than the model's.
+void buildGraphPipeline(mlir::OpPassManager &passes, ConstantEvaluator evaluator = {},
+                        bool strict = false);
 
 namespace graph {
 #define GEN_PASS_DECL

@@ -20,6 +20,9 @@ struct Options {
   TargetInfo target;
   /// 0: no fusion and no register tiles, the plain loops of every operation.
   unsigned optLevel = 3;
+  /// Leaves out whatever changes the order of rounding beyond the lanes of a vector: Winograd's
+  /// algorithm, attention with an online softmax.
+  bool strict = false;
 };
 
 /// Fuses elementwise producers into their consumers, on tensors; knows no target.

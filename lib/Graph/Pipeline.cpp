@@ -6,13 +6,16 @@
 using namespace mlir;
 using namespace lathe;
 
-void lathe::buildGraphPipeline(OpPassManager &passes, ConstantEvaluator evaluator) {
+void lathe::buildGraphPipeline(OpPassManager &passes, ConstantEvaluator evaluator, bool strict) {
   OpPassManager &functions = passes.nest<func::FuncOp>();
   functions.addPass(graph::createInferShapesPass());
   functions.addPass(graph::createSimplifyPass());
-  // Before batch normalizations dissolve into arithmetic that could be mistaken for something else.
-  functions.addPass(graph::createRecomposePass());
-  functions.addPass(graph::createFoldBatchNormPass());
+  if (!strict) {
+    // Before batch normalizations dissolve into arithmetic that could be mistaken for something
+    // else.
+    functions.addPass(graph::createRecomposePass());
+    functions.addPass(graph::createFoldBatchNormPass());
+  }
   if (evaluator)
     functions.addPass(createEvaluateConstantsPass(std::move(evaluator)));
   // Layout is chosen once there is nothing left that would disappear.

@@ -125,6 +125,7 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
       {"source",
        llvm::json::Object{{"file", text("graph.source")}, {"sha256", text("graph.sha256")}}},
       {"options", llvm::json::Object{{"opt_level", int64_t(options.optLevel)},
+                                     {"strict", options.strict},
                                      {"target", options.target},
                                      {"dims", std::move(dims)},
                                      {"states", std::move(states)},

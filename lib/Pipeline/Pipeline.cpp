@@ -163,7 +163,7 @@ bool Compilation::runGraph(ModuleOp module) {
   if (options.optLevel == 0)
     return true;
   PassManager passes(&context);
-  buildGraphPipeline(passes, [this](ModuleOp subgraphs) {
+  auto evaluate = [this](ModuleOp subgraphs) {
     return evaluateByRunning(subgraphs, [this](ModuleOp program, StringRef path) {
       // Always for the same level, so that results do not depend on this machine.
       CompileOptions evaluation;
@@ -172,7 +172,8 @@ bool Compilation::runGraph(ModuleOp module) {
       std::string ignored;     // what cannot be evaluated is computed when running
       return Compilation(evaluation, ignored, &context).runModule(program, path);
     });
-  });
+  };
+  buildGraphPipeline(passes, evaluate, options.strict);
   return succeeded(passes.run(module));
 }
 
@@ -347,6 +348,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     OwningOpRef<ModuleOp> variant = module.clone();
     schedule::Options scheduleOptions;
     scheduleOptions.optLevel = options.optLevel;
+    scheduleOptions.strict = options.strict;
     scheduleOptions.target.vectorBits = target.vectorBits;
     scheduleOptions.target.vectorRegisters = target.vectorRegisters;
     scheduleOptions.target.l1Bytes = target.l1Bytes;

@@ -20,7 +20,7 @@ static SmallVector<Type> operandTypes(func::CallOp call, sched::KindAttr kind) {
 }
 
 static bool hasEmitter(func::CallOp call, sched::KindAttr kind, const Options &options) {
-  if (options.optLevel == 0)
+  if (options.optLevel == 0 || options.strict)
     return false;
   switch (kind.getComposite()) {
   case sched::Composite::attention:

@@ -358,7 +358,9 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
     keepInRegisters(group);
     Stage &root = group.stages.front();
     counted = countWork(group);
-    if ((winograd = planWinograd(root, options.target))) {
+    if (!options.strict)
+      winograd = planWinograd(root, options.target);
+    if (winograd) {
       transformWinogradWeights(builder, call, root, *winograd);
       scratch = allocate(loc, builder.getF32Type(), winograd->slot * winograd->items);
     } else {

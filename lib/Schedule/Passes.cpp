@@ -35,6 +35,7 @@ struct ScheduleFormDispatchesPass
     Options options;
     options.target = {vectorBits, vectorRegisters, l1Bytes, l2Bytes};
     options.optLevel = optLevel;
+    options.strict = strict;
     if (failed(formDispatches(getOperation(), options)))
       signalPassFailure();
   }

@@ -63,7 +63,9 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     Option<"l1Bytes", "l1-bytes", "uint64_t", "32 << 10", "Data in the first-level cache">,
     Option<"l2Bytes", "l2-bytes", "uint64_t", "512 << 10", "Data in the second-level cache">,
     Option<"optLevel", "opt-level", "unsigned", "3",
-           "0: a dispatch for every operation, plain loops, no register tiles">
+           "0: a dispatch for every operation, plain loops, no register tiles">,
+    Option<"strict", "strict", "bool", "false",
+           "Leave out what changes the order of rounding beyond the lanes of a vector">
   ];
 }
 

@@ -3,6 +3,8 @@
 // RUN: lathe-opt --schedule-form-dispatches="vector-bits=512 vector-registers=32 l2-bytes=1048576" \
 // RUN:   %s | FileCheck %s
 // RUN: lathe-opt --schedule-form-dispatches="opt-level=0" %s | FileCheck %s --check-prefix=PLAIN
+// RUN: lathe-opt --schedule-form-dispatches="vector-bits=512 vector-registers=32 strict=true" %s \
+// RUN:   | FileCheck %s --check-prefix=STRICT
 #x = affine_map<(n, h, w, o, kh, kw, c) -> (n, h + kh, w + kw, c)>
 #x2 = affine_map<(n, h, w, o, kh, kw, c) -> (n, h * 2 + kh, w * 2 + kw, c)>
 #k = affine_map<(n, h, w, o, kh, kw, c) -> (kh, kw, c, o)>
@@ -15,6 +17,8 @@
 // CHECK: rt.dispatch @winograd_{{[0-9a-f]+}}{{.*}} count %c32{{.*}} work(
 // CHECK: rt.dispatch @tile_
 // PLAIN-NOT: winograd
+// STRICT-NOT: winograd
+// STRICT: rt.dispatch @tile_
 func.func @main(%image: tensor<?x30x30x32xf32>) -> (tensor<?x28x28x32xf32>, tensor<?x14x14x32xf32>) {
   %zero = arith.constant 0.0 : f32
   %c0 = arith.constant 0 : index

@@ -175,6 +175,8 @@ void addCheckCommand(CLI::App &root, Action &action) {
                      "Threads; 0: one per processor (default; 1 in a suite)");
   command.add_option("-O", suite.check.compiler.optLevel, "Optimization, 0 to 3 (default)")
       ->check(CLI::Range(0u, 3u));
+  command.add_flag("--strict", suite.check.compiler.strict,
+                   "Compute in the order that the model writes, but for the lanes of vectors");
   command.add_flag(
       "--dynamic", flags->dynamic,
       "Take every dimension of the inputs as unknown; then run at other sizes as well, "

@@ -136,6 +136,8 @@ void addCompileCommand(CLI::App &root, Action &action) {
       .add_option("-O", flags->compiler.optLevel,
                   "Optimization, 0 to 3 (default); 0 is the plain reference form")
       ->check(CLI::Range(0u, 3u));
+  command.add_flag("--strict", flags->compiler.strict,
+                   "Compute in the order that the model writes, but for the lanes of vectors");
   command.add_flag("--time", flags->time, "Show the time of every stage");
   command.add_flag("--quiet,-q", flags->quiet, "Say nothing where all is well");
   command.add_flag("--mlir-print-ir-after-change", flags->compiler.printIrAfterChange,
