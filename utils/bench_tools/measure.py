@@ -174,7 +174,7 @@ def measure(case, args, build):
                                                providers=["CPUExecutionProvider"])
         feed = make_inputs(case, session)
         theirs, expected = ort_caller(session, feed)
-        lathe = runtime.Lathe(build, artifact, threads)
+        lathe = runtime.Lathe(runtime.load(build), artifact, threads)
         lathe.bind([numpy.ascontiguousarray(feed[name]) for name in lathe.input_names()])
         if expected:
             result["difference"] = difference(expected, lathe.results(numpy))

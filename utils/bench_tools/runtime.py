@@ -38,14 +38,20 @@ class Options(ctypes.Structure):
     _fields_ = [("size", ctypes.c_uint32), ("threads", ctypes.c_uint32)]
 
 
-class Lathe:
-    """One artifact on one context. `run` repeats the call and returns its seconds."""
+def load(build):
+    """The library of a build."""
+    library = ctypes.CDLL(os.path.join(build, "lib", "liblathe.so"))
+    for name in ("lathe_module_input_count", "lathe_module_output_count"):
+        getattr(library, name).restype = ctypes.c_uint32
+    library.lathe_module_input_spec.restype = ctypes.POINTER(Spec)
+    return library
 
-    def __init__(self, build, path, threads):
-        self.library = ctypes.CDLL(os.path.join(build, "lib", "liblathe.so"))
-        for name in ("lathe_module_input_count", "lathe_module_output_count"):
-            getattr(self.library, name).restype = ctypes.c_uint32
-        self.library.lathe_module_input_spec.restype = ctypes.POINTER(Spec)
+
+class Lathe:
+    """One artifact on one context."""
+
+    def __init__(self, library, path, threads):
+        self.library = library
         self.status = Status()
         self.module, self.context = ctypes.c_void_p(), ctypes.c_void_p()
         self._check(self.library.lathe_module_open(path.encode(), None, ctypes.byref(self.module),
@@ -65,8 +71,8 @@ class Lathe:
         return [self.library.lathe_module_input_spec(self.module, 0, i).contents.name.decode()
                 for i in range(count)]
 
-    def bind(self, arrays):
-        """Takes the inputs, runs once, and keeps memory for the outputs of that run's shapes."""
+    def borrow(self, arrays):
+        """Takes the inputs of the runs to come; outputs are allocated by the first one."""
         self.arrays = arrays
         self.inputs = (Value * len(arrays))()
         for value, array in zip(self.inputs, arrays):
@@ -75,6 +81,10 @@ class Lathe:
                 ctypes.byref(value), DTYPES[str(array.dtype)], array.ndim, dims,
                 ctypes.c_void_p(array.ctypes.data), ctypes.byref(self.status)))
         self.outputs = (Value * self.library.lathe_module_output_count(self.module, 0))()
+
+    def bind(self, arrays):
+        """Takes the inputs, runs once, and keeps memory for the outputs of that run's shapes."""
+        self.borrow(arrays)
         self.run_once()
         for value in self.outputs:
             value.device &= ~OWNED & 0xFFFFFFFF  # kept for all runs; never freed
@@ -86,10 +96,16 @@ class Lathe:
 
     def caller(self):
         """A function without arguments for the inner loop."""
-        call, arguments = self.library.lathe_context_run, (
-            self.context, ctypes.c_uint32(0), self.inputs, ctypes.c_uint32(len(self.inputs)),
-            self.outputs, ctypes.c_uint32(len(self.outputs)), ctypes.byref(self.status))
-        return lambda: call(*arguments)
+        # A function of its own, whose arguments are plain numbers: ctypes takes several times as
+        # long to convert structures, which the other side does not pay for.
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_uint32,
+                                     ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p,
+                                     ctypes.c_uint32, ctypes.c_void_p)
+        run = prototype(("lathe_context_run", self.library))
+        context, inputs, count = self.context.value, ctypes.addressof(self.inputs), len(self.inputs)
+        outputs, results = ctypes.addressof(self.outputs), len(self.outputs)
+        status = ctypes.addressof(self.status)
+        return lambda: run(context, 0, inputs, count, outputs, results, status)
 
     def results(self, numpy):
         arrays = []
