@@ -60,10 +60,11 @@ enum lathe_status_code {
 
   LATHE_STATUS_NOT_ARTIFACT = 200, /* not a file of ours, or one that breaks the format's rules */
   LATHE_STATUS_TRUNCATED = 201,
-  LATHE_STATUS_ALTERED = 202, /* a digest does not match */
-  LATHE_STATUS_VERSION = 203, /* another format version */
-  LATHE_STATUS_MACHINE = 204, /* for another machine */
-  LATHE_STATUS_VARIANT = 205, /* no variant that this processor can run */
+  LATHE_STATUS_ALTERED = 202,   /* a digest does not match */
+  LATHE_STATUS_VERSION = 203,   /* another format version */
+  LATHE_STATUS_MACHINE = 204,   /* for another machine */
+  LATHE_STATUS_VARIANT = 205,   /* no variant that this processor can run */
+  LATHE_STATUS_UNTRUSTED = 206, /* the caller's verifier refused it */
 
   LATHE_STATUS_IO = 300,
   LATHE_STATUS_MEMORY = 301,
@@ -155,6 +156,38 @@ enum lathe_module_flags {
   LATHE_MODULE_INSPECT = 1
 };
 
+/* Bytes of an artifact. */
+typedef struct lathe_bytes {
+  const void *data;
+  uint64_t bytes;
+} lathe_bytes;
+
+/* An artifact before it is trusted. What it points to lives during the call. */
+typedef struct lathe_unverified {
+  uint32_t size; /* sizeof(lathe_unverified) */
+  uint32_t loaded_count, deferred_count;
+  uint32_t reserved;
+  const char *name;      /* its path, or the name that the caller gave */
+  const void *signature; /* section ".lathe.signature"; NULL, and 0 bytes: it is not signed */
+  uint64_t signature_bytes;
+  /* What loading reads, in private memory that nobody can change afterwards: ELF header, program
+   * headers, section headers, then the sections in their order (no digests, no signature). */
+  const lathe_bytes *loaded;
+  /* What it does not read, mapped from the file: weights and debug sections, in their order. To
+   * look at them takes time in proportion. */
+  const lathe_bytes *deferred;
+} lathe_unverified;
+
+/* The caller's policy on artifacts: liblathe-sign (lathe-c/Sign.h) has one for signatures. */
+typedef struct lathe_verifier {
+  void *user;
+  /* Called by the thread that opens, when all digests are right and before anything of the artifact
+   * is interpreted further or made executable. Returns 0 to trust it; else the artifact is refused
+   * with UNTRUSTED and the text written to `reason` (terminated; at most `capacity` bytes). Must be
+   * thread-safe where several threads open. */
+  int32_t (*verify)(void *user, const lathe_unverified *artifact, char *reason, uint64_t capacity);
+} lathe_verifier;
+
 typedef struct lathe_module_options {
   uint32_t size;  /* sizeof(lathe_module_options) */
   uint32_t flags; /* lathe_module_flags */
@@ -162,6 +195,7 @@ typedef struct lathe_module_options {
   const char *variant;
   /* Act as if the host had only those of its features; 0: all of them. */
   uint64_t features;
+  lathe_verifier verifier; /* all zero: whatever is undamaged is trusted. Not for static models */
 } lathe_module_options;
 
 /* Loads an artifact. Code and tables are copied, checked and relocated; weights are mapped from the
@@ -169,7 +203,7 @@ typedef struct lathe_module_options {
  * does not read the weights: see lathe_module_verify. Environment: LATHE_PERF=1 writes
  * /tmp/perf-PID.map for perf, LATHE_GDB=1 tells gdb of the functions. The caller closes the
  * module. Any thread.
- * Failure: IO, NOT_ARTIFACT, TRUNCATED, ALTERED, VERSION, MACHINE, VARIANT, MEMORY. */
+ * Failure: IO, NOT_ARTIFACT, TRUNCATED, ALTERED, VERSION, MACHINE, VARIANT, UNTRUSTED, MEMORY. */
 LATHE_API int32_t lathe_module_open(const char *path, const lathe_module_options *options,
                                     lathe_module **module, lathe_status *status);
 

@@ -171,10 +171,11 @@ typedef int32_t (*lathe_run_fn)(lathe_call *);
 /* ---- The table that an artifact exports ----------------------------------------------------- */
 
 #define LATHE_TABLE_SYMBOL "lathe_artifact_table"
-#define LATHE_MAGIC UINT64_C(0x004556414c48544c) /* arbitrary, never changes */
-#define LATHE_SECTION_WEIGHTS ".lathe.weights"   /* non-alloc, file offset aligned to 64 KiB */
-#define LATHE_SECTION_MANIFEST ".lathe.manifest" /* non-alloc, JSON */
-#define LATHE_SECTION_DIGESTS ".lathe.digests"   /* non-alloc, lathe_digest[] */
+#define LATHE_MAGIC UINT64_C(0x004556414c48544c)   /* arbitrary, never changes */
+#define LATHE_SECTION_WEIGHTS ".lathe.weights"     /* non-alloc, file offset aligned to 64 KiB */
+#define LATHE_SECTION_MANIFEST ".lathe.manifest"   /* non-alloc, JSON */
+#define LATHE_SECTION_DIGESTS ".lathe.digests"     /* non-alloc, lathe_digest[] */
+#define LATHE_SECTION_SIGNATURE ".lathe.signature" /* non-alloc, optional; see lathe-c/Sign.h */
 
 /* One dimension of a tensor's type. */
 typedef struct lathe_dim {

@@ -16,6 +16,13 @@ constexpr uint64_t maxNamesBytes = 1 << 20;
 // Reach of relative addressing in code.
 constexpr uint64_t maxImageBytes = uint64_t(1) << 31;
 
+// For the fuzzer: whatever is behind the digests must stand any bytes by itself.
+#ifdef LATHE_IGNORE_DIGESTS
+constexpr bool ignoresDigests = true;
+#else
+constexpr bool ignoresDigests = false;
+#endif
+
 struct Range {
   uint64_t begin, end;
 };
@@ -172,7 +179,7 @@ int32_t Elf::compare(const File &file, size_t index, const Digest &digest,
   if (index == 0 && recorded.flags != 0)
     return fail(status, LATHE_STATUS_ALTERED, "%s: altered: the headers' digest has flags %u",
                 file.name(), recorded.flags);
-  if (digest == Digest{recorded.low, recorded.high})
+  if (ignoresDigests || digest == Digest{recorded.low, recorded.high})
     return LATHE_STATUS_OK;
   const char *name = index ? sectionName(index) : "(file headers)";
   return fail(status, LATHE_STATUS_ALTERED,
@@ -210,7 +217,7 @@ int32_t Elf::checkLayout(const File &file, lathe_status *status) const {
       uint64_t count = std::min<uint64_t>(sizeof(piece), range->begin - at);
       if (int32_t code = file.read(at, piece, count, status))
         return code;
-      if (!isAllZero(piece, count, char(0xcc)))
+      if (!ignoresDigests && !isAllZero(piece, count, char(0xcc)))
         return fail(status, LATHE_STATUS_ALTERED,
                     "%s: altered: the padding at %llu holds other bytes than 0", file.name(),
                     static_cast<unsigned long long>(at));

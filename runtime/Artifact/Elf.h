@@ -22,6 +22,8 @@ public:
   Array<Elf64_Shdr> sections;
 
   const char *sectionName(size_t index) const { return names.data() + sections[index].sh_name; }
+  /// The section with the names.
+  const char *nameTable() const { return names.data(); }
   /// The first section with this name or, by type, of this type; null for none.
   const Elf64_Shdr *findSection(const char *name) const;
   const Elf64_Shdr *findType(uint32_t type) const;

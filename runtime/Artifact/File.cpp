@@ -147,6 +147,24 @@ int32_t File::map(uint64_t offset, uint64_t count, const char *&result, lathe_st
   return LATHE_STATUS_OK;
 }
 
+File::Mapping::~Mapping() {
+  if (mappedBytes)
+    munmap(const_cast<char *>(data), mappedBytes);
+}
+
+int32_t File::mapAll(Mapping &result, lathe_status *status) const {
+  result.data = memory;
+  if (memory)
+    return LATHE_STATUS_OK;
+  void *address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  if (address == MAP_FAILED)
+    return fail(status, LATHE_STATUS_IO, "%s: cannot map its %llu bytes: %s", name(),
+                static_cast<unsigned long long>(bytes), ErrnoText(errno).text);
+  result.data = static_cast<const char *>(address);
+  result.mappedBytes = bytes;
+  return LATHE_STATUS_OK;
+}
+
 Digest lathe::runtime::digestOf(const void *data, uint64_t count) {
   XXH128_hash_t hash = XXH3_128bits(data, count);
   return {hash.low64, hash.high64};

@@ -38,6 +38,16 @@ public:
   /// The digest of bytes that the file contains, read piece by piece.
   int32_t digest(uint64_t offset, uint64_t count, Digest &result, lathe_status *status) const;
 
+  /// The whole file as memory, until it goes.
+  struct Mapping {
+    Mapping() = default;
+    Mapping(const Mapping &) = delete;
+    ~Mapping();
+    const char *data = nullptr;
+    uint64_t mappedBytes = 0; ///< 0: the caller's memory
+  };
+  int32_t mapAll(Mapping &result, lathe_status *status) const;
+
   /// Read-only memory with these bytes, shared between processes where it is a file. Unmapped by
   /// the destructor; called once.
   int32_t map(uint64_t offset, uint64_t count, const char *&result, lathe_status *status);

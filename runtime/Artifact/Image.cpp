@@ -44,11 +44,13 @@ Image::~Image() {
     munmap(mapping, mappingBytes);
 }
 
-int32_t Image::load(const File &file, const Elf &elf, bool executable, lathe_status *status) {
+int32_t Image::copy(const File &file, const Elf &elf, lathe_status *status) {
   if (int32_t code = reserve(file, elf, status))
     return code;
-  if (int32_t code = copySections(file, elf, status))
-    return code;
+  return copySections(file, elf, status);
+}
+
+int32_t Image::link(const File &file, const Elf &elf, bool executable, lathe_status *status) {
   if (int32_t code = checkSymbols(file, elf, status))
     return code;
   if (int32_t code = relocate(file, elf, status))

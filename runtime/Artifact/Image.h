@@ -14,9 +14,12 @@ public:
   Image &operator=(const Image &) = delete;
   ~Image();
 
-  /// Copies the loaded sections, checks their digests, applies relative relocations and sets the
-  /// protection of every segment (without `executable`, code stays unexecutable).
-  int32_t load(const File &file, const Elf &elf, bool executable, lathe_status *status);
+  /// Copies the loaded sections and checks their digests.
+  int32_t copy(const File &file, const Elf &elf, lathe_status *status);
+
+  /// Then applies relative relocations and sets the protection of every segment (without
+  /// `executable`, code stays unexecutable).
+  int32_t link(const File &file, const Elf &elf, bool executable, lathe_status *status);
 
   /// The exported table; nothing of it is checked yet.
   const void *table() const { return memory + tableOffset; }

@@ -6,6 +6,7 @@
 #include "runtime/Cpu/Features.h"
 
 #include <cstring>
+#include <iterator>
 
 using namespace lathe::runtime;
 
@@ -83,12 +84,17 @@ int32_t lathe_module::load(const lathe_module_options &options, lathe_status *st
   if (weightsSection &&
       (weightsSection->sh_flags & SHF_ALLOC || weightsSection->sh_offset % weightsFileAlignment))
     return malformed(file, status, "the weights section is loaded or not aligned to 64 KiB");
-  if (int32_t code = image.load(file, elf, !inspect, status))
+  if (int32_t code = image.copy(file, elf, status))
+    return code;
+  if (int32_t code = readSections(status))
+    return code;
+  if (options.verifier.verify)
+    if (int32_t code = askVerifier(options.verifier, status))
+      return code;
+  if (int32_t code = image.link(file, elf, !inspect, status))
     return code;
   uint64_t weightsBytes = weightsSection ? Elf::fileBytes(*weightsSection) : 0;
   if (int32_t code = checkTable(file, image, weightsBytes, table, status))
-    return code;
-  if (int32_t code = readSections(status))
     return code;
   if (int32_t code = choose(options, status))
     return code;
@@ -108,12 +114,17 @@ int32_t lathe_module::readSections(lathe_status *status) {
     uint64_t bytes = Elf::fileBytes(section);
     if ((section.sh_flags & SHF_ALLOC) || !bytes || !elf.hasDigest(i) || elf.isDeferred(i))
       continue;
-    Array<char> other;
     const char *name = elf.sectionName(i);
-    bool isManifest = !strcmp(name, LATHE_SECTION_MANIFEST) && !manifest.size();
-    bool isSymbols = section.sh_type == SHT_SYMTAB && !symbols.size();
-    bool isNames = section.sh_type == SHT_STRTAB && !strcmp(name, ".strtab") && !symbolNames.size();
-    Array<char> &to = isManifest ? manifest : isSymbols ? symbols : isNames ? symbolNames : other;
+    bool isWanted[] = {!strcmp(name, LATHE_SECTION_MANIFEST), section.sh_type == SHT_SYMTAB,
+                       section.sh_type == SHT_STRTAB && !strcmp(name, ".strtab"),
+                       !strcmp(name, LATHE_SECTION_SIGNATURE)};
+    Array<char> other;
+    KeptSection unkept = {&other, 0}, *chosenPlace = &unkept;
+    for (size_t k = 0; k < std::size(isWanted); ++k)
+      if (isWanted[k] && !kept[k].index)
+        chosenPlace = &kept[k];
+    chosenPlace->index = i;
+    Array<char> &to = *chosenPlace->bytes;
     if (int32_t code = keepSection(section, to, status))
       return code;
     if (int32_t code = elf.compare(file, i, digestOf(to.data(), bytes), status))

@@ -38,6 +38,7 @@ struct lathe_module {
   uint64_t manifestBytes = 0;                       ///< Without the terminator.
   lathe::runtime::Array<char> manifest;             ///< Where the file has it, terminated.
   lathe::runtime::Array<char> symbols, symbolNames; ///< Of functions; may be empty.
+  lathe::runtime::Array<char> signature;            ///< One byte longer than the section.
   lathe::runtime::Array<lathe::runtime::EntryLayout> layouts;
   lathe::runtime::Array<int32_t> inputSymbols;
   lathe::runtime::DebuggerEntry debugger;
@@ -51,7 +52,16 @@ struct lathe_module {
   void release();
 
 private:
+  /// A section that is kept although it is not loaded, and which one.
+  struct KeptSection {
+    lathe::runtime::Array<char> *bytes;
+    size_t index;
+  } kept[4] = {{&manifest, 0}, {&symbols, 0}, {&symbolNames, 0}, {&signature, 0}};
+
   int32_t readSections(lathe_status *status);
+  /// The kept bytes of a section; null for others.
+  const char *keptSection(size_t index) const;
+  int32_t askVerifier(const lathe_verifier &verifier, lathe_status *status);
   int32_t keepSection(const Elf64_Shdr &section, lathe::runtime::Array<char> &to,
                       lathe_status *status);
   int32_t choose(const lathe_module_options &options, lathe_status *status);

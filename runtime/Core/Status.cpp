@@ -68,6 +68,7 @@ const char *lathe_status_name(int32_t code) {
       {LATHE_STATUS_VERSION, "version"},
       {LATHE_STATUS_MACHINE, "machine"},
       {LATHE_STATUS_VARIANT, "variant"},
+      {LATHE_STATUS_UNTRUSTED, "untrusted"},
       {LATHE_STATUS_IO, "io"},
       {LATHE_STATUS_MEMORY, "memory"},
       {LATHE_STATUS_THREAD, "thread"},

@@ -1,4 +1,4 @@
-// The compiler's executable, which lives beside this one.
+// The executables that live beside this one, the compiler's above all.
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/lathe/Compiler.h"
 
@@ -16,24 +16,38 @@ namespace lathe::tools {
 
 namespace {
 
-std::string findCompiler() {
+// The path of an executable beside this one; empty where there is none.
+std::string findBeside(const std::string &name) {
   std::error_code error;
   std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  std::filesystem::path compiler = self.parent_path() / "lathe-compile";
-  if (error || ::access(compiler.c_str(), X_OK) != 0)
+  std::filesystem::path found = self.parent_path() / name;
+  return error || ::access(found.c_str(), X_OK) != 0 ? std::string() : found.string();
+}
+
+std::string findCompiler() {
+  std::string compiler = findBeside("lathe-compile");
+  if (compiler.empty())
     throw Failure(
-        "the compiler is not installed: " + (error ? "lathe-compile" : compiler.string()) +
-        " is missing; build Lathe with LATHE_BUILD_COMPILER=ON, or use an artifact "
-        "compiled elsewhere");
-  return compiler.string();
+        "the compiler is not installed: lathe-compile is missing beside this command; "
+        "build Lathe with LATHE_BUILD_COMPILER=ON, or use an artifact compiled elsewhere");
+  return compiler;
+}
+
+[[noreturn]] void become(const std::string &executable, char **argv) {
+  ::execv(executable.c_str(), argv);
+  throw Failure(executable + ": cannot start: " + std::strerror(errno));
 }
 
 } // namespace
 
-void becomeCompiler(int argc, char **argv) {
-  std::string compiler = findCompiler();
-  ::execv(compiler.c_str(), argv);
-  throw Failure(compiler + ": cannot start: " + std::strerror(errno));
+void becomeCompiler(int argc, char **argv) { become(findCompiler(), argv); }
+
+void becomeSigner(int argc, char **argv) {
+  std::string signer = findBeside("lathe-sign");
+  if (signer.empty())
+    throw Failure("lathe-sign is missing beside this command; build Lathe where libssl-dev is "
+                  "installed");
+  become(signer, argv);
 }
 
 ArtifactFile::ArtifactFile(const std::string &model, const std::vector<std::string> &flags)

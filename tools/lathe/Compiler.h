@@ -1,4 +1,4 @@
-// The compiler's executable, which lives beside this one.
+// The executables that live beside this one, the compiler's above all.
 // Apache-2.0 WITH LLVM-exception.
 #ifndef LATHE_TOOLS_LATHE_COMPILER_H
 #define LATHE_TOOLS_LATHE_COMPILER_H
@@ -13,6 +13,9 @@ namespace lathe::tools {
 /// Becomes the compiler's executable, which has the commands that need LLVM. Throws Failure where
 /// there is none.
 [[noreturn]] void becomeCompiler(int argc, char **argv);
+
+/// The same for the executable with `sign`, which needs libcrypto.
+[[noreturn]] void becomeSigner(int argc, char **argv);
 
 /// An artifact to open: the one that the user named, or one that was compiled for the occasion from
 /// a model and is removed at the end of the scope.

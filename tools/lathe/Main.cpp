@@ -1,5 +1,5 @@
 // The lathe command: run, bench, inspect and targets live here and need the runtime alone; compile,
-// check and ops are those of lathe-compile.
+// check and ops are those of lathe-compile, sign is that of lathe-sign.
 // Apache-2.0 WITH LLVM-exception.
 #include "lathe-c/Runtime.h"
 #include "tools/common/Support.h"
@@ -13,10 +13,12 @@ using namespace lathe::tools;
 int main(int argc, char **argv) {
   static constexpr struct {
     const char *name, *purpose;
-  } compilerCommands[] = {
-      {"compile", "Compile a model to an artifact"},
-      {"check", "Compile a model, run it and compare with expected outputs"},
-      {"ops", "List the operators that can be compiled"},
+    void (*become)(int argc, char **argv);
+  } othersCommands[] = {
+      {"compile", "Compile a model to an artifact", becomeCompiler},
+      {"check", "Compile a model, run it and compare with expected outputs", becomeCompiler},
+      {"ops", "List the operators that can be compiled", becomeCompiler},
+      {"sign", "Sign an artifact, or check who signed it", becomeSigner},
   };
 
   CLI::App root("Lathe compiles ONNX models to machine code and runs them.");
@@ -33,10 +35,13 @@ int main(int argc, char **argv) {
   addBenchCommand(root, action);
   addInspectCommand(root, action);
   addTargetsCommand(root, action);
-  for (auto [name, purpose] : compilerCommands) {
-    // Handed over before parsing: their options are the compiler's.
+  for (auto [name, purpose, become] : othersCommands) {
+    // Handed over before parsing: their options are the other executable's.
     if (argc > 1 && std::string_view(argv[1]) == name)
-      return guard("lathe", [&]() -> int { becomeCompiler(argc, argv); });
+      return guard("lathe", [&, become = become]() -> int {
+        become(argc, argv);
+        return ExitFailed;
+      });
     root.add_subcommand(name, purpose);
   }
   return runCommandLine(root, action, argc, argv);
