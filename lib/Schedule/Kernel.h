@@ -34,8 +34,11 @@ class SizeTable {
 public:
   Size get(Value value);
   Value getValue(unsigned factor) const { return values[factor]; }
-  /// Index value of `size` at the builder's place.
-  Value materialize(mlir::OpBuilder &builder, mlir::Location loc, const Size &size) const;
+  /// As `get`, but the factors of a product are numbered, not the product.
+  Size getProduct(Value value);
+  /// Index value of `size` at the builder's place, where `valueOf` gives those of its factors.
+  Value materialize(mlir::OpBuilder &builder, mlir::Location loc, const Size &size,
+                    llvm::function_ref<Value(Value)> valueOf = {}) const;
 
 private:
   llvm::SmallVector<Value> values;

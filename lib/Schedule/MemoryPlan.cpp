@@ -1,10 +1,8 @@
 // The memory plan: every intermediate in one arena.
 //
-// Values of static size are placed by decreasing size at the lowest offset that no value living at
-// the same time covers. Values whose size depends on the inputs' dims share slots: a slot is as
-// large as the largest of its values, which never live at the same time. The arena's size is
-// therefore static part + sum of slots, and @plan computes it from the dims alone. Apache-2.0 WITH
-// LLVM-exception
+// When values live is found here, where they lie by `layoutArena`. The arena's size is a formula of
+// the inputs' dims, which @plan computes before the run. Apache-2.0 WITH LLVM-exception
+#include "ArenaLayout.h"
 #include "dialects/Rt/Rt.h"
 #include "lathe/ArtifactFormat.h"
 #include "lathe/Schedule.h"
@@ -13,23 +11,10 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Matchers.h"
-#include <map>
 
 using namespace mlir;
 using namespace lathe;
-
-namespace {
-struct Lifetime {
-  rt::AllocOp alloc;
-  int64_t first = std::numeric_limits<int64_t>::max(), last = -1;
-  std::optional<uint64_t> bytes; // static
-  uint64_t offset = 0;
-  unsigned slot = 0;
-
-  bool overlaps(const Lifetime &other) const { return first <= other.last && other.first <= last; }
-};
-} // namespace
+using namespace lathe::schedule;
 
 // The operations that use memory reached from `pointer`, also by what control flow passes on.
 static void collectUses(Value pointer, llvm::DenseSet<Value> &seen,
@@ -105,30 +90,6 @@ static void setSpan(ArrayRef<Operation *> uses, const DenseMap<Operation *, Span
   }
 }
 
-static uint64_t alignUp(uint64_t bytes) { return llvm::alignTo(bytes, LATHE_ALIGNMENT); }
-
-// First fit by decreasing size; returns the arena's static part. Intervals are kept by offset, so
-// one placement costs the number of values that live at the same time.
-static uint64_t placeStatic(std::vector<Lifetime *> &values) {
-  llvm::stable_sort(values, [](Lifetime *a, Lifetime *b) { return *a->bytes > *b->bytes; });
-  uint64_t end = 0;
-  std::multimap<uint64_t, Lifetime *> placed; // by offset
-  for (Lifetime *value : values) {
-    uint64_t offset = 0, bytes = alignUp(*value->bytes);
-    for (auto &[otherOffset, other] : placed) {
-      if (!other->overlaps(*value))
-        continue;
-      if (offset + bytes <= otherOffset)
-        break;
-      offset = std::max(offset, otherOffset + alignUp(*other->bytes));
-    }
-    value->offset = offset;
-    placed.insert({offset, value});
-    end = std::max(end, offset + bytes);
-  }
-  return end;
-}
-
 // In a loop the memory of an earlier iteration serves again, so that it does not grow with them.
 static Value allocateWhenRunning(OpBuilder &builder, rt::AllocOp alloc, Value call) {
   Location loc = alloc.getLoc();
@@ -166,7 +127,67 @@ static uint64_t placeSlots(func::FuncOp run, uint64_t offset) {
     slot.erase();
     offset += slotBytes;
   }
-  return alignUp(offset);
+  return llvm::alignTo(offset, LATHE_ALIGNMENT);
+}
+
+namespace {
+/// Where the parts of an arena begin, as values of the host program.
+struct Arena {
+  Value scale; // null without a scaled part
+  uint64_t scaledBegin = 0;
+  SmallVector<Value> slots;
+  Value end;
+
+  Value offsetOf(OpBuilder &builder, Location loc, const Lifetime &value) const {
+    if (value.part == ArenaPart::Slot)
+      return slots[value.slot];
+    if (value.part == ArenaPart::Static || value.offset == 0)
+      return arith::ConstantIndexOp::create(
+          builder, loc, value.offset + (value.part == ArenaPart::Scaled ? scaledBegin : 0));
+    return plus(builder, loc, scaledBegin, times(builder, loc, value.offset));
+  }
+  Value times(OpBuilder &builder, Location loc, uint64_t bytes) const {
+    return arith::MulIOp::create(builder, loc, scale,
+                                 arith::ConstantIndexOp::create(builder, loc, bytes));
+  }
+  static Value plus(OpBuilder &builder, Location loc, uint64_t bytes, Value added) {
+    if (!bytes)
+      return added;
+    return arith::AddIOp::create(builder, loc, arith::ConstantIndexOp::create(builder, loc, bytes),
+                                 added);
+  }
+};
+} // namespace
+
+// `valueOf` gives a size's value at the builder's place.
+static Arena emitArena(OpBuilder &builder, Location loc, const ArenaLayout &layout,
+                       const SizeTable &table, llvm::function_ref<Value(Value)> valueOf) {
+  auto materialize = [&](const Size &size) {
+    return table.materialize(builder, loc, size, valueOf);
+  };
+  Arena arena;
+  arena.scaledBegin = layout.staticBytes;
+  if (layout.scaledBytes) {
+    arena.scale = materialize(layout.scale);
+    arena.end = Arena::plus(builder, loc, layout.staticBytes,
+                            arena.times(builder, loc, layout.scaledBytes));
+  } else {
+    arena.end = arith::ConstantIndexOp::create(builder, loc, layout.staticBytes);
+  }
+  Value mask = arith::ConstantIndexOp::create(builder, loc, -int64_t(LATHE_ALIGNMENT));
+  Value round = arith::ConstantIndexOp::create(builder, loc, LATHE_ALIGNMENT - 1);
+  for (ArrayRef<Size> sizes : layout.slots) {
+    arena.slots.push_back(arena.end);
+    Value largest;
+    for (const Size &size : sizes) {
+      Value bytes = materialize(size);
+      largest = largest ? arith::MaxUIOp::create(builder, loc, largest, bytes).getResult() : bytes;
+    }
+    Value aligned = arith::AddIOp::create(builder, loc, largest, round);
+    aligned = arith::AndIOp::create(builder, loc, aligned, mask);
+    arena.end = arith::AddIOp::create(builder, loc, arena.end, aligned);
+  }
+  return arena;
 }
 
 LogicalResult lathe::schedule::planMemory(ModuleOp module) {
@@ -196,7 +217,9 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
     return fromDims[value] = result;
   };
 
+  SizeTable table;
   std::vector<Lifetime> lifetimes;
+  SmallVector<rt::AllocOp> planned; // of `lifetimes`
   for (rt::AllocOp alloc : allocs) {
     OpBuilder builder(alloc);
     if (alloc->use_empty()) {
@@ -210,71 +233,16 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
       continue;
     }
     Lifetime lifetime;
-    lifetime.alloc = alloc;
-    APInt constant;
-    if (matchPattern(alloc.getBytes(), m_ConstantInt(&constant)))
-      lifetime.bytes = constant.getZExtValue();
+    lifetime.bytes = table.getProduct(alloc.getBytes());
     llvm::DenseSet<Value> seen;
     SmallVector<Operation *> uses;
     collectUses(alloc, seen, uses);
     setSpan(uses, spans, lifetime);
     lifetimes.push_back(lifetime);
+    planned.push_back(alloc);
   }
-
-  std::vector<Lifetime *> fixed, sized;
-  for (Lifetime &lifetime : lifetimes)
-    (lifetime.bytes ? fixed : sized).push_back(&lifetime);
-  uint64_t staticBytes = placeSlots(run, placeStatic(fixed));
-
-  // Slots for the others, in order of first use; a slot of the same size is the best fit.
-  llvm::stable_sort(sized, [](Lifetime *a, Lifetime *b) { return a->first < b->first; });
-  struct Slot {
-    SmallVector<Value> sizes;
-    int64_t last;
-  };
-  std::vector<Slot> slots;
-  // Equal size expressions are one value after CSE; compare by the operation otherwise.
-  for (Lifetime *value : sized) {
-    int best = -1;
-    for (auto [i, slot] : llvm::enumerate(slots)) {
-      if (slot.last >= value->first)
-        continue;
-      bool same = llvm::is_contained(slot.sizes, value->alloc.getBytes());
-      if (best < 0 || same)
-        best = i;
-      if (same)
-        break;
-    }
-    if (best < 0) {
-      best = slots.size();
-      slots.emplace_back();
-    }
-    slots[best].last = value->last;
-    if (!llvm::is_contained(slots[best].sizes, value->alloc.getBytes()))
-      slots[best].sizes.push_back(value->alloc.getBytes());
-    value->slot = best;
-  }
-
-  // Offsets, at the top of @run where all sizes are known, and the same sum in @plan.
-  auto emitOffsets = [&](OpBuilder &builder, Location loc,
-                         llvm::function_ref<Value(Value)> sizeOf) {
-    SmallVector<Value> offsets;
-    Value end = arith::ConstantIndexOp::create(builder, loc, staticBytes);
-    Value mask = arith::ConstantIndexOp::create(builder, loc, -int64_t(LATHE_ALIGNMENT));
-    Value round = arith::ConstantIndexOp::create(builder, loc, LATHE_ALIGNMENT - 1);
-    for (const Slot &slot : slots) {
-      offsets.push_back(end);
-      Value largest;
-      for (Value size : slot.sizes)
-        largest = largest ? arith::MaxUIOp::create(builder, loc, largest, sizeOf(size)).getResult()
-                          : sizeOf(size);
-      Value aligned = arith::AddIOp::create(builder, loc, largest, round);
-      aligned = arith::AndIOp::create(builder, loc, aligned, mask);
-      end = arith::AddIOp::create(builder, loc, end, aligned);
-    }
-    offsets.push_back(end);
-    return offsets;
-  };
+  ArenaLayout layout = layoutArena(lifetimes);
+  layout.staticBytes = placeSlots(run, layout.staticBytes);
 
   if (!lifetimes.empty()) {
     // Sizes move to the top of @run, where all offsets are computed.
@@ -290,24 +258,15 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
         hoist(operand);
       def->moveBefore(top);
     };
-    for (Lifetime *value : sized)
-      hoist(value->alloc.getBytes());
+    for (rt::AllocOp alloc : planned)
+      hoist(alloc.getBytes());
     builder.setInsertionPoint(top);
-    SmallVector<Value> offsets =
-        emitOffsets(builder, run.getLoc(), [](Value size) { return size; });
-    SmallVector<Value> fixedOffsets;
-    for (Lifetime &lifetime : lifetimes) {
-      Value offset =
-          lifetime.bytes
-              ? arith::ConstantIndexOp::create(builder, run.getLoc(), lifetime.offset).getResult()
-              : offsets[lifetime.slot];
-      Value memory = rt::ArenaOp::create(builder, lifetime.alloc.getLoc(), lifetime.alloc.getType(),
-                                         call, offset);
-      fixedOffsets.push_back(memory);
-    }
-    for (auto [lifetime, memory] : llvm::zip_equal(lifetimes, fixedOffsets)) {
-      lifetime.alloc.replaceAllUsesWith(memory);
-      lifetime.alloc.erase();
+    Arena arena = emitArena(builder, run.getLoc(), layout, table, [](Value size) { return size; });
+    for (auto [lifetime, alloc] : llvm::zip_equal(lifetimes, planned)) {
+      Value memory = rt::ArenaOp::create(builder, alloc.getLoc(), alloc.getType(), call,
+                                         arena.offsetOf(builder, run.getLoc(), lifetime));
+      alloc.replaceAllUsesWith(memory);
+      alloc.erase();
     }
     top->erase();
   }
@@ -326,7 +285,7 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
     builder.clone(*def, mapping);
     return mapping.lookup(value);
   };
-  Value total = emitOffsets(builder, plan.getLoc(), cloneSize).back();
-  rt::PlanArenaOp::create(builder, plan.getLoc(), plan.getArgument(1), total);
+  Arena arena = emitArena(builder, plan.getLoc(), layout, table, cloneSize);
+  rt::PlanArenaOp::create(builder, plan.getLoc(), plan.getArgument(1), arena.end);
   return success();
 }

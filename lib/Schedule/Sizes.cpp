@@ -28,13 +28,28 @@ Size SizeTable::get(Value value) {
   return size;
 }
 
-Value SizeTable::materialize(OpBuilder &builder, Location loc, const Size &size) const {
+Size SizeTable::getProduct(Value value) {
+  // Greater ones could overflow when they are compared or added; no memory is that large.
+  constexpr int64_t most = int64_t(1) << 48;
+  if (auto product = value.getDefiningOp<arith::MulIOp>()) {
+    Size left = getProduct(product.getLhs()), right = getProduct(product.getRhs());
+    int64_t constant;
+    if (!llvm::MulOverflow(left.constant, right.constant, constant) && constant > 0 &&
+        constant < most)
+      return left * right;
+  }
+  return get(value);
+}
+
+Value SizeTable::materialize(OpBuilder &builder, Location loc, const Size &size,
+                             llvm::function_ref<Value(Value)> valueOf) const {
   if (size.isStatic())
     return arith::ConstantIndexOp::create(builder, loc, size.constant);
   Value product;
-  for (unsigned factor : size.factors)
-    product = product ? arith::MulIOp::create(builder, loc, product, values[factor]).getResult()
-                      : values[factor];
+  for (unsigned factor : size.factors) {
+    Value value = valueOf ? valueOf(values[factor]) : values[factor];
+    product = product ? arith::MulIOp::create(builder, loc, product, value).getResult() : value;
+  }
   if (size.constant == 1)
     return product;
   Value constant = arith::ConstantIndexOp::create(builder, loc, size.constant);
