@@ -14,8 +14,10 @@
  * Ownership: who calls a `create` or `open` calls the matching `destroy`, `close` or `release`,
  * which accept NULL. Strings and specs that a module hands out live as long as the module.
  *
- * Versioning: option structs begin with `size`, which the caller sets to sizeof; fields are only
- * ever appended, and zero always means the default. NULL in place of options: all defaults. */
+ * Versioning: structs of options and of answers begin with `size`, which the caller sets to sizeof;
+ * fields are only ever appended, and zero always means the default. Of an answer only the fields
+ * that fit in `size` are written. NULL in place of options: all defaults. The shared library's
+ * symbols carry the version that brought them (LATHE_0.1). */
 #ifndef LATHE_C_RUNTIME_H
 #define LATHE_C_RUNTIME_H
 
@@ -57,6 +59,7 @@ enum lathe_status_code {
   LATHE_STATUS_TYPE = 101,     /* a value's kind or dtype is not what the model takes */
   LATHE_STATUS_LAYOUT = 102,   /* strides, alignment, overlap or device of a value */
   LATHE_STATUS_ARENA = 103,    /* the caller's arena is too small */
+  LATHE_STATUS_PENDING = 104,  /* lathe_context_wait: the run is still going on */
 
   LATHE_STATUS_NOT_ARTIFACT = 200, /* not a file of ours, or one that breaks the format's rules */
   LATHE_STATUS_TRUNCATED = 201,
@@ -101,6 +104,31 @@ LATHE_API uint32_t lathe_host_processors(void);
  * bytes. Returns the length of the whole text without its terminator. Any thread. */
 LATHE_API size_t lathe_features_format(uint64_t features, char *text, size_t capacity);
 
+/* ---- Devices ------------------------------------------------------------------------------- */
+
+enum lathe_device_kind { LATHE_DEVICE_CPU = 1 };
+
+/* Where values lie and runs happen. */
+typedef struct lathe_device_info {
+  uint32_t size; /* sizeof(lathe_device_info), set by the caller */
+  uint32_t kind; /* lathe_device_kind */
+  char name[64]; /* "AMD EPYC 9B14", terminated; cut when too long */
+  uint32_t processors;
+  /* Queues of this device that run work beside the caller. 0 for processors: a run happens in the
+   * caller's thread, with the help of a pool's. */
+  uint32_t streams;
+  uint64_t features; /* LATHE_X86_V3, ... */
+  uint64_t memory_bytes;
+} lathe_device_info;
+
+/* Devices that this runtime can use. The number of a device is what lathe_value.device holds. So
+ * far there is one, number 0: the host's processors and memory. Any thread. */
+LATHE_API uint32_t lathe_device_count(void);
+
+/* Fills `*info`. Any thread. ARGUMENT where there is no such device. */
+LATHE_API int32_t lathe_device_query(uint32_t device, lathe_device_info *info,
+                                     lathe_status *status);
+
 /* ---- Values -------------------------------------------------------------------------------- */
 
 /* "f32", "i64", "bf16"; NULL for a number that is no dtype. Static; any thread. */
@@ -132,6 +160,37 @@ LATHE_API int32_t lathe_value_borrow(lathe_value *value, uint32_t dtype, uint32_
 LATHE_API int32_t lathe_value_create(lathe_value *value, uint32_t dtype, uint32_t rank,
                                      const int64_t *dims, const lathe_allocator *allocator,
                                      lathe_status *status);
+
+/* How a tensor lies in memory. All zero but `size`: contiguous, in host memory. */
+typedef struct lathe_value_layout {
+  uint32_t size;   /* sizeof(lathe_value_layout) */
+  uint32_t device; /* number of a device; only 0 so far */
+  /* In elements, one for each dim, negative ones included (then `data` is not the lowest address);
+   * NULL: row-major without gaps. Elements below a byte and strings take no strides. */
+  const int64_t *strides;
+  /* A power of two, at most 1 MiB, that the address of the first element is a multiple of. 0: of
+   * borrowed memory nothing is asked, new memory is aligned to LATHE_ALIGNMENT. */
+  uint64_t alignment;
+  lathe_allocator allocator; /* of new memory; all zero: malloc */
+} lathe_value_layout;
+
+/* lathe_value_borrow of memory with any layout. ARGUMENT also on strides that reach too far or on
+ * an unknown device, LAYOUT where `data` is not aligned as `layout` says. What a run takes as an
+ * input must be contiguous: lathe_value_copy makes it so. */
+LATHE_API int32_t lathe_value_borrow_layout(lathe_value *value, uint32_t dtype, uint32_t rank,
+                                            const int64_t *dims, const lathe_value_layout *layout,
+                                            void *data, lathe_status *status);
+
+/* lathe_value_create with any layout; strides must not be negative. */
+LATHE_API int32_t lathe_value_create_layout(lathe_value *value, uint32_t dtype, uint32_t rank,
+                                            const int64_t *dims, const lathe_value_layout *layout,
+                                            lathe_status *status);
+
+/* Copies the elements of a tensor to where those of `to` lie, whatever the strides of both. They
+ * have the same dtype and dims and share no memory; no strings. One thread per value. Failure:
+ * ARGUMENT, TYPE, SHAPE, LAYOUT. */
+LATHE_API int32_t lathe_value_copy(const lathe_value *from, const lathe_value *to,
+                                   lathe_status *status);
 
 /* Frees what `value` owns (nothing where it borrows) and sets it to LATHE_VALUE_NONE. Values may be
  * copied, but only one copy is to be released. */
@@ -239,6 +298,8 @@ LATHE_API const char *lathe_module_manifest(const lathe_module *module, uint64_t
 
 /* Code for one processor level. */
 typedef struct lathe_variant_info {
+  uint32_t size;     /* sizeof(lathe_variant_info), set by the caller */
+  uint32_t reserved; /* 0 */
   const char *name;
   uint64_t features;
   uint64_t weights_offset, weights_bytes;
@@ -266,9 +327,18 @@ LATHE_API const lathe_tensor_spec *lathe_module_output_spec(const lathe_module *
                                                             uint32_t entry, uint32_t index);
 LATHE_API int32_t lathe_module_input_find(const lathe_module *module, uint32_t entry,
                                           const char *name);
+LATHE_API int32_t lathe_module_output_find(const lathe_module *module, uint32_t entry,
+                                           const char *name);
+
+/* Writes the type of a tensor, as "f32[batch,3,?]" or "sequence of f32[?]", cut and terminated to
+ * `capacity` bytes. Returns the length of the whole text without its terminator. Any thread. */
+LATHE_API size_t lathe_tensor_spec_format(const lathe_tensor_spec *spec, char *text,
+                                          size_t capacity);
 
 /* A section of the file. */
 typedef struct lathe_section_info {
+  uint32_t size;     /* sizeof(lathe_section_info), set by the caller */
+  uint32_t reserved; /* 0 */
   const char *name;
   uint64_t offset, bytes; /* in the file; bytes is the size in memory where type is NOBITS (8) */
   uint32_t type;          /* ELF sh_type */
@@ -345,10 +415,16 @@ typedef struct lathe_context_options {
   lathe_executor executor;   /* all zero: none */
   lathe_logger logger;       /* all zero: none */
   lathe_tracer tracer;       /* all zero: none */
+  /* Where lathe_context_run_async runs: calls task(argument) once and soon, on a thread of the
+   * caller's, and returns without waiting for it. NULL: on a thread of the context's own, which
+   * starts with the first such run. */
+  void (*submit)(void *user, void (*task)(void *argument), void *argument);
+  void *submit_user;
 } lathe_context_options;
 
-/* A context on `module`, which it keeps alive. Any thread; the caller destroys it, when no run is
- * in progress. Failure: ARGUMENT, MEMORY, THREAD. */
+/* A context on `module`, which it keeps alive. Any thread; the caller destroys it, when no call is
+ * in progress in it; a lathe_context_run_async is cancelled and waited for. Failure: ARGUMENT,
+ * MEMORY, THREAD. */
 LATHE_API int32_t lathe_context_create(lathe_module *module, const lathe_context_options *options,
                                        lathe_context **context, lathe_status *status);
 LATHE_API void lathe_context_destroy(lathe_context *context);
@@ -361,6 +437,25 @@ LATHE_API int32_t lathe_context_plan(lathe_context *context, uint32_t entry,
                                      const lathe_value *inputs, uint32_t input_count,
                                      lathe_value *outputs, uint64_t *arena_bytes,
                                      lathe_status *status);
+
+/* What the runtime's allocator is asked for in a run, beyond what the module holds. */
+typedef struct lathe_memory_info {
+  uint32_t size; /* sizeof(lathe_memory_info), set by the caller */
+  /* 1: values whose size depends on data (strings among them) come on top, at most dynamic_limit */
+  uint32_t dynamic;
+  uint64_t
+      arena_bytes; /* as lathe_context_plan says; 0 of the context's where it is the caller's */
+  uint64_t output_bytes; /* of outputs that are left zeroed; those supplied cost nothing */
+  uint64_t state_bytes;  /* states, in full */
+  uint64_t peak_bytes;   /* of all, at the same time */
+} lathe_memory_info;
+
+/* The memory that a run with inputs of such dims holds, without running: exact, and where `dynamic`
+ * is 0 all there is. Only kind, dtype, rank and dims of the inputs are looked at. One thread per
+ * context. Failure: as lathe_context_run. */
+LATHE_API int32_t lathe_context_memory(lathe_context *context, uint32_t entry,
+                                       const lathe_value *inputs, uint32_t input_count,
+                                       lathe_memory_info *info, lathe_status *status);
 
 /* Makes the context's arena at least `bytes` large, so that later runs need not. No effect where
  * the caller supplied the arena: ARENA if that is smaller. One thread per context. */
@@ -386,6 +481,44 @@ LATHE_API int32_t lathe_context_run(lathe_context *context, uint32_t entry,
                                     lathe_value *outputs, uint32_t output_count,
                                     lathe_status *status);
 
+/* Makes later runs with inputs of such dims as fast as they get: reads the weights into memory,
+ * touches the arena, and runs once, keeping neither outputs nor states, and counting nothing in the
+ * statistics. (An entry whose states lie in LATHE_LAYOUT_CAPACITY is not run, as that would write
+ * to them.) One thread per context. Failure: as lathe_context_run. */
+LATHE_API int32_t lathe_context_warm_up(lathe_context *context, uint32_t entry,
+                                        const lathe_value *inputs, uint32_t input_count,
+                                        lathe_status *status);
+
+/* Told when a run that lathe_context_run_async started has ended. */
+typedef struct lathe_completion {
+  void *user;
+  /* Called once, on the thread that ran, also when the run failed. `status` is valid until it
+   * returns. It may start the context's next run, but not destroy the context. NULL: nobody is
+   * told. */
+  void (*done)(void *user, const lathe_status *status);
+} lathe_completion;
+
+/* lathe_context_run beside the caller: returns at once. The array `outputs` and what inputs and
+ * outputs borrow must stay until the run has ended; the array `inputs` is copied. Until then the
+ * context is in use, as if by another thread. `completion` (copied) may be NULL. Failure here, with
+ * nothing started and nobody told: ARGUMENT, MEMORY, THREAD; whatever else fails, the run's status
+ * says. */
+LATHE_API int32_t lathe_context_run_async(lathe_context *context, uint32_t entry,
+                                          const lathe_value *inputs, uint32_t input_count,
+                                          lathe_value *outputs, uint32_t output_count,
+                                          const lathe_completion *completion, lathe_status *status);
+
+/* Waits until the latest lathe_context_run_async has ended, for `timeout_ns` at most (negative: as
+ * long as it takes), and returns its code and status. PENDING where it goes on, ARGUMENT where
+ * there was none. May return before the completion has. Any one thread. */
+LATHE_API int32_t lathe_context_wait(lathe_context *context, int64_t timeout_ns,
+                                     lathe_status *status);
+
+/* A descriptor for poll and epoll, which is readable when a lathe_context_run_async has ended,
+ * until lathe_context_wait; made at the first call, closed with the context. -1 where the system
+ * refuses one or a run is in progress. One thread per context. */
+LATHE_API int lathe_context_wait_descriptor(lathe_context *context);
+
 /* Takes all states of the context back to what they were before its first run, keeping their
  * memory. One thread per context; without effect while another one runs it. */
 LATHE_API void lathe_context_reset(lathe_context *context);
@@ -399,6 +532,25 @@ LATHE_API void lathe_context_resume(lathe_context *context);
  * between parallel regions and on the way back in loops, so a run may end late by the time that one
  * region takes. Any thread, also while it runs. */
 LATHE_API void lathe_context_deadline(lathe_context *context, int64_t monotonic_ns);
+
+/* What the runs of a context came to. Times are sums in ns, of successes and failures. */
+typedef struct lathe_statistics {
+  uint32_t size;     /* sizeof(lathe_statistics), set by the caller */
+  uint32_t reserved; /* 0 */
+  uint64_t runs;     /* that succeeded */
+  uint64_t failures; /* cancelled and late ones among them */
+  uint64_t cancelled;
+  uint64_t late;       /* LATHE_STATUS_DEADLINE */
+  uint64_t prepare_ns; /* checking inputs, planning, arena, outputs */
+  uint64_t run_ns;     /* compiled code */
+  uint64_t finish_ns;  /* handing over the outputs, freeing temporaries */
+  uint64_t longest_ns; /* the longest single run, all stages */
+} lathe_statistics;
+
+/* Fills `*statistics`: each number is right, but they may be of different runs while one is in
+ * progress. Any thread. ARGUMENT on NULL. */
+LATHE_API int32_t lathe_context_statistics(const lathe_context *context,
+                                           lathe_statistics *statistics, lathe_status *status);
 
 /* Bytes of the arena the context has now, and threads that its runs use. */
 LATHE_API uint64_t lathe_context_arena_bytes(const lathe_context *context);

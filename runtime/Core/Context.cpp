@@ -74,6 +74,7 @@ int32_t lathe_context::createPool(lathe_status *status) {
 }
 
 lathe_context::~lathe_context() {
+  endAsync(*this);
   if (ownsPool)
     lathe_pool_destroy(pool);
   if (ownsArena)

@@ -3,8 +3,10 @@
 #ifndef LATHE_RUNTIME_CORE_CONTEXT_H
 #define LATHE_RUNTIME_CORE_CONTEXT_H
 
+#include "runtime/Core/Async.h"
 #include "runtime/Core/Module.h"
 #include "runtime/Core/State.h"
+#include "runtime/Core/Statistics.h"
 #include "runtime/Cpu/Pool.h"
 
 namespace lathe::runtime {
@@ -62,7 +64,7 @@ struct lathe_context {
   int32_t plan(const lathe_entry &entry, const lathe_value *inputs, uint32_t inputCount,
                bool needData, uint64_t &arenaBytes, lathe_status *status);
 
-  /// Plans and runs; the API's lathe_context_run.
+  /// Plans and runs; the API's lathe_context_run. With null outputs: only warms up.
   int32_t run(const lathe_entry &entry, const lathe_value *inputs, uint32_t inputCount,
               lathe_value *outputs, lathe_status *status);
 
@@ -82,6 +84,10 @@ struct lathe_context {
     int64_t begin = 0;
   } traced;
 
+  lathe::runtime::Async async;
+  lathe::runtime::Statistics statistics;
+  bool warming = false; ///< The run in progress only warms up.
+
   // The run in progress. Arrays are as long as the largest entry needs.
   lathe_call call = {};
   lathe_error error = {};
@@ -95,6 +101,18 @@ struct lathe_context {
   std::atomic<uint64_t> dynamicBytes{0};
   std::atomic<bool> inRegion{false};
   lathe::runtime::Refusal refusal;
+
+  /// Null, with the status filled, where there is no such entry.
+  const lathe_entry *findEntry(uint32_t index, lathe_status *status) const;
+  int32_t checkInputCount(const lathe_entry &called, const lathe_value *given, uint32_t count,
+                          lathe_status *status) const;
+  int32_t checkOutputCount(const lathe_entry &called, const lathe_value *given, uint32_t count,
+                           lathe_status *status) const;
+  /// The API's lathe_context_memory and lathe_context_warm_up.
+  int32_t queryMemory(const lathe_entry &entry, const lathe_value *inputs, uint32_t inputCount,
+                      lathe_memory_info &info, lathe_status *status);
+  int32_t warmUp(const lathe_entry &entry, const lathe_value *inputs, uint32_t inputCount,
+                 lathe_status *status);
 
   void log(int32_t level, const char *message) const {
     if (options.logger.log)
@@ -114,6 +132,10 @@ struct lathe_context {
 
 private:
   int32_t createPool(lathe_status *status);
+  int32_t prepare(const lathe_entry &entry, const lathe_value *inputs, uint32_t inputCount,
+                  const lathe_value *results, lathe_status *status);
+  int32_t finish(int32_t code, lathe_value *results, lathe_status *status);
+  uint64_t stateBytes(const lathe_value *given) const;
   int32_t checkInputs(const lathe_value *given, uint32_t count, bool needData,
                       lathe_status *status);
   int32_t checkInput(uint32_t index, const int32_t *symbols, bool needData, lathe_status *status);
@@ -129,6 +151,7 @@ private:
   void releaseDynamic();
   void releaseOutputs();
   bool ownsPool = false, ownsArena = false;
+  bool prepared = false; ///< The run in progress has been planned and may hold memory.
 };
 
 namespace lathe::runtime {
@@ -142,12 +165,21 @@ public:
     if (entered)
       context.busy.store(0, std::memory_order_release);
   }
+  Occupy(const Occupy &) = delete;
   explicit operator bool() const { return entered; }
+
+  /// The context stays held, by whoever it was handed to.
+  void keep() { entered = false; }
 
 private:
   lathe_context &context;
   bool entered;
 };
+
+inline int32_t failOccupied(lathe_status *status) {
+  return fail(status, LATHE_STATUS_ARGUMENT,
+              "another thread is using the context; make one context per thread");
+}
 
 /// The services that compiled code gets; one table for all contexts.
 extern const lathe_services services;

@@ -68,7 +68,8 @@ struct Input {
   int32_t checkData(const lathe_value &value) const {
     if (!isContiguous(value))
       return refuse(LATHE_STATUS_LAYOUT,
-                    "strides %s for dims %s are not contiguous; copy it to row-major order first",
+                    "strides %s for dims %s are not contiguous; copy it to row-major order first "
+                    "(lathe_value_copy)",
                     DimsText(value.rank, value.strides).text,
                     DimsText(value.rank, value.dims).text);
     if (!value.data && countElements(value.dtype, value.rank, value.dims))
@@ -134,11 +135,8 @@ struct Input {
 // Compiled code sees copies, whose strides are always set.
 int32_t lathe_context::checkInputs(const lathe_value *given, uint32_t count, bool needData,
                                    lathe_status *status) {
-  if (count != entry->input_count)
-    return fail(status, LATHE_STATUS_ARGUMENT, "%u inputs are given where entry '%.100s' takes %u",
-                count, entry->name, entry->input_count);
-  if (count && !given)
-    return fail(status, LATHE_STATUS_ARGUMENT, "inputs is NULL");
+  if (int32_t code = checkInputCount(*entry, given, count, status))
+    return code;
   const EntryLayout &layout = module->layouts[entry - module->chosen->entries];
   const int32_t *symbols = module->inputSymbols.data() + layout.firstSymbol;
   for (uint32_t s = 0; s < layout.symbolCount; ++s)
@@ -220,18 +218,15 @@ int32_t lathe_context::readState(uint32_t index, const int32_t *symbols, bool ne
   }
   if (!needData)
     return LATHE_STATUS_OK;
-  int64_t elements = countElements(value.dtype, value.rank, value.dims);
-  int64_t bytes = spec.layout == LATHE_LAYOUT_CAPACITY ? capacityBytes(spec)
-                  : elements < 0                       ? -1
-                                                       : countBytes(value.dtype, elements);
-  if (bytes < 0)
+  StateSize size = inputStateSize(spec, value);
+  if (size.bytes < 0)
     return LATHE_STATUS_OK; // the check of its dims says so
   uint32_t slot = spec.layout == LATHE_LAYOUT_CAPACITY ? 0 : state.current;
-  value.data = reserveState(state, slot, bytes, true, options.allocator);
+  value.data = reserveState(state, slot, size, options.allocator);
   if (!value.data)
-    return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %llu bytes could not be allocated",
-                spec.name, static_cast<unsigned long long>(bytes));
-  memset(value.data, 0, bytes);
+    return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %lld bytes could not be allocated",
+                spec.name, static_cast<long long>(size.bytes));
+  memset(value.data, 0, size.bytes);
   return LATHE_STATUS_OK;
 }
 
@@ -240,11 +235,11 @@ int32_t lathe_context::writeState(uint32_t index, lathe_status *status) {
   const lathe_tensor_spec &spec = entry->inputs[index];
   State &state = states[spec.state];
   lathe_value &value = inputs[index];
-  int64_t bytes = capacityBytes(spec);
-  void *memory = bytes < 0 ? nullptr : reserveState(state, 0, bytes, true, options.allocator);
+  StateSize size = inputStateSize(spec, value);
+  void *memory = reserveState(state, 0, size, options.allocator);
   if (!memory)
     return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %lld bytes could not be allocated",
-                spec.name, static_cast<long long>(bytes));
+                spec.name, static_cast<long long>(size.bytes));
   lathe_value from = value;
   value.data = memory;
   copyToState(from, value);

@@ -71,8 +71,11 @@ inline AllocatorState stateOf(const lathe_allocator &allocator) {
   return allocator.allocate && allocator.release ? AllocatorState::Given : AllocatorState::Partial;
 }
 
-/// A block for the data of a value, which remembers its allocator; null when refused.
-void *allocateOwned(const lathe_allocator &allocator, uint64_t bytes);
+/// A block for the data of a value, which remembers its allocator; null when refused. Aligned to
+/// `alignment`, a power of two, and to LATHE_ALIGNMENT.
+void *allocateOwned(const lathe_allocator &allocator, uint64_t bytes, uint64_t alignment = 0);
+/// What the allocator is asked for then.
+uint64_t ownedBytes(uint64_t bytes);
 void releaseOwned(void *data);
 
 } // namespace lathe::runtime

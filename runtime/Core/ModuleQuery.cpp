@@ -1,6 +1,8 @@
 // What a module says about itself.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Module.h"
+#include "runtime/Core/Options.h"
+#include "runtime/Core/Value.h"
 
 #include <cstring>
 
@@ -32,13 +34,15 @@ int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
     return fail(status, LATHE_STATUS_ARGUMENT, "variant %u does not exist; there are %u", index,
                 module->table->variant_count);
   const lathe_variant &variant = module->table->variants[index];
-  *info = {variant.name,
-           variant.features,
-           variant.weights_offset,
-           variant.weights_bytes,
-           &variant == module->chosen,
-           (variant.features & ~module->features) == 0};
-  return succeed(status);
+  lathe_variant_info filled = {0,
+                               0,
+                               variant.name,
+                               variant.features,
+                               variant.weights_offset,
+                               variant.weights_bytes,
+                               &variant == module->chosen,
+                               (variant.features & ~module->features) == 0};
+  return answer(info, "lathe_variant_info", filled, status);
 }
 
 uint32_t lathe_module_entry_count(const lathe_module *module) {
@@ -86,6 +90,32 @@ int32_t lathe_module_input_find(const lathe_module *module, uint32_t entry, cons
   return -1;
 }
 
+int32_t lathe_module_output_find(const lathe_module *module, uint32_t entry, const char *name) {
+  for (uint32_t i = 0; name && i < lathe_module_output_count(module, entry); ++i)
+    if (!strcmp(entryOf(module, entry)->outputs[i].name, name))
+      return i;
+  return -1;
+}
+
+size_t lathe_tensor_spec_format(const lathe_tensor_spec *spec, char *text, size_t capacity) {
+  static constexpr const char *kinds[] = {"none ", "", "sequence of ", "optional ", "map of ", ""};
+  TextBuilder builder(text, text ? capacity : 0);
+  if (!spec)
+    return 0;
+  bool known = spec->kind < sizeof(kinds) / sizeof(kinds[0]);
+  builder.add("%s%s[", known ? kinds[spec->kind] : "unknown ", dtypeName(spec->dtype));
+  for (uint32_t d = 0; d < spec->rank && spec->dims; ++d) {
+    const lathe_dim &dim = spec->dims[d];
+    builder.add(d ? "," : "");
+    if (dim.size != LATHE_DYNAMIC)
+      builder.add("%lld", static_cast<long long>(dim.size));
+    else
+      builder.add("%s", dim.symbol ? dim.symbol : "?");
+  }
+  builder.add("]");
+  return builder.length();
+}
+
 uint32_t lathe_module_section_count(const lathe_module *module) {
   return module ? module->elf.sections.size() : 0;
 }
@@ -98,9 +128,14 @@ int32_t lathe_module_section_info(const lathe_module *module, uint32_t index,
     return fail(status, LATHE_STATUS_ARGUMENT, "section %u does not exist; there are %zu", index,
                 module->elf.sections.size());
   const Elf64_Shdr &section = module->elf.sections[index];
-  *info = {module->elf.sectionName(index), section.sh_offset, section.sh_size, section.sh_type,
-           (section.sh_flags & SHF_ALLOC) != 0};
-  return succeed(status);
+  lathe_section_info filled = {0,
+                               0,
+                               module->elf.sectionName(index),
+                               section.sh_offset,
+                               section.sh_size,
+                               section.sh_type,
+                               (section.sh_flags & SHF_ALLOC) != 0};
+  return answer(info, "lathe_section_info", filled, status);
 }
 
 uint64_t lathe_module_file_bytes(const lathe_module *module) {

@@ -14,11 +14,6 @@ namespace {
 // Stands in for the data of tensors without elements.
 alignas(LATHE_ALIGNMENT) char emptyData[LATHE_ALIGNMENT];
 
-int32_t failOccupied(lathe_status *status) {
-  return fail(status, LATHE_STATUS_ARGUMENT,
-              "another thread is using the context; make one context per thread");
-}
-
 // What a code of compiled code means, where no site tells more.
 const char *describe(int32_t code) {
   static constexpr const char *texts[] = {
@@ -135,6 +130,25 @@ int32_t lathe_context::plan(const lathe_entry &newEntry, const lathe_value *give
 
 int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given,
                            uint32_t inputCount, lathe_value *results, lathe_status *status) {
+  RunTimes times = {};
+  times.begin = nowNs();
+  int32_t code = prepare(newEntry, given, inputCount, results, status);
+  times.prepared = nowNs();
+  if (!code)
+    code = execute(status);
+  times.executed = nowNs();
+  code = finish(code, results, status);
+  times.end = nowNs();
+  if (!warming)
+    statistics.count(code, times);
+  return code;
+}
+
+// Checks and plans, and settles where everything lies.
+int32_t lathe_context::prepare(const lathe_entry &newEntry, const lathe_value *given,
+                               uint32_t inputCount, const lathe_value *results,
+                               lathe_status *status) {
+  prepared = false;
   uint64_t needed = 0;
   if (int32_t code = plan(newEntry, given, inputCount, true, needed, status))
     return code;
@@ -144,21 +158,29 @@ int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given
     if (!inputs[i].data)
       inputs[i].data = emptyData;
   dynamicBytes.store(0, std::memory_order_relaxed);
-  int32_t code = LATHE_STATUS_OK;
-  for (uint32_t i = 0; i < entry->output_count && !code; ++i)
-    code = bindOutput(i, results[i], status);
-  for (uint32_t i = 0; i < entry->output_count && !code; ++i)
+  prepared = true;
+  static constexpr lathe_value nothing = {};
+  for (uint32_t i = 0; i < entry->output_count; ++i)
+    if (int32_t code = bindOutput(i, results ? results[i] : nothing, status))
+      return code;
+  for (uint32_t i = 0; i < entry->output_count; ++i)
     if (outputStates[i].callerData)
-      code = checkOverlap(i, status);
-  if (!code)
-    code = execute(status);
+      if (int32_t code = checkOverlap(i, status))
+        return code;
+  return LATHE_STATUS_OK;
+}
+
+// Hands the outputs over, or frees them where the run has failed or only warms up.
+int32_t lathe_context::finish(int32_t code, lathe_value *results, lathe_status *status) {
+  if (!prepared)
+    return code; // and nothing was allocated
   for (uint32_t i = 0; i < entry->output_count && !code; ++i)
     if (outputs[i].kind == LATHE_VALUE_STRINGS)
       code = ownStrings(i, status);
   releaseDynamic();
-  if (code) {
+  if (code || !results) {
     releaseOutputs();
-    return code;
+    return code ? code : succeed(status);
   }
   keepStates();
   for (uint32_t i = 0; i < entry->output_count; ++i) {
@@ -298,14 +320,8 @@ int32_t lathe_context::bindState(uint32_t index, const lathe_value &given, lathe
 void *lathe_context::reserveOutputState(uint32_t index, uint64_t bytes) {
   const lathe_tensor_spec &spec = entry->outputs[index];
   State &state = states[spec.state];
-  bool grows = false;
-  for (uint32_t d = 0; d < spec.rank; ++d)
-    grows |= spec.dims[d].size == LATHE_DYNAMIC;
-  int64_t full = spec.layout == LATHE_LAYOUT_CAPACITY ? capacityBytes(spec) : int64_t(bytes);
-  if (full < 0)
-    return nullptr;
-  bool exact = !grows || spec.layout == LATHE_LAYOUT_CAPACITY;
-  return reserveState(state, nextSlot(state, spec), full, exact, options.allocator);
+  return reserveState(state, nextSlot(state, spec), outputStateSize(spec, bytes),
+                      options.allocator);
 }
 
 // The run has succeeded: what it wrote is what the next one finds.
@@ -418,11 +434,8 @@ void lathe_context::releaseOutputs() {
     }
 }
 
-namespace {
-
-// Null, with the status filled, where there is no such entry.
-const lathe_entry *findEntry(const lathe_context &context, uint32_t index, lathe_status *status) {
-  const lathe_variant &variant = *context.module->chosen;
+const lathe_entry *lathe_context::findEntry(uint32_t index, lathe_status *status) const {
+  const lathe_variant &variant = *module->chosen;
   if (index < variant.entry_count)
     return &variant.entries[index];
   fail(status, LATHE_STATUS_ARGUMENT, "entry %u does not exist; there are %u", index,
@@ -430,7 +443,24 @@ const lathe_entry *findEntry(const lathe_context &context, uint32_t index, lathe
   return nullptr;
 }
 
-} // namespace
+int32_t lathe_context::checkOutputCount(const lathe_entry &called, const lathe_value *given,
+                                        uint32_t count, lathe_status *status) const {
+  if (count == called.output_count && (given || !count))
+    return LATHE_STATUS_OK;
+  return fail(status, LATHE_STATUS_ARGUMENT,
+              "%u outputs are given%s where entry '%.100s' writes %u", count,
+              given ? "" : " as NULL", called.name, called.output_count);
+}
+
+int32_t lathe_context::checkInputCount(const lathe_entry &called, const lathe_value *given,
+                                       uint32_t count, lathe_status *status) const {
+  if (count != called.input_count)
+    return fail(status, LATHE_STATUS_ARGUMENT, "%u inputs are given where entry '%.100s' takes %u",
+                count, called.name, called.input_count);
+  if (count && !given)
+    return fail(status, LATHE_STATUS_ARGUMENT, "inputs is NULL");
+  return LATHE_STATUS_OK;
+}
 
 int32_t lathe_context_plan(lathe_context *context, uint32_t index, const lathe_value *inputs,
                            uint32_t inputCount, lathe_value *outputs, uint64_t *arenaBytes,
@@ -440,7 +470,7 @@ int32_t lathe_context_plan(lathe_context *context, uint32_t index, const lathe_v
   Occupy occupied(*context);
   if (!occupied)
     return failOccupied(status);
-  const lathe_entry *entry = findEntry(*context, index, status);
+  const lathe_entry *entry = context->findEntry(index, status);
   if (!entry)
     return LATHE_STATUS_ARGUMENT;
   uint64_t needed = 0;
@@ -472,12 +502,10 @@ int32_t lathe_context_run(lathe_context *context, uint32_t index, const lathe_va
   Occupy occupied(*context);
   if (!occupied)
     return failOccupied(status);
-  const lathe_entry *entry = findEntry(*context, index, status);
+  const lathe_entry *entry = context->findEntry(index, status);
   if (!entry)
     return LATHE_STATUS_ARGUMENT;
-  if (outputCount != entry->output_count || (outputCount && !outputs))
-    return fail(status, LATHE_STATUS_ARGUMENT,
-                "%u outputs are given%s where entry '%.100s' writes %u", outputCount,
-                outputs ? "" : " as NULL", entry->name, entry->output_count);
+  if (int32_t code = context->checkOutputCount(*entry, outputs, outputCount, status))
+    return code;
   return context->run(*entry, inputs, inputCount, outputs, status);
 }

@@ -1,6 +1,7 @@
 // The memory of states, and how tensors lie in it.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/State.h"
+#include "runtime/Core/Layout.h"
 #include "runtime/Core/Value.h"
 
 #include <cstring>
@@ -14,13 +15,34 @@ uint64_t grown(uint64_t bytes) { return bytes + bytes / 2; }
 
 } // namespace
 
-void *reserveState(State &state, uint32_t slot, uint64_t bytes, bool exact,
-                   const lathe_allocator &allocator) {
+StateSize inputStateSize(const lathe_tensor_spec &spec, const lathe_value &value) {
+  if (spec.layout == LATHE_LAYOUT_CAPACITY)
+    return {capacityBytes(spec), true};
+  int64_t elements = countElements(value.dtype, value.rank, value.dims);
+  return {elements < 0 ? -1 : countBytes(value.dtype, elements), true};
+}
+
+StateSize outputStateSize(const lathe_tensor_spec &spec, uint64_t bytes) {
+  if (spec.layout == LATHE_LAYOUT_CAPACITY)
+    return {capacityBytes(spec), true};
+  bool grows = false;
+  for (uint32_t d = 0; d < spec.rank; ++d)
+    grows |= spec.dims[d].size == LATHE_DYNAMIC;
+  return {int64_t(bytes), !grows};
+}
+
+uint64_t stateCapacity(uint64_t capacity, uint64_t bytes, bool exact) {
   if (!bytes)
     bytes = LATHE_ALIGNMENT;
-  if (bytes <= state.capacity[slot])
+  return bytes <= capacity ? capacity : exact ? bytes : grown(bytes);
+}
+
+void *reserveState(State &state, uint32_t slot, StateSize size, const lathe_allocator &allocator) {
+  if (size.bytes < 0)
+    return nullptr;
+  uint64_t wanted = stateCapacity(state.capacity[slot], size.bytes, size.exact);
+  if (wanted == state.capacity[slot])
     return state.memory[slot];
-  uint64_t wanted = exact ? bytes : grown(bytes);
   if (state.memory[slot])
     allocator.release(allocator.user, state.memory[slot], state.capacity[slot]);
   state.capacity[slot] = 0;
@@ -58,26 +80,11 @@ void setStrides(lathe_value &value, const lathe_tensor_spec &spec) {
   }
 }
 
-void copyToState(const lathe_value &from, const lathe_value &to) {
-  int64_t elements = countElements(from.dtype, from.rank, from.dims);
-  if (elements <= 0 || from.data == to.data)
+void copyToState(lathe_value from, const lathe_value &to) {
+  if (from.data == to.data)
     return;
-  uint64_t elementBytes = lathe_dtype_bits(from.dtype) / 8;
-  int64_t row = from.rank ? from.dims[from.rank - 1] : 1;
-  int64_t index[LATHE_MAX_RANK] = {};
-  const char *source = static_cast<const char *>(from.data);
-  for (int64_t done = 0; done < elements; done += row) {
-    int64_t offset = 0;
-    for (uint32_t d = 0; d < from.rank; ++d)
-      offset += index[d] * to.strides[d];
-    memcpy(static_cast<char *>(to.data) + offset * elementBytes, source, row * elementBytes);
-    source += row * elementBytes;
-    for (uint32_t d = from.rank ? from.rank - 1 : 0; d-- > 0;) {
-      if (++index[d] < from.dims[d])
-        break;
-      index[d] = 0;
-    }
-  }
+  setStrides(from);
+  copyElements(from, to);
 }
 
 } // namespace lathe::runtime

@@ -22,10 +22,22 @@ inline uint32_t nextSlot(const State &state, const lathe_tensor_spec &spec) {
   return spec.layout == LATHE_LAYOUT_CAPACITY ? 0 : 1 - state.current;
 }
 
-/// Makes a slot hold at least `bytes`, with its old bytes lost where it must grow. `exact`: not a
-/// byte more. Null when refused.
-void *reserveState(State &state, uint32_t slot, uint64_t bytes, bool exact,
-                   const lathe_allocator &allocator);
+/// What a slot is to hold: at least `bytes` (-1: more than can be counted), and where `exact` not a
+/// byte more.
+struct StateSize {
+  int64_t bytes;
+  bool exact;
+};
+
+/// Of the slot that an input reads, and of the one that an output of so many bytes writes.
+StateSize inputStateSize(const lathe_tensor_spec &spec, const lathe_value &value);
+StateSize outputStateSize(const lathe_tensor_spec &spec, uint64_t bytes);
+
+/// The capacity of a slot that had `capacity` once it holds such a size.
+uint64_t stateCapacity(uint64_t capacity, uint64_t bytes, bool exact);
+
+/// Makes a slot hold a size, with its old bytes lost where it must grow. Null when refused.
+void *reserveState(State &state, uint32_t slot, StateSize size, const lathe_allocator &allocator);
 void releaseState(State &state, const lathe_allocator &allocator);
 
 /// Bytes of a full state: each dynamic dim at its max; -1 where that is too much to count with.
@@ -35,7 +47,7 @@ int64_t capacityBytes(const lathe_tensor_spec &spec);
 void setStrides(lathe_value &value, const lathe_tensor_spec &spec);
 
 /// Copies a contiguous tensor to where a CAPACITY state lies; both have the same dims.
-void copyToState(const lathe_value &from, const lathe_value &to);
+void copyToState(lathe_value from, const lathe_value &to);
 
 } // namespace lathe::runtime
 

@@ -62,6 +62,7 @@ const char *lathe_status_name(int32_t code) {
       {LATHE_STATUS_TYPE, "type"},
       {LATHE_STATUS_LAYOUT, "layout"},
       {LATHE_STATUS_ARENA, "arena"},
+      {LATHE_STATUS_PENDING, "pending"},
       {LATHE_STATUS_NOT_ARTIFACT, "not an artifact"},
       {LATHE_STATUS_TRUNCATED, "truncated"},
       {LATHE_STATUS_ALTERED, "altered"},

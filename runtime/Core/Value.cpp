@@ -27,9 +27,10 @@ constexpr DtypeInfo dtypes[] = {
 constexpr uint32_t dtypeCount = sizeof(dtypes) / sizeof(dtypes[0]);
 static_assert(dtypeCount == LATHE_I2 + 1);
 
-// Stands before the data of an owned value.
+// Stands before the data of an owned value; with a larger alignment there is a gap before it.
 struct alignas(LATHE_ALIGNMENT) OwnedHeader {
   lathe_allocator allocator;
+  void *memory;
   uint64_t bytes;
 };
 static_assert(sizeof(OwnedHeader) == LATHE_ALIGNMENT);
@@ -140,16 +141,23 @@ DimsText::DimsText(uint32_t rank, const int64_t *dims) {
   builder.add("]");
 }
 
-void *lathe::runtime::allocateOwned(const lathe_allocator &allocator, uint64_t bytes) {
+uint64_t lathe::runtime::ownedBytes(uint64_t bytes) {
+  return sizeof(OwnedHeader) + (bytes ? bytes : 1);
+}
+
+void *lathe::runtime::allocateOwned(const lathe_allocator &allocator, uint64_t bytes,
+                                    uint64_t alignment) {
   if (bytes > uint64_t(maxBytes))
     return nullptr;
-  uint64_t total = sizeof(OwnedHeader) + (bytes ? bytes : 1);
-  void *memory = allocator.allocate(allocator.user, total, LATHE_ALIGNMENT);
+  if (alignment < LATHE_ALIGNMENT)
+    alignment = LATHE_ALIGNMENT;
+  uint64_t gap = alignment - sizeof(OwnedHeader), total = gap + ownedBytes(bytes);
+  void *memory = allocator.allocate(allocator.user, total, alignment);
   if (!memory)
     return nullptr;
-  auto *header = static_cast<OwnedHeader *>(memory);
-  *header = {allocator, total};
-  if (!addOwnedBlock(header + 1, total - sizeof(OwnedHeader))) {
+  auto *header = reinterpret_cast<OwnedHeader *>(static_cast<char *>(memory) + gap);
+  *header = {allocator, memory, total};
+  if (!addOwnedBlock(header + 1, total - gap - sizeof(OwnedHeader))) {
     allocator.release(allocator.user, memory, total);
     return nullptr;
   }
@@ -161,7 +169,7 @@ void lathe::runtime::releaseOwned(void *data) {
     return;
   OwnedHeader *header = static_cast<OwnedHeader *>(data) - 1;
   OwnedHeader copy = *header;
-  copy.allocator.release(copy.allocator.user, header, copy.bytes);
+  copy.allocator.release(copy.allocator.user, copy.memory, copy.bytes);
 }
 
 const char *lathe_dtype_name(uint32_t dtype) {

@@ -3,12 +3,9 @@
 #include "runtime/Cpu/Pool.h"
 #include "runtime/Core/Clock.h"
 #include "runtime/Cpu/FloatState.h"
+#include "runtime/Cpu/Futex.h"
 
 #include <climits>
-#include <csignal>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 using namespace lathe::runtime;
 
@@ -46,14 +43,6 @@ template <typename Done> bool spin(Done done) {
   }
 }
 
-void futexWait(std::atomic<uint32_t> &word, uint32_t expected) {
-  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
-}
-
-void futexWake(std::atomic<uint32_t> &word, int count) {
-  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
-}
-
 } // namespace
 
 Region::Region(lathe_body body, const uint64_t *args, int64_t count, int64_t grain,
@@ -86,14 +75,8 @@ int32_t lathe_pool::start(uint32_t threads, lathe_status *status) {
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
   threadCount = threads;
   owner = getpid();
-  // Signals are for the application's own threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  while (startedCount + 1 < threads &&
-         !pthread_create(&started[startedCount], nullptr, threadMain, this))
+  while (startedCount + 1 < threads && startThread(started[startedCount], threadMain, this))
     ++startedCount;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (startedCount + 1 < threads)
     return fail(status, LATHE_STATUS_THREAD, "only %u of %u threads could be started", startedCount,
                 threads - 1);

@@ -45,6 +45,7 @@ std::string Module::manifest() const {
 std::vector<lathe_variant_info> Module::variants() const {
   std::vector<lathe_variant_info> infos(lathe_module_variant_count(get()));
   for (uint32_t i = 0; i < infos.size(); ++i) {
+    infos[i].size = sizeof(lathe_variant_info);
     lathe_status status;
     checkStatus(lathe_module_variant_info(get(), i, &infos[i], &status), status);
   }
@@ -160,17 +161,9 @@ std::vector<Value> Session::run(std::span<const Value> inputs) {
 }
 
 std::string describeSpec(const lathe_tensor_spec &spec) {
-  static constexpr const char *kinds[] = {"", "", "sequence of ", "optional ", "map ", ""};
-  std::string text = spec.kind < std::size(kinds) ? kinds[spec.kind] : "";
-  text += typeName(spec.dtype) + "[";
-  for (uint32_t i = 0; i < spec.rank; ++i) {
-    const lathe_dim &dim = spec.dims[i];
-    text += i ? "," : "";
-    text += dim.size != LATHE_DYNAMIC ? std::to_string(dim.size)
-            : dim.symbol              ? printable(dim.symbol)
-                                      : "?";
-  }
-  return text + "]";
+  std::string text(lathe_tensor_spec_format(&spec, nullptr, 0), 0);
+  lathe_tensor_spec_format(&spec, text.data(), text.size() + 1);
+  return printable(text);
 }
 
 Value loadValue(const std::string &path, const lathe_tensor_spec &spec) {

@@ -68,7 +68,8 @@ void printJson(const InspectOptions &options, const Module &module, const Manife
   }
   report["sections"] = Json::array();
   for (uint32_t i = 0; i < lathe_module_section_count(module.get()); ++i) {
-    lathe_section_info section;
+    lathe_section_info section = {};
+    section.size = sizeof(section);
     lathe_status status;
     checkStatus(lathe_module_section_info(module.get(), i, &section, &status), status);
     report["sections"].push_back(

@@ -186,7 +186,8 @@ TEST(Artifact, WeightsBeyondFourGigabytes) {
   lathe_status status;
   ASSERT_EQ(lathe_module_open((folder / "large.lathe").c_str(), nullptr, &module, &status), 0)
       << status.message;
-  lathe_variant_info info;
+  lathe_variant_info info = {};
+  info.size = sizeof(info);
   ASSERT_EQ(lathe_module_variant_info(module, 0, &info, &status), 0);
   EXPECT_EQ(info.weights_offset, offset);
   lathe_module_close(module);

@@ -59,7 +59,8 @@ TEST(Loader, DescribesAnArtifact) {
   EXPECT_EQ(lathe_module_verify(module.get(), &status), LATHE_STATUS_OK);
 
   ASSERT_EQ(lathe_module_variant_count(module.get()), 3u);
-  lathe_variant_info info;
+  lathe_variant_info info = {};
+  info.size = sizeof(info);
   ASSERT_EQ(lathe_module_variant_info(module.get(), 0, &info, nullptr), LATHE_STATUS_OK);
   EXPECT_STREQ(info.name, "future");
   EXPECT_FALSE(info.runnable);
@@ -82,7 +83,8 @@ TEST(Loader, DescribesAnArtifact) {
 
   bool hasWeights = false;
   for (uint32_t i = 0; i < lathe_module_section_count(module.get()); ++i) {
-    lathe_section_info section;
+    lathe_section_info section = {};
+    section.size = sizeof(section);
     ASSERT_EQ(lathe_module_section_info(module.get(), i, &section, nullptr), LATHE_STATUS_OK);
     hasWeights |= !strcmp(section.name, LATHE_SECTION_WEIGHTS) && section.bytes == 576;
   }
@@ -141,7 +143,8 @@ TEST(Loader, ChoosesTheFirstVariantThatRuns) {
     OpenResult result = openBytes(wholeArtifact(), &options);
     ASSERT_NE(result.module, nullptr) << result.status.message;
     for (uint32_t i = 0; i < 3; ++i) {
-      lathe_variant_info info;
+      lathe_variant_info info = {};
+      info.size = sizeof(info);
       lathe_module_variant_info(result.module.get(), i, &info, nullptr);
       EXPECT_EQ(bool(info.chosen), !strcmp(info.name, test.expected));
     }

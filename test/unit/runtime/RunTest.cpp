@@ -28,7 +28,8 @@ struct Run : testing::Test {
 };
 
 float chosenWeight(const lathe_module *module) {
-  lathe_variant_info info;
+  lathe_variant_info info = {};
+  info.size = sizeof(info);
   lathe_module_variant_info(module, 1, &info, nullptr);
   return info.chosen ? betterWeight : baseWeight;
 }
