@@ -1,0 +1,261 @@
+# Models as Python functions over NumPy arrays. Licensed under Apache-2.0 WITH LLVM-exception.
+"""Compiles ONNX models to one file, and runs such files.
+
+    model = lathe.compile("model.onnx")           # needs the compiler's executable
+    model = lathe.load("model.lathe")             # needs nothing else
+    scores = model(pixels)                        # NumPy in, NumPy out
+
+Arguments are NumPy arrays, anything with __dlpack__ (a PyTorch tensor on the CPU), or lists and
+numbers. Arrays that are contiguous and of the model's type are read where they are; results lie in
+memory of their own, and are handed on by DLPack without a copy. The interpreter is free while a model
+runs. Of types that NumPy lacks (bf16, float8) the bits travel in unsigned integers.
+"""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+import numpy as np
+
+from . import _lathe
+
+__version__ = _lathe.version
+__all__ = ["compile", "load", "Context", "Error", "Model", "TensorInfo"]
+
+
+class Error(RuntimeError):
+    """What the runtime refused: a message, the number `code` and the word `name`, such as 'shape'."""
+
+    def __init__(self, message, code=0, name=""):
+        super().__init__(message)
+        self.code = code
+        self.name = name
+
+
+_lathe.set_error(Error)
+
+
+class TensorInfo:
+    """What a model takes or returns. In `shape` a number is fixed, a word is a symbol, None is free;
+    `bounds` holds the least and largest size of each dimension."""
+
+    def __init__(self, spec):
+        self.name, self.dtype, numpy_name, dims, self.is_state, self._text = spec
+        self.numpy_dtype = np.dtype(numpy_name) if numpy_name else None
+        self.shape = tuple(symbol if size is None else size for size, symbol, _, _ in dims)
+        self.bounds = tuple((least, most) if size is None else (size, size)
+                            for size, _, least, most in dims)
+
+    def __repr__(self):
+        return f"{self.name}: {self._text}"
+
+
+def _to_array(value, info):
+    """`value` as a contiguous array of the type that `info` asks for."""
+    if info.numpy_dtype is None:
+        raise TypeError(f"input '{info.name}': NumPy has no type for {info.dtype}")
+    if info.dtype == "string":
+        array = np.asarray(value, dtype=object)
+        texts = np.empty(array.shape, dtype=object)
+        for index in np.ndindex(array.shape):
+            text = array[index]
+            texts[index] = text if isinstance(text, bytes) else str(text).encode(
+                "utf-8", "surrogateescape")
+        return texts
+    if isinstance(value, np.ndarray) or isinstance(value, np.generic):
+        array = np.asarray(value)
+    elif hasattr(value, "__dlpack__"):
+        array = np.from_dlpack(value)
+    else:
+        array = np.asarray(value, dtype=info.numpy_dtype)  # lists and numbers have no type
+    if array.dtype != info.numpy_dtype:
+        raise TypeError(f"input '{info.name}': {array.dtype} is given where the model takes "
+                        f"{info.numpy_dtype} ({info.dtype})")
+    # ascontiguousarray would make a scalar one-dimensional.
+    return array if array.flags.c_contiguous and array.flags.aligned else array.copy(order="C")
+
+
+class _Callable:
+    """What a model and a context have in common: arguments in, results out."""
+
+    inputs: list
+    outputs: list
+
+    def _arguments(self, args, kwargs):
+        """Arguments by position and name in the model's order; states that are not given are None."""
+        names = [info.name for info in self.inputs]
+        free = [info for info in self.inputs if not info.is_state]
+        if len(args) > len(free):
+            raise TypeError(f"{len(args)} arguments are given where the model takes {len(free)}")
+        values = {info.name: value for info, value in zip(free, args)}
+        for name, value in kwargs.items():
+            if name not in names:
+                raise TypeError(f"the model has no input '{name}'; it takes {', '.join(names)}")
+            if name in values:
+                raise TypeError(f"input '{name}' is given twice")
+            values[name] = value
+        missing = [info.name for info in free if info.name not in values]
+        if missing:
+            raise TypeError(f"input '{missing[0]}' is missing")
+        return [_to_array(values[info.name], info) if info.name in values else None
+                for info in self.inputs]
+
+    def run(self, inputs):
+        """Takes a dict of inputs by name and returns a dict of outputs (without states)."""
+        results = self._run(self._arguments((), dict(inputs)))
+        return {info.name: result for info, result in zip(self.outputs, results)
+                if not info.is_state}
+
+    def __call__(self, *args, **kwargs):
+        """Takes inputs by position or name; returns the output, or a tuple of several."""
+        results = self._run(self._arguments(args, kwargs))
+        results = [result for info, result in zip(self.outputs, results) if not info.is_state]
+        return results[0] if len(results) == 1 else tuple(results)
+
+
+class Context(_Callable):
+    """One caller's state on a model: its memory, and the model's states (caches) between calls. For
+    one thread at a time; made by Model.context()."""
+
+    def __init__(self, model, threads=None, dynamic_limit=0, _pool=None):
+        self._model = model
+        self._handle = _lathe.Context(model._module, _pool, threads or 0, dynamic_limit)
+        self._entry = model._entry
+
+    @property
+    def inputs(self):
+        return self._model.inputs
+
+    @property
+    def outputs(self):
+        return self._model.outputs
+
+    @property
+    def threads(self):
+        return self._handle.threads()
+
+    def _run(self, arrays):
+        return self._handle.run(self._entry, arrays)
+
+    def warm_up(self, *args, **kwargs):
+        """Makes later calls with such inputs as fast as they get; results are dropped."""
+        self._handle.warm_up(self._entry, self._arguments(args, kwargs))
+
+    def memory(self, *args, **kwargs):
+        """Bytes that a call with such inputs takes, without running: arena, outputs, states, peak."""
+        return self._handle.memory(self._entry, self._arguments(args, kwargs))
+
+    def statistics(self):
+        """Numbers of runs and failures, and the time of each stage."""
+        return self._handle.statistics()
+
+    def set_timeout(self, seconds):
+        """Calls that go on past so many seconds from now raise Error ('deadline'); None: no limit."""
+        self._handle.set_timeout(-1 if seconds is None else float(seconds))
+
+    def cancel(self):
+        """Makes the call in progress and later ones raise Error ('cancelled'). Any thread."""
+        self._handle.cancel()
+
+    def resume(self):
+        """Ends what cancel() began."""
+        self._handle.resume()
+
+    def reset(self):
+        """All states as before the first call."""
+        self._handle.reset()
+
+
+class Model(_Callable):
+    """A loaded model. Any number of threads may call it at once: each call borrows a context, and all
+    contexts share one pool of threads. A model with states is called through context()."""
+
+    def __init__(self, path, entry="run", threads=None, verify=False):
+        self._module = _lathe.Module(os.fspath(path))
+        if verify:
+            self._module.verify()
+        self.entries = self._module.entries()
+        if entry not in self.entries:
+            raise ValueError(f"the model has no entry '{entry}'; it has {', '.join(self.entries)}")
+        self._entry = self.entries.index(entry)
+        self.inputs = [TensorInfo(spec) for spec in self._module.inputs(self._entry)]
+        self.outputs = [TensorInfo(spec) for spec in self._module.outputs(self._entry)]
+        self._pool = None if threads == 1 else _lathe.Pool(threads or 0)
+        self._free = []
+
+    def __repr__(self):
+        return (f"<lathe.Model ({', '.join(map(repr, self.inputs))}) -> "
+                f"({', '.join(map(repr, self.outputs))})>")
+
+    @property
+    def manifest(self):
+        """Where the model came from, and what it consists of."""
+        return json.loads(self._module.manifest() or "{}")
+
+    def context(self, threads=None, dynamic_limit=0):
+        """A context of its own. `threads`: its own threads instead of the model's shared ones;
+        `dynamic_limit`: bytes that a call may take for values whose size depends on data."""
+        pool = self._pool if threads is None else None
+        own = threads if threads is not None else (1 if self._pool is None else 0)
+        return Context(self, own, dynamic_limit, pool)
+
+    def _run(self, arrays):
+        if any(info.is_state for info in self.inputs):
+            raise ValueError("the model keeps states between calls; call what context() returns")
+        try:
+            context = self._free.pop()  # one step of the interpreter: no two threads get the same
+        except IndexError:
+            context = self.context()
+        try:
+            return context._run(arrays)
+        finally:
+            self._free.append(context)
+
+
+def load(path, entry="run", threads=None, verify=False):
+    """Opens an artifact. `threads`: how many work on a call (default: one per processor);
+    `verify`: also check the digest of the weights, which reads them all."""
+    return Model(path, entry, threads, verify)
+
+
+def _find_compiler():
+    given = os.environ.get("LATHE_COMPILER")
+    found = shutil.which(given) if given else shutil.which("lathe-compile")
+    if not found:
+        raise FileNotFoundError(
+            f"the compiler '{given or 'lathe-compile'}' is not installed; put lathe-compile into PATH, "
+            "or its path into LATHE_COMPILER, or load a model compiled elsewhere")
+    return found
+
+
+def compile(model, output=None, *, target=None, dims=None, states=None, flags=(), threads=None):
+    """Compiles an ONNX model (a path, bytes, or an onnx.ModelProto) and loads the result.
+
+    `output`: where to keep the artifact; without it, it is gone with the model. `target`: "host", or
+    levels such as "x86-64-v3". `dims`: sizes of symbolic dimensions by name. `states`: outputs that
+    stay in the context as the next call's input, {"input": "output"}. `flags`: more options of
+    `lathe compile`. Raises Error with the compiler's words."""
+    with tempfile.TemporaryDirectory(prefix="lathe-") as folder:
+        if hasattr(model, "SerializeToString"):
+            model = model.SerializeToString()
+        if isinstance(model, (bytes, bytearray, memoryview)):
+            path = os.path.join(folder, "model.onnx")
+            with open(path, "wb") as file:
+                file.write(model)
+        else:
+            path = os.fspath(model)
+        result = os.fspath(output) if output is not None else os.path.join(folder, "model.lathe")
+        command = [_find_compiler(), "compile", path, "-o", result, "--quiet"]
+        if target:
+            command += ["--target", target]
+        for name, size in (dims or {}).items():
+            command += ["--dim", f"{name}={size}"]
+        for source, kept in (states or {}).items():
+            command += ["--state", f"{source}={kept}"]
+        done = subprocess.run(command + list(flags), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace", check=False)
+        if done.returncode:
+            raise Error(done.stderr.strip() or f"the compiler ended with {done.returncode}",
+                        name="compile")
+        return load(result, threads=threads)
