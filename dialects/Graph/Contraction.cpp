@@ -10,7 +10,7 @@ LogicalResult MatMulOp::verify() {
   if (failed(verifyRankAtLeast(*this, "lhs", getLhs(), 1)) ||
       failed(verifyRankAtLeast(*this, "rhs", getRhs(), 1)))
     return failure();
-  return verifySameElementTypes(*this, {getLhs(), getRhs(), getResult()});
+  return verifyProduct(*this, getLhs(), getRhs(), getResult());
 }
 
 LogicalResult MatMulOp::inferShapes(SymbolicShapes &shapes) {

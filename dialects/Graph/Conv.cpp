@@ -100,7 +100,9 @@ LogicalResult ConvOp::verify() {
       failed(verifyRank(*this, "bias", getBias(), 1)) ||
       failed(verifySizes(*this, "group", int64_t(getGroup()), true)))
     return failure();
-  return verifySameElementTypes(*this, {getInput(), getWeight(), getBias(), getResult()});
+  if (failed(verifyProduct(*this, getInput(), getWeight(), getResult())))
+    return failure();
+  return verifySameElementTypes(*this, {getBias(), getResult()});
 }
 
 LogicalResult ConvOp::inferShapes(SymbolicShapes &shapes) {

@@ -75,6 +75,19 @@ LogicalResult lathe::graph::verifySameElementTypes(Operation *op, ArrayRef<Value
   return success();
 }
 
+LogicalResult lathe::graph::verifyProduct(Operation *op, Value lhs, Value rhs, Value result) {
+  Type sum = getElementTypeOrSelf(result.getType());
+  auto isNarrow = [&](Value value) {
+    Type type = getElementTypeOrSelf(value.getType());
+    if (sum.isInteger(32))
+      return type.isSignlessInteger(8) || type.isSignlessInteger(16);
+    return sum.isF32() && type.isBF16();
+  };
+  if (isNarrow(lhs) && isNarrow(rhs))
+    return success();
+  return verifySameElementTypes(op, {lhs, rhs, result});
+}
+
 LogicalResult lathe::graph::verifySizes(Operation *op, StringRef name, ArrayRef<int64_t> sizes,
                                         bool positive) {
   for (int64_t size : sizes)

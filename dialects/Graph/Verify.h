@@ -38,6 +38,11 @@ mlir::LogicalResult verifyScalar(mlir::Operation *op, llvm::StringRef name, mlir
 /// All present values have one element type.
 mlir::LogicalResult verifySameElementTypes(mlir::Operation *op, llvm::ArrayRef<mlir::Value> values);
 
+/// The operands of a product have the result's element type, or a narrower one that loses nothing
+/// when it is multiplied: i32 of integers of at most 16 bits (signed), f32 of bf16.
+mlir::LogicalResult verifyProduct(mlir::Operation *op, mlir::Value lhs, mlir::Value rhs,
+                                  mlir::Value result);
+
 /// 0 <= each (or 1 <= each with `positive`), and at most 2^31, so that sums don't overflow.
 mlir::LogicalResult verifySizes(mlir::Operation *op, llvm::StringRef name,
                                 llvm::ArrayRef<int64_t> sizes, bool positive);

@@ -37,8 +37,9 @@ struct HostTarget {
   unsigned vectorRegisters = 0;
   uint64_t l1Bytes = 0; ///< Data caches per core, the smallest that is common for the level.
   uint64_t l2Bytes = 0;
-  bool hasVNNI = false;
-  bool hasBF16 = false;
+  /// LLVM's intrinsics that multiply pairs of i16 and of bf16 and add the products up; "": none.
+  /// The sum of the former with an accumulator is one instruction with VNNI.
+  std::string dotI16, dotBF16;
 
   bool isX86() const { return llvm::StringRef(triple).starts_with("x86_64"); }
 };

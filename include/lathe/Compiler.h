@@ -16,8 +16,8 @@ namespace lathe {
 
 /// What a compilation is to do. The defaults compile a model for every usual CPU level.
 struct CompileOptions {
-  /// Comma-separated targets: "host", "x86-64-v3", "x86-64-v4", "aarch64", ...; empty: the default
-  /// levels of the host's architecture.
+  /// Comma-separated targets: "host", "x86-64-v3", "x86-64-v4", "aarch64", ...; empty: x86-64-v4
+  /// and v3, and the levels with dot products of 8 bits or bf16 where the model has such products.
   std::string target;
   /// The stage after which to stop and write `.mlir`: import, graph, graph-to-linalg, schedule or
   /// codegen; empty: run them all.
@@ -35,12 +35,16 @@ struct CompileOptions {
   bool dynamicDims = false;
   /// TensorProto files that take the places of the inputs, in order; "" leaves an input.
   std::vector<std::string> constantInputs;
+  /// "model": products as the model defines them; "bf16": f32 products with constant weights round
+  /// their operands to bf16 and add up in f32, on every target.
+  std::string precision = "model";
   /// 0 compiles the plain reference form of every operation; 3 is full optimization.
   unsigned optLevel = 3;
   /// Sums and products in the order in which the model writes them, but for the lanes of vectors:
   /// no Winograd convolutions, no online softmax, no scales moved into weights, no rewritten
   /// formulas.
   bool strict = false;
+  bool lowersPrecision() const { return precision != "model"; }
   /// Print the IR to standard error after every pass that changed it.
   bool printIrAfterChange = false;
   /// Print MLIR's report of the time that every pass took to standard error.

@@ -22,6 +22,14 @@ llvm::LogicalResult simplifyGraph(mlir::func::FuncOp function);
 /// Moves per-channel scales and shifts with constant parameters into the weights before them.
 llvm::LogicalResult foldBatchNorm(mlir::func::FuncOp function);
 
+/// Moves quantizations before what only moves elements, and turns products of dequantized 8-bit
+/// numbers into integer products.
+llvm::LogicalResult foldQuantization(mlir::func::FuncOp function);
+
+/// Gives i32 products whose operands hold small numbers operands of 16 and 8 bits. With `bf16`, f32
+/// products with constant weights get operands that are rounded to bf16. Simplifies afterwards.
+llvm::LogicalResult narrowProducts(mlir::func::FuncOp function, bool bf16 = false);
+
 /// Runs convolutions and what surrounds them with channels last; simplifies afterwards.
 llvm::LogicalResult convertToChannelsLast(mlir::func::FuncOp function);
 
@@ -44,9 +52,10 @@ llvm::LogicalResult evaluateConstants(mlir::func::FuncOp function,
 std::unique_ptr<mlir::Pass> createEvaluateConstantsPass(ConstantEvaluator evaluator);
 
 /// The passes of this stage in order. Without an evaluator only what ConstantFold.cpp knows is
-/// folded. `strict` leaves out those that compute by another formula than the model's.
+/// folded. `strict` leaves out those that compute by another formula than the model's; `bf16`: see
+/// narrowProducts.
 void buildGraphPipeline(mlir::OpPassManager &passes, ConstantEvaluator evaluator = {},
-                        bool strict = false);
+                        bool strict = false, bool bf16 = false);
 
 namespace graph {
 #define GEN_PASS_DECL

@@ -100,7 +100,7 @@ struct Planner {
     RankedTensorType weight = getType(op.getWeight());
     if (op.getChannelsLast() || !weight || weight.getRank() < 3 || weight.getRank() > 4 ||
         op.getAutoPad() != AutoPad::none || !getConstantValue(op.getWeight()) ||
-        !isa<FloatType>(weight.getElementType()) || !planFirstOperand(op))
+        !planFirstOperand(op))
       return false;
     plan.gain = MinCut::unlimited;
     return true;

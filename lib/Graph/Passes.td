@@ -62,6 +62,52 @@ def FoldBatchNormPass : Pass<"graph-fold-batch-norm", "::mlir::func::FuncOp"> {
   }];
 }
 
+def FoldQuantizationPass : Pass<"graph-fold-quantization", "::mlir::func::FuncOp"> {
+  let summary = "Products of dequantized numbers as integer products; quantize before moving";
+  let description = [{
+    Requires inferred shapes. A convolution or matrix product of tensors dequantized from 8 bits, the
+    second a constant, becomes an i32 product times both scales. A quantization with one scale moves
+    before reshapes, transposes and concatenations, and vanishes where it meets the dequantization
+    that it undoes.
+
+    ```mlir
+    %0 = graph.dequantize %x, %s, %z {axis = 0 : i64} : (tensor<4x8xui8>, tensor<f32>, tensor<ui8>) -> tensor<4x8xf32>
+    %1 = graph.dequantize %w, %t {axis = 1 : i64} : (tensor<8x16xi8>, tensor<16xf32>) -> tensor<8x16xf32>
+    %2 = graph.matmul %0, %1 : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
+    ```
+    becomes
+    ```mlir
+    %2 = graph.matmul %x0, %w0 : (tensor<4x8xi32>, tensor<8x16xi32>) -> tensor<4x16xi32>
+    %3 = graph.cast %2 : (tensor<4x16xi32>) -> tensor<4x16xf32>
+    %4 = graph.binary mul %3, %st : (tensor<4x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    ```
+    where `%x0` and `%w0` are what is left of the numbers without their zero points.
+  }];
+}
+
+def NarrowProductsPass : Pass<"graph-narrow-products", "::mlir::func::FuncOp"> {
+  let summary = "Operands of products in as few bits as their values need";
+  let description = [{
+    Requires inferred shapes and evaluated constants. The operands of an i32 product become i16 where
+    all their values fit (differences of 8-bit numbers do), constants i8 where they fit; results stay
+    the same. With `bf16`, products of f32 with constant weights round their operands to bf16 and add
+    up in f32; 3x3 convolutions of stride 1 and those of few channels stay as they are.
+
+    ```mlir
+    %0 = graph.cast %x : (tensor<4x8xui8>) -> tensor<4x8xi32>
+    %1 = graph.binary sub %0, %zero : (tensor<4x8xi32>, tensor<i32>) -> tensor<4x8xi32>
+    %2 = graph.matmul %1, %w : (tensor<4x8xi32>, tensor<8x16xi32>) -> tensor<4x16xi32>
+    ```
+    becomes
+    ```mlir
+    %2 = graph.cast %1 : (tensor<4x8xi32>) -> tensor<4x8xi16>
+    %3 = graph.matmul %2, %w8 : (tensor<4x8xi16>, tensor<8x16xi8>) -> tensor<4x16xi32>
+    ```
+  }];
+  let options = [Option<"bf16", "bf16", "bool", "false",
+                        "Round the operands of f32 products with constant weights to bf16">];
+}
+
 def ChannelsLastPass : Pass<"graph-channels-last", "::mlir::func::FuncOp"> {
   let summary = "Run convolutions with channels last, with the fewest transposes around";
   let description = [{

@@ -6,11 +6,13 @@
 using namespace mlir;
 using namespace lathe;
 
-void lathe::buildGraphPipeline(OpPassManager &passes, ConstantEvaluator evaluator, bool strict) {
+void lathe::buildGraphPipeline(OpPassManager &passes, ConstantEvaluator evaluator, bool strict,
+                               bool bf16) {
   OpPassManager &functions = passes.nest<func::FuncOp>();
   functions.addPass(graph::createInferShapesPass());
   functions.addPass(graph::createSimplifyPass());
   if (!strict) {
+    functions.addPass(graph::createFoldQuantizationPass());
     // Before batch normalizations dissolve into arithmetic that could be mistaken for something
     // else.
     functions.addPass(graph::createRecomposePass());
@@ -18,6 +20,8 @@ void lathe::buildGraphPipeline(OpPassManager &passes, ConstantEvaluator evaluato
   }
   if (evaluator)
     functions.addPass(createEvaluateConstantsPass(std::move(evaluator)));
+  // Weights are constants now.
+  functions.addPass(graph::createNarrowProductsPass({bf16}));
   // Layout is chosen once there is nothing left that would disappear.
   functions.addPass(graph::createChannelsLastPass());
   // Constants and canonical forms may have made more sizes known.

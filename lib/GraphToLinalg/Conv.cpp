@@ -194,9 +194,9 @@ static LogicalResult lowerConv(graph::ConvOp op, Lowering &l) {
   Sizes sizes = l.resultSizes(op.getResult(), all);
   counts.assign(sizes.begin() + (last ? 1 : 2), sizes.begin() + (last ? 1 : 2) + spatial);
   auto [low, high] = getPads(l, windows, counts);
-  Type element = input.element;
+  Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
   Tensor padded = l.pad(input, aroundSpatial(l, low), aroundSpatial(l, high),
-                        l.number(getStorageType(element), 0));
+                        l.number(getStorageType(input.element), 0));
   Tensor result = convolve(l, padded, weight, counts, op.getStrides(), op.getDilations(),
                            op.getGroup(), element);
   result = addBias(l, result, op.getBias());

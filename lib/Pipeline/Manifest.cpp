@@ -127,6 +127,7 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
       {"options", llvm::json::Object{{"opt_level", int64_t(options.optLevel)},
                                      {"strict", options.strict},
                                      {"target", options.target},
+                                     {"precision", options.precision},
                                      {"dims", std::move(dims)},
                                      {"states", std::move(states)},
                                      {"dynamic", options.dynamicDims}}},

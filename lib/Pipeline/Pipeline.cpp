@@ -160,8 +160,12 @@ bool Compilation::fixDims(ModuleOp module) {
 bool Compilation::runGraph(ModuleOp module) {
   if (failed(inferGraphShapes(module)))
     return false;
-  if (options.optLevel == 0)
-    return true;
+  if (options.optLevel == 0) {
+    if (!options.lowersPrecision())
+      return true;
+    errors += "precision '" + options.precision + "' needs optimization, and -O0 was asked for\n";
+    return false;
+  }
   PassManager passes(&context);
   auto evaluate = [this](ModuleOp subgraphs) {
     return evaluateByRunning(subgraphs, [this](ModuleOp program, StringRef path) {
@@ -173,7 +177,7 @@ bool Compilation::runGraph(ModuleOp module) {
       return Compilation(evaluation, ignored, &context).runModule(program, path);
     });
   };
-  buildGraphPipeline(passes, evaluate, options.strict);
+  buildGraphPipeline(passes, evaluate, options.strict, options.precision == "bf16");
   return succeeded(passes.run(module));
 }
 
@@ -312,6 +316,34 @@ static void describeScheduled(ModuleOp scheduled, func::FuncOp main, StringRef t
   scheduled->setAttr("rt.flops", builder.getI64IntegerAttr(flops));
 }
 
+// The targets where none are named: those whose instructions the model's products with constant
+// weights gain by, and the usual levels.
+static std::string defaultTargets(ModuleOp module, unsigned optLevel) {
+  bool hasIntegers = false, hasBF16 = false;
+  module.walk([&](linalg::GenericOp op) {
+    if (op.getNumReductionLoops() == 0 || op.getNumDpsInputs() != 2)
+      return;
+    auto isConstant = [](Value value) {
+      return value.getDefiningOp<rt::WeightOp>() || matchPattern(value, m_Constant());
+    };
+    if (llvm::none_of(op.getDpsInputs(), isConstant))
+      return;
+    auto allAre = [&](auto isNarrow) {
+      return llvm::all_of(op.getDpsInputs(), [&](Value value) {
+        return isNarrow(getElementTypeOrSelf(value.getType()));
+      });
+    };
+    hasIntegers |= allAre([](Type type) { return type.isInteger(8) || type.isInteger(16); });
+    hasBF16 |= allAre([](Type type) { return type.isBF16(); });
+  });
+  std::string names;
+  if (optLevel > 0 && hasBF16)
+    names += "x86-64-v4-vnni-bf16,";
+  if (optLevel > 0 && hasIntegers)
+    names += "x86-64-v4-vnni,";
+  return names + "x86-64-v4,x86-64-v3";
+}
+
 bool Compilation::runTargets(ModuleOp module, StringRef output) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   bool isScheduled = main.isDeclaration();
@@ -321,8 +353,9 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
                                   "scheduled for";
     return false;
   }
-  auto targets = codegen::resolveTargets(
-      isScheduled && options.target.empty() ? scheduledFor.getValue() : StringRef(options.target));
+  auto targets = codegen::resolveTargets(!options.target.empty() ? options.target
+                                         : isScheduled ? scheduledFor.str()
+                                                       : defaultTargets(module, options.optLevel));
   if (!targets)
     return fail(targets.takeError());
   if (isScheduled && (targets->size() != 1 || targets->front().name != scheduledFor.getValue())) {
@@ -353,6 +386,8 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     scheduleOptions.target.vectorRegisters = target.vectorRegisters;
     scheduleOptions.target.l1Bytes = target.l1Bytes;
     scheduleOptions.target.l2Bytes = target.l2Bytes;
+    scheduleOptions.target.dotI16 = target.dotI16;
+    scheduleOptions.target.dotBF16 = target.dotBF16;
     if (isScheduled)
       variant->lookupSymbol("main")->erase();
     else if (!stage("schedule",
@@ -463,6 +498,11 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
     }
     if (!fixDims(module))
       return false;
+  }
+  if (!hasGraph && options.lowersPrecision()) {
+    emitError(module.getLoc()) << "precision '" << options.precision
+                               << "' cannot be set after the stage 'graph'";
+    return false;
   }
   if (hasGraph && !stage("graph", [&] { return runGraph(module); }))
     return false;

@@ -69,6 +69,8 @@ struct Access {
   /// elements separate panels; the tile's vector loop has no coefficient then.
   int64_t panel = 0;
   int64_t panelStride = 0;
+  /// For weights in pairs: the reduction loop along which two elements lie together in each lane.
+  std::optional<unsigned> pairLoop;
 };
 
 /// One structured operation over its loops. The arguments of `body` are one element per input, then
@@ -166,9 +168,15 @@ void collapseTiledGroup(Group &group);
 void keepInRegisters(Group &group);
 
 /// Stores the constant that the lanes of a tiled root run across in panels of 32 lanes,
-/// `[parallel loops][lanes / 32][reduction loops][32]`, zero-padded, so that the tile streams it.
-/// All x86 levels share this layout.
-void packWeights(mlir::OpBuilder &builder, Value call, Group &group, const TileChoice &choice);
+/// `[parallel loops][lanes / 32][reduction loops][32]`, zero-padded, so that the tile streams it;
+/// narrow numbers in pairs, `[...][pair loop / 2][32][2]`. All x86 levels share this layout.
+void packWeights(mlir::OpBuilder &builder, Value call, Group &group, const TileChoice &choice,
+                 const TargetInfo &target);
+
+/// The reduction loop along which a tile takes its operands in pairs, where it can: the body
+/// multiplies narrow numbers, and those of the input that is not `weight` lie together there.
+std::optional<unsigned> choosePairLoop(const Stage &stage, unsigned weight,
+                                       const TileChoice &choice, const TargetInfo &target);
 
 /// Whether and how `stage` can be register-tiled.
 std::optional<TileChoice> chooseTile(const Stage &stage, const TargetInfo &target);

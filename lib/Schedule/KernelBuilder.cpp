@@ -365,7 +365,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
       scratch = allocate(loc, builder.getF32Type(), winograd->slot * winograd->items);
     } else {
       collapseTiledGroup(group);
-      packWeights(builder, call, group, *chooseTile(root, options.target));
+      packWeights(builder, call, group, *chooseTile(root, options.target), options.target);
     }
   } else {
     counted = countWork(group);

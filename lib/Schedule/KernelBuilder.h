@@ -114,6 +114,15 @@ void transposeVectors(mlir::OpBuilder &builder, mlir::Location loc,
 Work emitWinograd(Kernel &kernel, const Group &group, const WinogradPlan &plan, const View &scratch,
                   const TargetInfo &target, AddressOf addressOf);
 
+/// Two neighbours in each 32-bit lane, the same for all `lanes`; of a `single` element the second
+/// is 0.
+Value loadPair(Kernel &kernel, Value buffer, Value position, int64_t lanes, bool single);
+/// Pairs of weights for so many lanes, in 16 bits each.
+Value loadPairedWeights(Kernel &kernel, Value buffer, Value position, int64_t lanes);
+/// accumulator + the products of both pairs.
+Value emitPairProduct(Kernel &kernel, Value accumulator, Value weights, Value pair,
+                      const TargetInfo &target);
+
 /// Finishes `lanes` results of a tiled group's root: runs the other stages on `value` and stores
 /// what is to be stored, where `mask` (or null) says. `at` has an index per loop of the root, of
 /// which `vectorLoop` runs across the lanes; those of reductions are null.

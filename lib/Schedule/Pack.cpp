@@ -28,15 +28,17 @@ void lathe::schedule::keepInRegisters(Group &group) {
 constexpr int64_t panelLanes = 32;
 
 void lathe::schedule::packWeights(OpBuilder &builder, Value call, Group &group,
-                                  const TileChoice &choice) {
+                                  const TileChoice &choice, const TargetInfo &target) {
   Stage &root = group.stages.front();
   const Size &lanesExtent = root.extents[choice.vectorLoop];
-  for (Access &input : root.inputs) {
+  for (auto [number, input] : llvm::enumerate(root.inputs)) {
     if (input.coefficients.empty() || !input.coefficients[choice.vectorLoop].is(1))
       continue;
     auto address = input.view.base.getDefiningOp<rt::WeightAddressOp>();
-    if (!address || input.view.offset || input.view.constantOffset || !lanesExtent.isStatic() ||
-        lanesExtent.constant <= panelLanes)
+    if (!address || input.view.offset || input.view.constantOffset || !lanesExtent.isStatic())
+      continue;
+    std::optional<unsigned> pairLoop = choosePairLoop(root, number, choice, target);
+    if (lanesExtent.constant <= panelLanes && !pairLoop)
       continue;
     // Loops that move through the weights, slowest first: parallel ones, panels, reductions.
     SmallVector<unsigned> parallel, reductions;
@@ -57,12 +59,24 @@ void lathe::schedule::packWeights(OpBuilder &builder, Value call, Group &group,
     int64_t lanes = lanesExtent.constant, panels = llvm::divideCeil(lanes, panelLanes);
     SmallVector<unsigned> loops = parallel;
     loops.append(reductions.begin(), reductions.end());
-    int64_t outerCount = 1, innerCount = 1;
+    // Pairs are the innermost loop, of an even size.
+    int64_t group = pairLoop ? 2 : 1;
+    if (pairLoop) {
+      llvm::erase(reductions, *pairLoop);
+      reductions.push_back(*pairLoop);
+    }
+    auto paddedExtent = [&](unsigned loop) {
+      return pairLoop == loop ? int64_t(llvm::alignTo(root.extents[loop].constant, group))
+                              : root.extents[loop].constant;
+    };
+    int64_t outerCount = 1, innerCount = 1, paddedCount = 1;
     for (unsigned loop : parallel)
       outerCount *= root.extents[loop].constant;
-    for (unsigned loop : reductions)
+    for (unsigned loop : reductions) {
       innerCount *= root.extents[loop].constant;
-    int64_t total = outerCount * panels * innerCount * panelLanes;
+      paddedCount *= paddedExtent(loop);
+    }
+    int64_t total = outerCount * panels * paddedCount * panelLanes;
     std::vector<char> packed(total * width, 0);
     auto offsetOf = [&](ArrayRef<unsigned> order, int64_t index) {
       int64_t offset = 0;
@@ -75,11 +89,20 @@ void lathe::schedule::packWeights(OpBuilder &builder, Value call, Group &group,
     for (int64_t outer = 0; outer < outerCount; ++outer)
       for (int64_t inner = 0; inner < innerCount; ++inner) {
         int64_t from = offsetOf(parallel, outer) + offsetOf(reductions, inner);
+        int64_t last = pairLoop ? root.extents[*pairLoop].constant : 1;
+        int64_t place = pairLoop ? inner / last * paddedExtent(*pairLoop) + inner % last : inner;
+        int64_t half = place % group;
         for (int64_t panel = 0; panel < panels; ++panel) {
           int64_t count = std::min(panelLanes, lanes - panel * panelLanes);
-          int64_t to = ((outer * panels + panel) * innerCount + inner) * panelLanes;
-          std::memcpy(packed.data() + to * width,
-                      bytes.data() + (from + panel * panelLanes) * width, count * width);
+          char *to =
+              packed.data() +
+              (((outer * panels + panel) * paddedCount + place - half) * panelLanes + half) * width;
+          const char *source = bytes.data() + (from + panel * panelLanes) * width;
+          if (group == 1)
+            std::memcpy(to, source, count * width);
+          else
+            for (int64_t lane = 0; lane < count; ++lane)
+              std::memcpy(to + lane * group * width, source + lane * width, width);
         }
       }
 
@@ -87,11 +110,12 @@ void lathe::schedule::packWeights(OpBuilder &builder, Value call, Group &group,
     auto place = [&](ArrayRef<unsigned> order) {
       for (unsigned loop : llvm::reverse(order)) {
         input.coefficients[loop] = Size(stride);
-        stride *= root.extents[loop].constant;
+        stride *= paddedExtent(loop);
       }
     };
     place(reductions);
     input.panel = panelLanes;
+    input.pairLoop = pairLoop;
     input.panelStride = stride;
     stride *= panels;
     place(parallel);

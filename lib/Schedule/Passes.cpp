@@ -33,7 +33,7 @@ struct ScheduleFormDispatchesPass
   using Base::Base;
   void runOnOperation() override {
     Options options;
-    options.target = {vectorBits, vectorRegisters, l1Bytes, l2Bytes};
+    options.target = {vectorBits, vectorRegisters, l1Bytes, l2Bytes, dotI16, dotBF16};
     options.optLevel = optLevel;
     options.strict = strict;
     if (failed(formDispatches(getOperation(), options)))

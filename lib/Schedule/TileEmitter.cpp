@@ -146,11 +146,14 @@ namespace {
 class TileEmitter {
 public:
   TileEmitter(Kernel &kernel, const Group &group, const TileChoice &choice,
-              const TileParameters &tile, AddressOf addressOf)
+              const TileParameters &tile, const TargetInfo &target, AddressOf addressOf)
       : kernel(kernel), builder(kernel.builder), group(group), root(group.stages.front()),
-        choice(choice), tile(tile), addressOf(addressOf), indices(root.numLoops()) {
+        choice(choice), tile(tile), target(target), addressOf(addressOf), indices(root.numLoops()) {
     for (unsigned i = 0; i < root.numLoops(); ++i)
       (root.reduction[i] ? reductions : parallel).push_back(i);
+    for (auto [i, input] : llvm::enumerate(root.inputs))
+      if (input.pairLoop)
+        pairedInput = i;
   }
 
   Work emit();
@@ -168,6 +171,8 @@ private:
                                          const Lanes &lanes, ArrayRef<Value> rowIndices);
   SmallVector<SmallVector<Value>> step(SmallVector<SmallVector<Value>> accumulators,
                                        const Lanes &lanes, ArrayRef<Value> rowIndices);
+  SmallVector<SmallVector<Value>> stepPairs(SmallVector<SmallVector<Value>> accumulators,
+                                            const Lanes &lanes, ArrayRef<Value> rowIndices);
   Value load(const Access &access, ArrayRef<Value> at, unsigned vectorLoop, const Lanes &lanes,
              int64_t vector);
   Value address(const Access &access, ArrayRef<Value> at, unsigned vectorLoop, const Lanes &lanes,
@@ -180,9 +185,12 @@ private:
   const Stage &root;
   TileChoice choice;
   TileParameters tile;
+  const TargetInfo &target;
   AddressOf addressOf;
   SmallVector<unsigned> parallel, reductions;
-  SmallVector<Value> indices; // of the root's loops; null: handled apart
+  SmallVector<Value> indices;          // of the root's loops; null: handled apart
+  std::optional<unsigned> pairedInput; // the weights, where they lie in pairs
+  bool single = false;                 // the last of an odd number, which has no neighbour
 };
 } // namespace
 
@@ -203,6 +211,8 @@ Value TileEmitter::address(const Access &access, ArrayRef<Value> at, unsigned ve
       panel = arith::DivUIOp::create(builder, root.loc, lane, kernel.constant(access.panel));
       within = arith::RemUIOp::create(builder, root.loc, lane, kernel.constant(access.panel));
     }
+    if (access.pairLoop)
+      within = kernel.mul(within, kernel.constant(2));
     return kernel.add(position,
                       kernel.add(kernel.mul(panel, kernel.constant(access.panelStride)), within));
   }
@@ -277,13 +287,49 @@ SmallVector<SmallVector<Value>> TileEmitter::step(SmallVector<SmallVector<Value>
   return accumulators;
 }
 
+// The same for operands that come in pairs.
+SmallVector<SmallVector<Value>> TileEmitter::stepPairs(SmallVector<SmallVector<Value>> accumulators,
+                                                       const Lanes &lanes,
+                                                       ArrayRef<Value> rowIndices) {
+  const Access &weights = root.inputs[*pairedInput], &other = root.inputs[1 - *pairedInput];
+  auto bufferOf = [&](const Access &access) {
+    return kernel.buffer(addressOf(access.view), access.view.element);
+  };
+  SmallVector<Value> loaded;
+  for (unsigned j = 0; j < lanes.masks.size(); ++j)
+    loaded.push_back(loadPairedWeights(kernel, bufferOf(weights),
+                                       address(weights, indices, choice.vectorLoop, lanes, j),
+                                       tile.lanes));
+  for (auto [row, sums] : llvm::enumerate(accumulators)) {
+    SmallVector<Value> at = indices;
+    if (choice.rowLoop)
+      at[*choice.rowLoop] = rowIndices[row];
+    Value pair = loadPair(kernel, bufferOf(other), kernel.linear(other.coefficients, at),
+                          tile.lanes, single);
+    for (auto [sum, values] : llvm::zip_equal(sums, loaded))
+      sum = emitPairProduct(kernel, sum, values, pair, target);
+  }
+  return accumulators;
+}
+
 SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
                                                     SmallVector<SmallVector<Value>> accumulators,
                                                     const Lanes &lanes,
                                                     ArrayRef<Value> rowIndices) {
   if (loops.empty())
-    return step(std::move(accumulators), lanes, rowIndices);
+    return pairedInput ? stepPairs(std::move(accumulators), lanes, rowIndices)
+                       : step(std::move(accumulators), lanes, rowIndices);
   unsigned loop = loops.front();
+  bool inPairs = pairedInput && root.inputs[*pairedInput].pairLoop == loop;
+  int64_t stride = inPairs ? 2 : 1;
+  // Inside, with the loop at that place.
+  auto reduceAt = [&](int64_t place, SmallVector<SmallVector<Value>> sums) {
+    indices[loop] = kernel.constant(place);
+    single = inPairs ? place + 1 == root.extents[loop].constant : single;
+    sums = reduce(loops.drop_front(), std::move(sums), lanes, rowIndices);
+    single = inPairs ? false : single;
+    return sums;
+  };
   // Small windows are unrolled, so that overlapping loads of neighbouring rows become one.
   int64_t total = 1;
   for (unsigned inner : loops)
@@ -291,17 +337,18 @@ SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
                                                            : 4096;
   int64_t width = rowIndices.size() * lanes.masks.size();
   if (total > 0 && total <= 25 && total * width <= 150) {
-    for (int64_t i = 0; i < root.extents[loop].constant; ++i) {
-      indices[loop] = kernel.constant(i);
-      accumulators = reduce(loops.drop_front(), std::move(accumulators), lanes, rowIndices);
-    }
+    for (int64_t i = 0; i < root.extents[loop].constant; i += stride)
+      accumulators = reduceAt(i, std::move(accumulators));
     return accumulators;
   }
   SmallVector<Value> flat;
   for (auto &row : accumulators)
     flat.append(row.begin(), row.end());
-  auto nest = scf::ForOp::create(builder, root.loc, kernel.constant(0),
-                                 kernel.size(root.extents[loop]), kernel.constant(1), flat);
+  int64_t odd = inPairs ? root.extents[loop].constant % 2 : 0;
+  Value end =
+      odd ? kernel.constant(root.extents[loop].constant - 1) : kernel.size(root.extents[loop]);
+  auto nest =
+      scf::ForOp::create(builder, root.loc, kernel.constant(0), end, kernel.constant(stride), flat);
   auto unflatten = [&](ValueRange values) {
     SmallVector<SmallVector<Value>> rows(accumulators.size());
     unsigned next = 0;
@@ -321,7 +368,8 @@ SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
       yielded.append(row.begin(), row.end());
     scf::YieldOp::create(builder, root.loc, yielded);
   }
-  return unflatten(nest.getResults());
+  SmallVector<SmallVector<Value>> sums = unflatten(nest.getResults());
+  return odd ? reduceAt(root.extents[loop].constant - 1, std::move(sums)) : sums;
 }
 
 void TileEmitter::emitTile(const Lanes &lanes, Value firstRow, int64_t rows) {
@@ -546,6 +594,7 @@ Work lathe::schedule::emitTiles(Kernel &kernel, const Group &group, const Target
                                 AddressOf addressOf) {
   const Stage &root = group.stages.front();
   TileChoice choice = *chooseTile(root, target);
-  return TileEmitter(kernel, group, choice, chooseParameters(root, choice, target), addressOf)
+  return TileEmitter(kernel, group, choice, chooseParameters(root, choice, target), target,
+                     addressOf)
       .emit();
 }

@@ -11,7 +11,9 @@ def levels_of_this_machine():
     """The targets that one artifact holds, from the plainest."""
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
         flags = file.read().split()
-    return ["x86-64-v3"] + (["x86-64-v4"] if "avx512vl" in flags else [])
+    levels = [("x86-64-v4", "avx512vl"), ("x86-64-v4-vnni", "avx512_vnni"),
+              ("x86-64-v4-vnni-bf16", "avx512_bf16")]
+    return ["x86-64-v3"] + [level for level, flag in levels if flag in flags]
 
 
 def difference(actual, expected):
@@ -34,9 +36,9 @@ def difference(actual, expected):
 
 
 class Runner:
-    def __init__(self, compiler, runtime, folder, levels):
+    def __init__(self, compiler, runtime, folder, levels, flags=()):
         self.compiler, self.runtime, self.folder = compiler, runtime, folder
-        self.levels = levels
+        self.levels, self.flags = levels, list(flags)
         self.comparisons = 0
         self._failures = {}  # (model, what is wrong with it) to how it ran
 
@@ -90,7 +92,7 @@ class Runner:
             levels = self.levels if level else self.levels[:1]
             if not self._execute(first, f"-O{level}", [
                     self.compiler, "compile", "-q", model, "-o", artifact, f"-O{level}",
-                    "--target", ",".join(levels)]):
+                    "--target", ",".join(levels), *self.flags]):
                 continue
             for graph in graphs:
                 sizes = "".join(f" {name}={size}" for name, size in graph.sizes.items())

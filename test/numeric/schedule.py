@@ -27,6 +27,8 @@ def main():
     parser.add_argument("--keep", metavar="FOLDER", help="where models and artifacts stay")
     parser.add_argument("--levels", help="targets, the plainest first (default: all that run here)")
     parser.add_argument("-O", dest="optimizations", default="0,3", help="default: 0,3")
+    parser.add_argument("--compile", action="append", default=[], metavar="FLAG",
+                        help="a further flag of `lathe compile`")
     args = parser.parse_args()
     cases = importlib.import_module(args.cases)
     models = {build.__name__: (build, sizes) for build, sizes in
@@ -37,7 +39,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or temporary
         os.makedirs(folder, exist_ok=True)
-        runner = Runner(args.lathe + "-compile", args.lathe, folder, levels)
+        runner = Runner(args.lathe + "-compile", args.lathe, folder, levels, args.compile)
         for build, sizes in [models[name] for name in args.only or models]:
             start, before = time.monotonic(), runner.comparisons
             with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):

@@ -125,6 +125,7 @@ int check(CheckFlags flags) {
   suite.check.mode = flags.dynamic          ? CheckMode::Dynamic
                      : flags.constantInputs ? CheckMode::ConstantInputs
                                             : CheckMode::Plain;
+  requireOneOf("--precision", suite.check.compiler.precision, {"model", "bf16"});
   checkTargets(suite.check.compiler.target);
   suite.check.compiler.dims = parseDims(flags.dims);
   const Tolerance &tolerance = suite.check.tolerance;
@@ -169,6 +170,8 @@ void addCheckCommand(CLI::App &root, Action &action) {
   command.add_option("--int-atol", tolerance.integers, "How far integers may be off (default 0)")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--target", suite.check.compiler.target, "Target to compile for");
+  command.add_option("--precision", suite.check.compiler.precision,
+                     "model (default) or bf16, as for compile; give a tolerance with it");
   addRepeated(command, "--dim", flags->dims, "Fix a symbolic dimension of the model")
       ->type_name("NAME=N");
   command.add_option("--threads,-t", suite.check.threads,

@@ -22,13 +22,6 @@ struct CompileFlags {
   bool time = false, quiet = false;
 };
 
-/// Values of an option, checked here so that a typing error is wrong usage.
-void requireOneOf(const std::string &option, const std::string &value,
-                  const std::vector<std::string> &allowed) {
-  if (std::ranges::find(allowed, value) == allowed.end())
-    throw WrongUsage(option + " wants one of " + join(allowed, ", ") + "; not '" + value + "'");
-}
-
 /// "model.onnx" becomes "model.lathe" in the current folder, or what fits the form of the output.
 std::string defaultOutput(const CompileFlags &flags) {
   static constexpr struct {
@@ -59,6 +52,7 @@ int compile(CompileFlags flags) {
     if (flags.compiler.emit == "artifact")
       flags.compiler.emit = "mlir";
   }
+  requireOneOf("--precision", flags.compiler.precision, {"model", "bf16"});
   checkTargets(flags.compiler.target);
   flags.compiler.dims = parseDims(flags.dims);
   if (flags.output.empty())
@@ -106,6 +100,7 @@ void addCompileCommand(CLI::App &root, Action &action) {
       "  lathe compile model.onnx -o m.lathe --target host for this very machine\n"
       "  lathe compile model.onnx --target x86-64-v3,x86-64-v4\n"
       "  lathe compile model.onnx --dim batch=1 --dim seq=128\n"
+      "  lathe compile model.onnx --precision bf16         faster, with less exact products\n"
       "  lathe compile model.onnx --stop-after schedule -o x.mlir\n"
       "  lathe compile x.mlir -o m.lathe                   goes on from there\n"
       "  lathe compile model.onnx --emit asm -o -          shows the machine code\n"
@@ -120,6 +115,9 @@ void addCompileCommand(CLI::App &root, Action &action) {
   command.add_option("--target", flags->compiler.target,
                      "Processors to compile for, separated by commas: host, " +
                          join(listTargets(), ", ") + " (default: the usual levels)");
+  command.add_option("--precision", flags->compiler.precision,
+                     "model (default), or bf16: f32 products with constant weights round their "
+                     "operands to bf16 and add up in f32");
   addRepeated(command, "--dim", flags->dims, "Fix a symbolic dimension of the model")
       ->type_name("NAME=N");
   command.add_flag("--dynamic", flags->compiler.dynamicDims,

@@ -44,6 +44,12 @@ std::string firstError(const std::string &diagnostics) {
   return "compiling failed without a message";
 }
 
+void requireOneOf(const std::string &option, const std::string &value,
+                  const std::vector<std::string> &allowed) {
+  if (std::ranges::find(allowed, value) == allowed.end())
+    throw WrongUsage(option + " wants one of " + join(allowed, ", ") + "; not '" + value + "'");
+}
+
 void checkTargets(const std::string &targets) {
   if (targets.empty())
     return;

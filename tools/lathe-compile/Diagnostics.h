@@ -4,6 +4,7 @@
 #define LATHE_TOOLS_LATHE_COMPILE_DIAGNOSTICS_H
 
 #include <string>
+#include <vector>
 
 namespace lathe::tools {
 
@@ -13,6 +14,10 @@ void printDiagnostics(const std::string &diagnostics, const std::string &model, 
 
 /// The first error among them, for reports of one line.
 std::string firstError(const std::string &diagnostics);
+
+/// Throws WrongUsage unless the value of an option is one of those allowed.
+void requireOneOf(const std::string &option, const std::string &value,
+                  const std::vector<std::string> &allowed);
 
 /// Throws WrongUsage where --target names a target that does not exist.
 void checkTargets(const std::string &targets);

@@ -24,6 +24,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/Instructions.h"
@@ -72,6 +73,19 @@ static LogicalResult convertToLLVM(ModuleOp module) {
   return applyFullConversion(module, target, std::move(patterns));
 }
 
+// Rounding to bf16 without an instruction for it would be a call for each element.
+static LogicalResult expandBF16(ModuleOp module) {
+  auto rounds = module.walk([](arith::TruncFOp op) {
+    return getElementTypeOrSelf(op.getType()).isBF16() ? WalkResult::interrupt()
+                                                       : WalkResult::advance();
+  });
+  if (!rounds.wasInterrupted())
+    return success();
+  RewritePatternSet patterns(module.getContext());
+  arith::populateExpandBFloat16Patterns(patterns);
+  return applyPatternsGreedily(module, std::move(patterns));
+}
+
 // Strings are moved as numbers of 16 bytes, but lie where their addresses are aligned.
 static void alignStrings(llvm::Module &module) {
   auto isString = [](llvm::Type *type) { return type->isIntegerTy(128); };
@@ -111,6 +125,8 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
     auto function = module.lookupSymbol<func::FuncOp>(name);
     function.setSymName((prefix + "_" + name).str());
   }
+  if (target.dotBF16.empty() && failed(expandBF16(module)))
+    return failure();
   PassManager cleanUp(mlirContext);
   cleanUp.addPass(createCanonicalizerPass());
   cleanUp.addPass(createCSEPass());

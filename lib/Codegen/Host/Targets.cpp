@@ -38,8 +38,10 @@ HostTarget level(const char *name, const char *triple, const char *cpu, const ch
   target.vectorRegisters = registers;
   target.l1Bytes = l1;
   target.l2Bytes = l2;
-  target.hasVNNI = bits & LATHE_X86_VNNI;
-  target.hasBF16 = bits & LATHE_X86_BF16;
+  if (target.isX86())
+    target.dotI16 = vectorBits == 512 ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd";
+  if (bits & LATHE_X86_BF16)
+    target.dotBF16 = "llvm.x86.avx512bf16.dpbf16ps.512";
   return target;
 }
 
