@@ -134,7 +134,8 @@ public:
 
   /// The elements in `data`, row-major, which must outlive the tensor. There must be as many as
   /// `dims` say. Of constant data: only as an input, which no run writes.
-  template <typename T> static Result<Tensor> borrow(std::span<T> data, Dims dims) {
+  template <typename T, size_t Extent>
+  static Result<Tensor> borrow(std::span<T, Extent> data, Dims dims) {
     using Element = std::remove_const_t<T>;
     Tensor result;
     lathe_status status;

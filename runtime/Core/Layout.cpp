@@ -36,8 +36,8 @@ bool findExtent(const lathe_value &value, Extent &extent) {
 
 int32_t readLayout(const lathe_value_layout *given, lathe_value_layout &layout,
                    lathe_status *status) {
-  if (int32_t code =
-          readOptions(given, "lathe_value_layout", sizeof(lathe_value_layout), layout, status))
+  if (int32_t code = readOptions(given, "lathe_value_layout", offsetof(lathe_value_layout, strides),
+                                 layout, status))
     return code;
   if (layout.device >= lathe_device_count())
     return fail(status, LATHE_STATUS_ARGUMENT, "device %u does not exist; there are %u",

@@ -46,7 +46,8 @@ int32_t readOptions(const Options *given, const char *name, size_t leastBytes, O
 /// Hands an answer out, as much of it as the caller's version knows. `to` is not null.
 template <typename Answer>
 int32_t answer(Answer *to, const char *name, Answer filled, lathe_status *status) {
-  if (int32_t code = checkSize(to->size, name, sizeof(Answer), status))
+  constexpr size_t leastBytes = 2 * sizeof(uint32_t); // the size and the field beside it
+  if (int32_t code = checkSize(to->size, name, leastBytes, status))
     return code;
   filled.size = to->size;
   memcpy(to, &filled, std::min<size_t>(to->size, sizeof(Answer)));
