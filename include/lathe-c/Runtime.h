@@ -106,6 +106,7 @@ LATHE_API size_t lathe_features_format(uint64_t features, char *text, size_t cap
 
 /* ---- Devices ------------------------------------------------------------------------------- */
 
+/* What a device is. More kinds may come. */
 enum lathe_device_kind { LATHE_DEVICE_CPU = 1 };
 
 /* Where values lie and runs happen. */
@@ -209,6 +210,7 @@ LATHE_API int32_t lathe_value_contiguous(const lathe_value *value);
 
 typedef struct lathe_module lathe_module;
 
+/* Bits of lathe_module_options.flags. */
 enum lathe_module_flags {
   /* Only look: accepts an artifact of another machine or without a suitable variant, maps no code,
    * and makes no contexts. */
@@ -247,6 +249,7 @@ typedef struct lathe_verifier {
   int32_t (*verify)(void *user, const lathe_unverified *artifact, char *reason, uint64_t capacity);
 } lathe_verifier;
 
+/* How to open an artifact; all zero but `size`: the best variant that this host can run. */
 typedef struct lathe_module_options {
   uint32_t size;  /* sizeof(lathe_module_options) */
   uint32_t flags; /* lathe_module_flags */
@@ -381,6 +384,7 @@ typedef struct lathe_executor {
   void (*parallel)(void *user, uint32_t width, void (*task)(void *argument), void *argument);
 } lathe_executor;
 
+/* How much a note matters. */
 enum lathe_log_level { LATHE_LOG_INFO = 0, LATHE_LOG_WARNING = 1 };
 
 /* Receives notes, such as an arena that grew. Called by the thread that uses the context. */
@@ -401,6 +405,7 @@ typedef struct lathe_tracer {
                    int64_t end_ns);
 } lathe_tracer;
 
+/* A context's threads, memory and limits; all zero but `size`: one thread per processor, malloc. */
 typedef struct lathe_context_options {
   uint32_t size;    /* sizeof(lathe_context_options) */
   uint32_t threads; /* 1: only the caller's; 0: one per processor. Not used with pool, executor */
