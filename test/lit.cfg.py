@@ -20,7 +20,7 @@ build, source = config.lathe_build, config.lathe_source
 config.name = "lathe"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test", ".ll"]
-config.excludes = ["Inputs", "unit", "conformance", "bench", "fuzz"]
+config.excludes = ["Inputs", "unit", "conformance", "bench", "fuzz", "soak"]
 config.test_source_root = os.path.join(source, "test")
 config.test_exec_root = os.path.join(build, "test")
 
