@@ -145,15 +145,18 @@ void addSection(Image &image) {
 /// Writes the digests of what signing has changed.
 void updateDigests(Image &image) {
   const Elf64_Shdr &table = image.sections()[image.find(LATHE_SECTION_DIGESTS)];
-  auto *digests = reinterpret_cast<lathe_digest *>(image.data() + table.sh_offset);
-  for (uint64_t i = 0; i < table.sh_size / sizeof(lathe_digest); ++i) {
-    const Elf64_Shdr &section = image.sections()[digests[i].section];
-    if (digests[i].section == 0)
-      digests[i] = digestOfHeaders(image);
-    else if (digests[i].section == image.header().e_shstrndx ||
+  for (uint64_t at = 0; at < table.sh_size; at += sizeof(lathe_digest)) {
+    char *place = image.data() + table.sh_offset + at; // of any alignment
+    lathe_digest digest;
+    memcpy(&digest, place, sizeof(digest));
+    const Elf64_Shdr &section = image.sections()[digest.section];
+    if (digest.section == 0)
+      digest = digestOfHeaders(image);
+    else if (digest.section == image.header().e_shstrndx ||
              !strcmp(image.nameOf(section), LATHE_SECTION_SIGNATURE))
-      digests[i] = digestOf(image.data() + section.sh_offset, section.sh_size, digests[i].section,
-                            digests[i].flags);
+      digest =
+          digestOf(image.data() + section.sh_offset, section.sh_size, digest.section, digest.flags);
+    memcpy(place, &digest, sizeof(digest));
   }
 }
 
@@ -222,11 +225,11 @@ int32_t lathe_sign_file(const char *from, const char *to, const char *key,
                                    "-algorithm ed25519` makes one");
   if (int32_t code = readFile(from, bytes, status))
     return code;
+  if (bytes.empty())
+    return fail(status, LATHE_STATUS_NOT_ARTIFACT, std::string(from) + ": the file is empty");
   Image image;
   image.assign(bytes);
   std::string().swap(bytes);
-  if (!image.size())
-    return fail(status, LATHE_STATUS_NOT_ARTIFACT, std::string(from) + ": the file is empty");
   if (int32_t code = check(image, from, nullptr, status))
     return code;
   if (image.header().e_shoff % alignof(Elf64_Shdr))

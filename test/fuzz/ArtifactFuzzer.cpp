@@ -35,13 +35,15 @@ void readModule(const lathe_module *module) {
   if (manifest[bytes])
     __builtin_trap();
   for (uint32_t i = 0; i < lathe_module_variant_count(module); ++i) {
-    lathe_variant_info info;
+    lathe_variant_info info = {};
+    info.size = sizeof(info);
     if (lathe_module_variant_info(module, i, &info, nullptr))
       __builtin_trap();
     readText(info.name);
   }
   for (uint32_t i = 0; i < lathe_module_section_count(module); ++i) {
-    lathe_section_info info;
+    lathe_section_info info = {};
+    info.size = sizeof(info);
     if (lathe_module_section_info(module, i, &info, nullptr))
       __builtin_trap();
     sum += strlen(info.name);

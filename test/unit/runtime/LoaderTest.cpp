@@ -228,6 +228,25 @@ TEST(Loader, RefusesBadCalls) {
   lathe_module_close(nullptr);
 }
 
+// Programs of other versions: older ones know fewer options, newer ones more.
+TEST(Loader, TakesOptionsOfOtherVersions) {
+  struct Newer {
+    lathe_module_options known;
+    uint64_t more;
+  } newer = {moduleOptions(), 0};
+  newer.known.size = sizeof(newer);
+  EXPECT_NE(openBytes(wholeArtifact(), &newer.known).module, nullptr);
+  newer.more = uint64_t(1) << 40;
+  OpenResult result = openBytes(wholeArtifact(), &newer.known);
+  EXPECT_EQ(result.status.code, LATHE_STATUS_ARGUMENT);
+  EXPECT_THAT(result.status.message, HasSubstr("byte 45 is set"));
+  // What an older program has behind its struct is none of ours.
+  lathe_module_options older = moduleOptions();
+  older.size = offsetof(lathe_module_options, verifier);
+  older.verifier.verify = [](void *, const lathe_unverified *, char *, uint64_t) { return 1; };
+  EXPECT_NE(openBytes(wholeArtifact(), &older).module, nullptr);
+}
+
 TEST(Loader, RefusesAnotherFormatVersion) {
   Bytes bytes = wholeArtifact();
   uint64_t magic = LATHE_MAGIC;

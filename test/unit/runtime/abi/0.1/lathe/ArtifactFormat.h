@@ -1,0 +1,291 @@
+/* The contract between compiled code, the artifact file and the runtime.
+ * Plain C11, included by the compiler, the runtime and the tests. Every struct has a fixed layout
+ * (8-byte aligned, little endian); fields are only ever appended, and `size`/`version` fields tell
+ * which are there. Licensed under Apache-2.0 WITH LLVM-exception. */
+#ifndef LATHE_ARTIFACTFORMAT_H
+#define LATHE_ARTIFACTFORMAT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Format version log: 1 first version. */
+#define LATHE_FORMAT_VERSION 1u
+/* Version of lathe_call, lathe_value and lathe_services. */
+#define LATHE_ABI_VERSION 1u
+#define LATHE_MAX_RANK 16u
+#define LATHE_ERROR_ARGS 6u
+#define LATHE_DYNAMIC INT64_MIN
+/* Buffers in the arena and weights start at a multiple of this. */
+#define LATHE_ALIGNMENT 64u
+/* Bytes of a string in the artifact's tables, its terminator included, at most. */
+#define LATHE_MAX_STRING 4096u
+
+/* ---- Values ------------------------------------------------------------------------------- */
+
+/* Element types carry the numbers of ONNX TensorProto.DataType, so that no table maps them. */
+enum {
+  LATHE_F32 = 1,
+  LATHE_U8 = 2,
+  LATHE_I8 = 3,
+  LATHE_U16 = 4,
+  LATHE_I16 = 5,
+  LATHE_I32 = 6,
+  LATHE_I64 = 7,
+  LATHE_STRING = 8,
+  LATHE_BOOL = 9,
+  LATHE_F16 = 10,
+  LATHE_F64 = 11,
+  LATHE_U32 = 12,
+  LATHE_U64 = 13,
+  LATHE_C64 = 14,
+  LATHE_C128 = 15,
+  LATHE_BF16 = 16,
+  LATHE_F8E4M3FN = 17,
+  LATHE_F8E4M3FNUZ = 18,
+  LATHE_F8E5M2 = 19,
+  LATHE_F8E5M2FNUZ = 20,
+  LATHE_U4 = 21,
+  LATHE_I4 = 22,
+  LATHE_F4E2M1 = 23,
+  LATHE_F8E8M0 = 24,
+  LATHE_U2 = 25,
+  LATHE_I2 = 26
+};
+
+enum lathe_value_kind {
+  LATHE_VALUE_NONE = 0,
+  LATHE_VALUE_TENSOR = 1,
+  LATHE_VALUE_SEQUENCE = 2,
+  LATHE_VALUE_OPTIONAL = 3,
+  LATHE_VALUE_MAP = 4,
+  LATHE_VALUE_STRINGS = 5
+};
+
+/* A tagged union. TENSOR: `data` points to the first element; dims and strides count elements.
+ * SEQUENCE, OPTIONAL, MAP: `data` points to an array of dims[0] lathe_value (MAP: keys, values).
+ * STRINGS: a tensor whose elements are lathe_string; those of an output are the value's own. Bool
+ * is one byte, 0 or 1. */
+typedef struct lathe_value {
+  uint32_t kind;
+  uint32_t dtype;
+  uint32_t rank;
+  uint32_t device; /* 0: host memory; top bit: LATHE_VALUE_OWNED */
+  void *data;
+  int64_t dims[LATHE_MAX_RANK];
+  int64_t strides[LATHE_MAX_RANK];
+} lathe_value;
+
+typedef struct lathe_string {
+  const char *data;
+  uint64_t size;
+} lathe_string;
+
+/* In `device`: the runtime's allocator owns `data`, and lathe_value_release frees it. Compiled code
+ * never sees it. */
+#define LATHE_VALUE_OWNED 0x80000000u
+
+/* ---- The call ABI -------------------------------------------------------------------------- */
+
+struct lathe_call;
+
+/* A piece of parallel work: iterations [begin, end) of the region that `args` describes. */
+typedef void (*lathe_body)(const uint64_t *args, int64_t begin, int64_t end);
+
+/* What compiled code may ask of the runtime; the only way out of an artifact. */
+typedef struct lathe_services {
+  uint32_t version; /* LATHE_ABI_VERSION */
+  uint32_t size;    /* sizeof(lathe_services) */
+  /* Runs body over [0, count) in pieces of a multiple of `grain` iterations (the last may be
+   * shorter), possibly on several threads, and returns when all are done. Pieces never depend on
+   * results of each other. */
+  void (*parallel)(struct lathe_call *, lathe_body, const uint64_t *args, int64_t count,
+                   int64_t grain);
+  /* Memory for a value whose size depends on data; aligned to LATHE_ALIGNMENT, freed by the runtime
+   * after the call. NULL: out of memory or over the limit; compiled code then returns
+   * LATHE_CODE_MEMORY. */
+  void *(*allocate)(struct lathe_call *, uint64_t bytes);
+  /* Sets the shape of an output whose shape depends on data and returns its memory. */
+  void *(*allocate_output)(struct lathe_call *, uint32_t index, uint32_t rank, const int64_t *dims);
+  /* Called before a dispatch where `*call->cancel` is not 0: the run is cancelled or traced. Names
+   * the kernel, and its floating-point operations and bytes. Not LATHE_CODE_OK: compiled code
+   * returns it. NULL: the run is cancelled. */
+  int32_t (*attend)(struct lathe_call *, const char *kernel, uint64_t flops, uint64_t bytes);
+  /* Called on the way back in loops, whose iterations may need no other service: looks at the
+   * deadline. Not LATHE_CODE_OK: compiled code returns it. NULL: nothing to look at. */
+  int32_t (*poll)(struct lathe_call *);
+  void *reserved[10]; /* launch, copy, wait; rare helpers */
+} lathe_services;
+
+/* Codes that compiled code returns; 0 is success. */
+enum lathe_code {
+  LATHE_CODE_OK = 0,
+  LATHE_CODE_SHAPE = 1,     /* an input's shape does not fit the model */
+  LATHE_CODE_INDEX = 2,     /* an index in the data is out of range */
+  LATHE_CODE_DIVISION = 3,  /* integer division by zero or INT_MIN / -1 */
+  LATHE_CODE_RESHAPE = 4,   /* a run-time shape cannot be applied */
+  LATHE_CODE_SIZE = 5,      /* a size is negative or overflows */
+  LATHE_CODE_MEMORY = 6,    /* an allocation was refused */
+  LATHE_CODE_CANCELLED = 7, /* the cancel flag was seen */
+  LATHE_CODE_LOOP = 8,      /* a loop count is over its limit */
+  LATHE_CODE_TEXT = 9       /* a string is not what it must be */
+};
+
+/* Where and why compiled code failed. Writers in parallel bodies claim it by compare-and-swap of
+ * `code` from 0; the first one wins. `site` indexes lathe_artifact.sites. */
+typedef struct lathe_error {
+  int32_t code;
+  uint32_t site;
+  int64_t args[LATHE_ERROR_ARGS];
+} lathe_error;
+
+typedef struct lathe_call {
+  uint32_t abi_version; /* LATHE_ABI_VERSION */
+  uint32_t flags;
+  const lathe_value *inputs;
+  lathe_value *outputs;
+  char *arena; /* at least plan->arena_bytes, aligned to LATHE_ALIGNMENT */
+  uint64_t arena_bytes;
+  const char *weights; /* base of this variant's weights */
+  void *const *states; /* lathe_variant.state_count: memory of each state as the run begins */
+  const lathe_services *services;
+  void *runtime;                   /* the runtime's own; opaque to compiled code */
+  const volatile uint32_t *cancel; /* read between dispatches; not 0: call services->attend */
+  lathe_error *error;
+} lathe_call;
+
+/* What a run will need; filled by lathe_entry.plan from the inputs' dims alone (no data is read).
+ * Output dims that depend on data are LATHE_DYNAMIC. */
+typedef struct lathe_plan {
+  uint64_t arena_bytes;
+} lathe_plan;
+
+/* plan: checks the inputs' dims, writes the outputs' rank and dims, and the arena's size.
+ * run: executes; the outputs' data pointers are set by the caller, except where plan said
+ * LATHE_DYNAMIC. Both return a lathe_code and on failure fill call->error. */
+typedef int32_t (*lathe_plan_fn)(lathe_call *, lathe_plan *);
+typedef int32_t (*lathe_run_fn)(lathe_call *);
+
+/* ---- The table that an artifact exports ----------------------------------------------------- */
+
+#define LATHE_TABLE_SYMBOL "lathe_artifact_table"
+#define LATHE_MAGIC UINT64_C(0x004556414c48544c)   /* arbitrary, never changes */
+#define LATHE_SECTION_WEIGHTS ".lathe.weights"     /* non-alloc, file offset aligned to 64 KiB */
+#define LATHE_SECTION_MANIFEST ".lathe.manifest"   /* non-alloc, JSON */
+#define LATHE_SECTION_DIGESTS ".lathe.digests"     /* non-alloc, lathe_digest[] */
+#define LATHE_SECTION_SIGNATURE ".lathe.signature" /* non-alloc, optional; see lathe-c/Sign.h */
+
+/* One dimension of a tensor's type. */
+typedef struct lathe_dim {
+  int64_t size;       /* LATHE_DYNAMIC: known when running */
+  const char *symbol; /* name of the symbolic dimension, or NULL */
+  int64_t min, max;   /* bounds of a dynamic dimension; max INT64_MAX: none */
+} lathe_dim;
+
+/* How the elements of an entry's tensor lie in memory. */
+enum lathe_layout {
+  LATHE_LAYOUT_CONTIGUOUS = 0, /* row-major, no gaps */
+  /* States only: the strides of a contiguous tensor that has `max` elements in each dynamic dim, so
+   * that it grows where it lies. Every dynamic dim has a max. */
+  LATHE_LAYOUT_CAPACITY = 1
+};
+
+/* A state is a tensor that stays in the context between runs: the output with its number is what
+ * the next run's input with the same number finds (of any entry; at first: zeros, dynamic dims as
+ * other inputs say by their symbols, else `min`). At most one input and one output of an entry have
+ * the same number. Contiguous states have memory of their own for the output; those of layout
+ * CAPACITY have one, where the output is written over the input: what compiled code leaves alone
+ * is kept, and appending copies nothing. */
+typedef struct lathe_tensor_spec {
+  const char *name;
+  uint32_t kind; /* lathe_value_kind */
+  uint32_t dtype;
+  uint32_t rank;
+  int32_t alias;   /* outputs: the input whose memory it may share, -1: none */
+  int32_t state;   /* number of the state that it reads (inputs) or writes (outputs), -1: none */
+  uint32_t layout; /* lathe_layout */
+  const lathe_dim *dims;
+} lathe_tensor_spec;
+
+typedef struct lathe_entry {
+  const char *name; /* "run" */
+  lathe_plan_fn plan;
+  lathe_run_fn run;
+  uint32_t input_count, output_count;
+  const lathe_tensor_spec *inputs;
+  const lathe_tensor_spec *outputs;
+} lathe_entry;
+
+/* Processor features that a variant needs, as bits. */
+enum {
+  LATHE_X86_V3 = 1,        /* AVX2, FMA, BMI2, F16C */
+  LATHE_X86_V4 = 2,        /* AVX-512 F BW CD DQ VL */
+  LATHE_X86_VNNI = 4,      /* AVX512_VNNI */
+  LATHE_X86_BF16 = 8,      /* AVX512_BF16 */
+  LATHE_AARCH64_BASE = 256 /* Armv8-A with Advanced SIMD */
+};
+
+/* Compiled code for one processor level. Variants are listed best first; the runtime takes the
+ * first whose features the host has. */
+typedef struct lathe_variant {
+  const char *name; /* "x86-64-v4" */
+  uint64_t features;
+  uint64_t weights_offset, weights_bytes; /* within the weights section */
+  uint32_t entry_count;
+  uint32_t state_count; /* shared by all entries */
+  const lathe_entry *entries;
+} lathe_variant;
+
+/* A place in the model that can fail at run time. `message` holds %0..%5 for the arguments:
+ * "node 'Gather_3': index %0 is out of range for axis of size %1". */
+typedef struct lathe_site {
+  const char *message;
+} lathe_site;
+
+typedef struct lathe_artifact {
+  uint64_t magic;
+  uint32_t format_version;
+  uint32_t abi_version;
+  uint32_t size; /* sizeof(lathe_artifact) */
+  uint32_t variant_count;
+  const lathe_variant *variants;
+  uint64_t site_count;
+  const lathe_site *sites;
+} lathe_artifact;
+
+/* A model that is linked into the program (`lathe compile --emit=obj,header`). */
+typedef struct lathe_static_model {
+  uint32_t size; /* sizeof(lathe_static_model) */
+  uint32_t reserved;
+  const char *name; /* for messages */
+  const lathe_artifact *table;
+  const char *weights; /* aligned to LATHE_ALIGNMENT */
+  uint64_t weights_bytes;
+  const char *manifest;    /* JSON, terminated */
+  uint64_t manifest_bytes; /* without the terminator */
+} lathe_static_model;
+
+/* XXH3-128 (seed 0) of one section's bytes in the file. The digests section is an array, in any
+ * order, with exactly one entry for
+ *   - index 0, the file's headers: the ELF header, then the program headers, then the section
+ *     headers, as if concatenated (so it is computed last, when these are final), and
+ *   - every section but the null section, those of type NOBITS, and the digests section itself;
+ *     sections of size 0 may be left out.
+ * Weights and sections whose names begin with ".debug" are non-alloc and carry LATHE_DIGEST_VERIFY:
+ * they are checked by `verify`, all others when loading. File bytes outside headers and sections
+ * are padding: 0, or 0xCC in the gaps of code. */
+#define LATHE_DIGEST_VERIFY 1u
+
+typedef struct lathe_digest {
+  uint32_t section; /* index in the section header table */
+  uint32_t flags;   /* LATHE_DIGEST_VERIFY or 0 */
+  uint64_t low, high;
+} lathe_digest;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LATHE_ARTIFACTFORMAT_H */
