@@ -4,8 +4,8 @@
  * Objects
  *   module   an artifact in memory: code, tables, mapped weights. Immutable; any thread may use it.
  *   context  one caller's state: arena, threads, cancel flag. Used by one thread at a time.
- *   value    a tensor that borrows memory or owns it (lathe_value, from ArtifactFormat.h).
- *   pool     threads; several contexts may share one.
+ *   value    a tensor, or a sequence, an optional or a map of values, that borrows memory or owns
+ * it (lathe_value, from ArtifactFormat.h). pool     threads; several contexts may share one.
  *
  * Errors: a function that can fail returns a lathe_status_code (0 is success) and, where `status`
  * is not NULL, fills the caller's lathe_status with the same code and a message. On failure every
@@ -193,8 +193,15 @@ LATHE_API int32_t lathe_value_create_layout(lathe_value *value, uint32_t dtype, 
 LATHE_API int32_t lathe_value_copy(const lathe_value *from, const lathe_value *to,
                                    lathe_status *status);
 
+/* Makes `value` a sequence, an optional or a map that borrows `items`, which must outlive its use
+ * and stay the caller's to release, each for itself. ARGUMENT on another kind, or a count that it
+ * cannot have (an optional: 0 or 1; a map: 2, keys and values). */
+LATHE_API int32_t lathe_value_borrow_items(lathe_value *value, uint32_t kind, int64_t count,
+                                           lathe_value *items, lathe_status *status);
+
 /* Frees what `value` owns (nothing where it borrows) and sets it to LATHE_VALUE_NONE. Values may be
- * copied, but only one copy is to be released. */
+ * copied, but only one copy is to be released. A sequence, an optional or a map that a run made is
+ * one block with all that it holds: it alone is released, and its items borrow from it. */
 LATHE_API void lathe_value_release(lathe_value *value);
 
 /* Number of elements, and of bytes when contiguous; -1 where value is NULL, no tensor, has negative
@@ -321,7 +328,8 @@ LATHE_API uint32_t lathe_module_entry_count(const lathe_module *module);
 LATHE_API const char *lathe_module_entry_name(const lathe_module *module, uint32_t entry);
 LATHE_API int32_t lathe_module_entry_find(const lathe_module *module, const char *name);
 
-/* Tensors of an entry. Counts are 0, specs NULL and `find` -1 where there is no such thing. */
+/* Inputs and outputs of an entry. Counts are 0, specs NULL and `find` -1 where there is no such
+ * thing. */
 LATHE_API uint32_t lathe_module_input_count(const lathe_module *module, uint32_t entry);
 LATHE_API uint32_t lathe_module_output_count(const lathe_module *module, uint32_t entry);
 LATHE_API const lathe_tensor_spec *lathe_module_input_spec(const lathe_module *module,
@@ -469,7 +477,8 @@ LATHE_API int32_t lathe_context_reserve(lathe_context *context, uint64_t bytes,
 
 /* Runs an entry. Inputs are borrowed until it returns; they are contiguous and aligned to their
  * element size. Each output is either
- *   zeroed (LATHE_VALUE_NONE): the runtime allocates it and the caller releases the value, or
+ *   zeroed (LATHE_VALUE_NONE): the runtime allocates it and the caller releases the value; strings,
+ *   sequences, optionals and maps always come so; or
  *   a tensor with data: the result is written there. Its dtype, rank and dims must be the planned
  *   ones; where the plan says LATHE_DYNAMIC, its dims are the capacity, and become the real ones.
  * With outputs and arena supplied nothing is allocated, but for values whose size depends on data.

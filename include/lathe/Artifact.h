@@ -32,6 +32,8 @@ struct TensorSpec {
   int32_t state = -1; ///< The state that it reads or writes.
   uint32_t layout = LATHE_LAYOUT_CONTIGUOUS;
   std::vector<Dim> dims;
+  bool anyRank = false;          ///< Of an item: there are no dims.
+  std::vector<TensorSpec> items; ///< What a sequence, an optional or a map holds.
 };
 
 /// An entry point; mirrors lathe_entry. The symbols name functions that the variant's object

@@ -16,6 +16,9 @@ extern "C" {
 /* Version of lathe_call, lathe_value and lathe_services. */
 #define LATHE_ABI_VERSION 1u
 #define LATHE_MAX_RANK 16u
+#define LATHE_ANY_RANK UINT32_MAX /* in specs of items only */
+/* Sequences of sequences and so on nest this deep at most. */
+#define LATHE_MAX_NESTING 4u
 #define LATHE_ERROR_ARGS 6u
 #define LATHE_DYNAMIC INT64_MIN
 /* Buffers in the arena and weights start at a multiple of this. */
@@ -65,9 +68,11 @@ enum lathe_value_kind {
 };
 
 /* A tagged union. TENSOR: `data` points to the first element; dims and strides count elements.
- * SEQUENCE, OPTIONAL, MAP: `data` points to an array of dims[0] lathe_value (MAP: keys, values).
  * STRINGS: a tensor whose elements are lathe_string; those of an output are the value's own. Bool
- * is one byte, 0 or 1. */
+ * is one byte, 0 or 1.
+ * SEQUENCE, OPTIONAL, MAP: of rank 1 and dtype 0; `data` points to an array of dims[0] lathe_value.
+ * An OPTIONAL has none or one. A MAP has two, the keys (i64 or strings) and the values that belong
+ * to them: tensors of rank 1 of one size. */
 typedef struct lathe_value {
   uint32_t kind;
   uint32_t dtype;
@@ -199,14 +204,20 @@ enum lathe_layout {
  * CAPACITY have one, where the output is written over the input: what compiled code leaves alone
  * is kept, and appending copies nothing. */
 typedef struct lathe_tensor_spec {
-  const char *name;
-  uint32_t kind; /* lathe_value_kind */
+  const char *name; /* "" of what another value holds */
+  uint32_t kind;    /* lathe_value_kind */
   uint32_t dtype;
   uint32_t rank;
   int32_t alias;   /* outputs: the input whose memory it may share, -1: none */
   int32_t state;   /* number of the state that it reads (inputs) or writes (outputs), -1: none */
   uint32_t layout; /* lathe_layout */
-  const lathe_dim *dims;
+  union {
+    const lathe_dim *dims; /* tensors: `rank` of them */
+    /* What another value, whose dtype and rank are 0, holds. SEQUENCE, OPTIONAL: one spec, MAP:
+     * two, of keys and values; NULL: anything. In it kind NONE stands for any value (of a sequence
+     * that is always empty), rank LATHE_ANY_RANK for any rank, and dims have no symbols. */
+    const struct lathe_tensor_spec *items;
+  };
 } lathe_tensor_spec;
 
 typedef struct lathe_entry {

@@ -97,9 +97,11 @@ private:
       return record({number(64, dim.size), dim.symbol.empty() ? null() : string(dim.symbol),
                      number(64, dim.min), number(64, dim.max)});
     });
+    Constant *items = array(spec.items, [&](const TensorSpec &item) { return build(item); });
     return record({string(spec.name), number(32, spec.kind), number(32, spec.dtype),
-                   number(32, spec.dims.size()), number(32, spec.alias), number(32, spec.state),
-                   number(32, spec.layout), dims});
+                   number(32, spec.anyRank ? LATHE_ANY_RANK : spec.dims.size()),
+                   number(32, spec.alias), number(32, spec.state), number(32, spec.layout),
+                   spec.items.empty() ? dims : items});
   }
 
   Constant *number(unsigned bits, uint64_t value) {
@@ -168,7 +170,7 @@ Error checkString(StringRef what, StringRef text) {
   return Error::success();
 }
 
-Error checkTensor(const TensorSpec &spec) {
+Error checkTensor(const TensorSpec &spec, unsigned depth = 0) {
   if (Error error = checkString("tensor name", spec.name))
     return error;
   if (spec.dims.size() > LATHE_MAX_RANK)
@@ -183,6 +185,12 @@ Error checkTensor(const TensorSpec &spec) {
                                        spec.name, dim.size, dim.min, dim.max)
                                    .str());
   }
+  if (depth > LATHE_MAX_NESTING)
+    return createStringError(
+        formatv("'{0}' nests deeper than {1} levels", spec.name, LATHE_MAX_NESTING).str());
+  for (const TensorSpec &item : spec.items)
+    if (Error error = checkTensor(item, depth + 1))
+      return error;
   return Error::success();
 }
 

@@ -2,6 +2,8 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Artifact/Table.h"
 
+#include "runtime/Core/Value.h"
+
 #include <algorithm>
 #include <cstring>
 #include <iterator>
@@ -45,7 +47,7 @@ private:
 
   const char *checkVariant(const lathe_variant &variant);
   const char *checkEntry(const lathe_entry &entry, const lathe_variant &variant);
-  const char *checkTensor(const lathe_tensor_spec &spec);
+  const char *checkTensor(const lathe_tensor_spec &spec, uint32_t depth = 0);
   const char *checkStates(const lathe_tensor_spec *specs, uint32_t count,
                           const lathe_variant &variant);
 
@@ -151,12 +153,24 @@ const char *TableChecker::checkStates(const lathe_tensor_spec *specs, uint32_t c
   return nullptr;
 }
 
-const char *TableChecker::checkTensor(const lathe_tensor_spec &spec) {
+const char *TableChecker::checkTensor(const lathe_tensor_spec &spec, uint32_t depth) {
   if (!isString(spec.name))
     return "the name of a tensor is out of range";
-  if (spec.kind == LATHE_VALUE_NONE || spec.kind > LATHE_VALUE_STRINGS ||
-      !lathe_dtype_bits(spec.dtype))
+  bool isAny = depth && spec.kind == LATHE_VALUE_NONE, isTensor = !isAny && !isContainer(spec.kind);
+  if ((spec.kind == LATHE_VALUE_NONE && !isAny) || spec.kind > LATHE_VALUE_STRINGS ||
+      (isTensor && !lathe_dtype_bits(spec.dtype)))
     return "the kind or dtype of a tensor is out of range";
+  if (const lathe_tensor_spec *items = itemsOf(spec)) {
+    uint32_t count = spec.kind == LATHE_VALUE_MAP ? 2 : 1;
+    if (depth >= LATHE_MAX_NESTING || !isArray(items, count))
+      return "what a sequence, an optional or a map holds is out of range";
+    for (uint32_t i = 0; i < count; ++i)
+      if (const char *why = checkTensor(items[i], depth + 1))
+        return why;
+    return nullptr;
+  }
+  if (depth && spec.rank == LATHE_ANY_RANK)
+    return nullptr;
   if (spec.rank > LATHE_MAX_RANK || !isArray(spec.dims, spec.rank))
     return "the dims of a tensor are out of range";
   for (uint32_t i = 0; i < spec.rank; ++i) {

@@ -36,9 +36,10 @@ enum class OutputMemory : uint8_t {
 
 struct OutputState {
   OutputMemory memory;
-  bool dynamic;        ///< The plan leaves dims to the data.
-  bool fromCaller;     ///< The caller supplied memory,
-  void *callerData;    ///< here,
+  bool dynamic;     ///< The plan leaves dims to the data.
+  bool isContainer; ///< A sequence, an optional or a map, of which compiled code gives the address.
+  bool fromCaller;  ///< The caller supplied memory,
+  void *callerData; ///< here,
   int64_t callerBytes; ///< this much.
 };
 
@@ -144,7 +145,7 @@ private:
   int32_t bindState(uint32_t index, const lathe_value &given, lathe_status *status);
   void keepStates();
   int32_t bindOutput(uint32_t index, const lathe_value &given, lathe_status *status);
-  int32_t ownStrings(uint32_t index, lathe_status *status);
+  int32_t ownCopy(uint32_t index, lathe_status *status);
   int32_t checkOverlap(uint32_t index, lathe_status *status) const;
   int32_t execute(lathe_status *status);
   int32_t convertError(int32_t code, lathe_status *status);

@@ -11,22 +11,26 @@ using namespace lathe::runtime;
 
 namespace {
 
-// Sequences of sequences and so on; the ONNX types that models use have two levels.
-constexpr uint32_t maxNesting = 4;
 constexpr int64_t maxElements = 1 << 20;
 
+/// An input, or what one holds, against its spec.
 struct Input {
   const lathe_tensor_spec &spec;
   const lathe_context &context;
   lathe_status *status;
+  const char *name = spec.name;
+  int64_t element = -1; ///< Of what is held: its number.
+  uint32_t level = 0;
 
   [[gnu::format(printf, 3, 4)]] int32_t refuse(int32_t code, const char *format, ...) const {
-    char what[640];
+    char what[600], where[32] = "";
     va_list list;
     va_start(list, format);
     vsnprintf(what, sizeof(what), format, list);
     va_end(list);
-    return fail(status, code, "input '%.200s': %s", spec.name, what);
+    if (element >= 0)
+      snprintf(where, sizeof(where), "element %lld: ", static_cast<long long>(element));
+    return fail(status, code, "input '%.200s': %s%s", name, where, what);
   }
 
   int32_t checkType(const lathe_value &value) const {
@@ -103,30 +107,62 @@ struct Input {
     return bytes > 0 && begin < arena + context.arenaBytes && arena < begin + uint64_t(bytes);
   }
 
-  // What is inside a sequence, optional or map: tensors, each contiguous and valid in itself.
-  int32_t checkElements(const lathe_value &value, uint32_t level) const {
-    if (value.rank != 1 || value.dims[0] < 0 || value.dims[0] > maxElements ||
-        (value.dims[0] && !value.data) || level == maxNesting)
+  // Of a value of which nothing is said but that it is one.
+  static lathe_tensor_spec anySpec(const lathe_value &value) {
+    lathe_tensor_spec spec = {};
+    bool isKind = value.kind != LATHE_VALUE_NONE && value.kind <= LATHE_VALUE_STRINGS;
+    spec.kind = isKind ? value.kind : uint32_t(LATHE_VALUE_TENSOR);
+    spec.dtype = value.dtype;
+    spec.rank = isContainer(spec.kind) ? 0 : LATHE_ANY_RANK;
+    return spec;
+  }
+
+  // What a sequence, an optional or a map holds: values as the spec says, each valid in itself.
+  int32_t checkItems(const lathe_value &value) const {
+    int64_t count = value.dims[0];
+    bool isCount = spec.kind == LATHE_VALUE_OPTIONAL ? count <= 1
+                   : spec.kind == LATHE_VALUE_MAP    ? count == 2
+                                                     : count <= maxElements;
+    if (value.rank != 1 || count < 0 || !isCount)
       return refuse(LATHE_STATUS_SHAPE,
-                    "a %s needs rank 1, 0 to %lld elements and at most %u "
-                    "levels",
-                    kindName(value.kind), static_cast<long long>(maxElements), maxNesting);
-    const auto *elements = static_cast<const lathe_value *>(value.data);
-    for (int64_t i = 0; i < value.dims[0]; ++i) {
-      const lathe_value &element = elements[i];
-      int32_t code = LATHE_STATUS_OK;
-      if (element.kind == LATHE_VALUE_TENSOR || element.kind == LATHE_VALUE_STRINGS) {
-        if (lathe_value_elements(&element) < 0 || element.device & ~LATHE_VALUE_OWNED)
-          return refuse(LATHE_STATUS_SHAPE, "element %lld is no valid tensor in host memory",
-                        static_cast<long long>(i));
-        code = checkData(element);
-      } else if (element.kind != LATHE_VALUE_NONE) {
-        code = checkElements(element, level + 1);
-      }
-      if (code)
+                    "rank %u and %lld elements are given where a %s has rank 1 and %s", value.rank,
+                    static_cast<long long>(count), kindName(spec.kind),
+                    spec.kind == LATHE_VALUE_OPTIONAL ? "at most one"
+                    : spec.kind == LATHE_VALUE_MAP    ? "two, keys and values"
+                                                      : "at most 2^20");
+    if (count && !value.data)
+      return refuse(LATHE_STATUS_LAYOUT, "its data is NULL");
+    if (level == LATHE_MAX_NESTING)
+      return refuse(LATHE_STATUS_SHAPE, "values nest deeper than %u levels", LATHE_MAX_NESTING);
+    const auto *items = static_cast<const lathe_value *>(value.data);
+    const lathe_tensor_spec *specs = itemsOf(spec);
+    for (int64_t i = 0; i < count; ++i) {
+      lathe_tensor_spec any = anySpec(items[i]);
+      const lathe_tensor_spec *wanted = specs ? &specs[spec.kind == LATHE_VALUE_MAP ? i : 0] : &any;
+      if (wanted->kind == LATHE_VALUE_NONE)
+        wanted = &any;
+      Input item{*wanted, context, status, name, i, level + 1};
+      if (int32_t code = item.checkItem(items[i]))
         return code;
     }
+    if (spec.kind == LATHE_VALUE_MAP && items[0].dims[0] != items[1].dims[0])
+      return refuse(LATHE_STATUS_SHAPE, "it has %lld keys and %lld values",
+                    static_cast<long long>(items[0].dims[0]),
+                    static_cast<long long>(items[1].dims[0]));
     return LATHE_STATUS_OK;
+  }
+
+  int32_t checkItem(const lathe_value &value) const {
+    if (int32_t code = checkType(value))
+      return code;
+    if (isContainer(spec.kind))
+      return checkItems(value);
+    if (lathe_value_elements(&value) < 0)
+      return refuse(LATHE_STATUS_SHAPE, "it is no valid tensor");
+    if (spec.rank != LATHE_ANY_RANK)
+      if (int32_t code = checkDims(value))
+        return code;
+    return checkData(value);
   }
 };
 
@@ -171,7 +207,7 @@ int32_t lathe_context::checkInput(uint32_t index, const int32_t *symbols, bool n
     return code;
   if (value.kind != LATHE_VALUE_TENSOR && value.kind != LATHE_VALUE_STRINGS) {
     value.device = 0;
-    return needData ? input.checkElements(value, 0) : int32_t(LATHE_STATUS_OK);
+    return needData ? input.checkItems(value) : int32_t(LATHE_STATUS_OK);
   }
   if (int32_t code = input.checkDims(value))
     return code;

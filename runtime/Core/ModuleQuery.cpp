@@ -98,12 +98,29 @@ int32_t lathe_module_output_find(const lathe_module *module, uint32_t entry, con
 }
 
 size_t lathe_tensor_spec_format(const lathe_tensor_spec *spec, char *text, size_t capacity) {
-  static constexpr const char *kinds[] = {"none ", "", "sequence of ", "optional ", "map of ", ""};
   TextBuilder builder(text, text ? capacity : 0);
   if (!spec)
     return 0;
-  bool known = spec->kind < sizeof(kinds) / sizeof(kinds[0]);
-  builder.add("%s%s[", known ? kinds[spec->kind] : "unknown ", dtypeName(spec->dtype));
+  // Containers are checked to end after LATHE_MAX_NESTING levels.
+  while (spec && (spec->kind == LATHE_VALUE_SEQUENCE || spec->kind == LATHE_VALUE_OPTIONAL)) {
+    builder.add(spec->kind == LATHE_VALUE_SEQUENCE ? "sequence of " : "optional ");
+    spec = itemsOf(*spec);
+  }
+  if (spec && spec->kind == LATHE_VALUE_MAP) {
+    const lathe_tensor_spec *items = itemsOf(*spec);
+    builder.add("map from %s to %s", items ? dtypeName(items[0].dtype) : "any",
+                items ? dtypeName(items[1].dtype) : "any");
+    return builder.length();
+  }
+  if (!spec || spec->kind == LATHE_VALUE_NONE) {
+    builder.add("any");
+    return builder.length();
+  }
+  builder.add("%s[", dtypeName(spec->dtype));
+  if (spec->rank == LATHE_ANY_RANK) {
+    builder.add("...]");
+    return builder.length();
+  }
   for (uint32_t d = 0; d < spec->rank && spec->dims; ++d) {
     const lathe_dim &dim = spec->dims[d];
     builder.add(d ? "," : "");

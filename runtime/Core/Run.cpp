@@ -75,10 +75,6 @@ int32_t lathe_context::plan(const lathe_entry &newEntry, const lathe_value *give
     return code;
   for (uint32_t i = 0; i < entry->output_count; ++i) {
     const lathe_tensor_spec &spec = entry->outputs[i];
-    if (spec.kind != LATHE_VALUE_TENSOR && spec.kind != LATHE_VALUE_STRINGS)
-      return fail(status, LATHE_STATUS_TYPE,
-                  "output '%.200s': a %s is not supported by this runtime", spec.name,
-                  kindName(spec.kind));
     outputs[i] = lathe_value();
     outputs[i].kind = spec.kind;
     outputs[i].dtype = spec.dtype;
@@ -86,6 +82,7 @@ int32_t lathe_context::plan(const lathe_entry &newEntry, const lathe_value *give
     for (uint32_t d = 0; d < spec.rank; ++d)
       outputs[i].dims[d] = spec.dims[d].size;
     outputStates[i] = OutputState();
+    outputStates[i].isContainer = isContainer(spec.kind);
   }
   error = lathe_error();
   refusal.kind.store(Refusal::None, std::memory_order_relaxed);
@@ -175,8 +172,8 @@ int32_t lathe_context::finish(int32_t code, lathe_value *results, lathe_status *
   if (!prepared)
     return code; // and nothing was allocated
   for (uint32_t i = 0; i < entry->output_count && !code; ++i)
-    if (outputs[i].kind == LATHE_VALUE_STRINGS)
-      code = ownStrings(i, status);
+    if (outputs[i].kind == LATHE_VALUE_STRINGS || outputStates[i].isContainer)
+      code = ownCopy(i, status);
   releaseDynamic();
   if (code || !results) {
     releaseOutputs();
@@ -206,7 +203,9 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
   if (entry->outputs[index].state >= 0)
     return bindState(index, given, status);
   if (given.kind == LATHE_VALUE_NONE) {
-    if (state.dynamic)
+    if (state.isContainer)
+      value.kind = LATHE_VALUE_NONE; // until compiled code writes it
+    if (state.dynamic || state.isContainer)
       return LATHE_STATUS_OK;
     uint64_t bytes = lathe_value_bytes(&value);
     value.data = allocateOwned(options.allocator, bytes);
@@ -216,10 +215,10 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
     state.memory = OutputMemory::Owned;
     return LATHE_STATUS_OK;
   }
-  if (value.kind == LATHE_VALUE_STRINGS)
+  if (value.kind == LATHE_VALUE_STRINGS || state.isContainer)
     return fail(status, LATHE_STATUS_ARGUMENT,
-                "output '%.200s': strings are allocated by the runtime; leave its value zero",
-                name);
+                "output '%.200s': a %s is allocated by the runtime; leave its value zero", name,
+                kindName(value.kind));
   if (given.kind != value.kind || given.dtype != value.dtype)
     return fail(status, LATHE_STATUS_TYPE,
                 "output '%.200s': a %s of %s is given where the model writes a %s of %s; zero the "
@@ -262,30 +261,25 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
   return LATHE_STATUS_OK;
 }
 
-// Strings that compiled code wrote lie in the inputs, in the artifact and in the run's memory: the
-// caller gets copies, behind the table of them.
-int32_t lathe_context::ownStrings(uint32_t index, lathe_status *status) {
+// Strings that compiled code wrote, and what a sequence, an optional or a map holds, lie in the
+// inputs, in the artifact and in the run's memory: the caller gets copies, in one block.
+int32_t lathe_context::ownCopy(uint32_t index, lathe_status *status) {
   lathe_value &value = outputs[index];
-  auto *from = static_cast<const lathe_string *>(value.data);
-  int64_t count = lathe_value_elements(&value);
-  uint64_t bytes = uint64_t(count) * sizeof(lathe_string);
-  for (int64_t i = 0; i < count; ++i)
-    if (__builtin_add_overflow(bytes, from[i].size, &bytes))
-      bytes = UINT64_MAX;
+  OutputState &state = outputStates[index];
+  if (value.kind != entry->outputs[index].kind)
+    return fail(status, LATHE_STATUS_MODEL, "output '%.200s': compiled code did not write it",
+                entry->outputs[index].name);
+  lathe_value copy;
+  uint64_t bytes = copiedBytes(value);
   void *memory = allocateOwned(options.allocator, bytes);
   if (!memory)
     return fail(status, LATHE_STATUS_MEMORY, "output '%.200s': %llu bytes could not be allocated",
                 entry->outputs[index].name, static_cast<unsigned long long>(bytes));
-  auto *table = static_cast<lathe_string *>(memory);
-  auto *text = reinterpret_cast<char *>(table + count);
-  for (int64_t i = 0; i < count; ++i) {
-    if (from[i].size)
-      memcpy(text, from[i].data, from[i].size);
-    table[i] = {text, from[i].size};
-    text += from[i].size;
-  }
-  releaseOwned(value.data);
-  value.data = memory;
+  copyInto(value, static_cast<char *>(memory), copy);
+  if (state.memory == OutputMemory::Owned)
+    releaseOwned(value.data);
+  value = copy;
+  state.memory = OutputMemory::Owned;
   return LATHE_STATUS_OK;
 }
 
@@ -385,7 +379,7 @@ int32_t lathe_context::execute(lathe_status *status) {
   if (code || error.code)
     return convertError(code, status);
   for (uint32_t i = 0; i < entry->output_count; ++i)
-    if (outputStates[i].memory == OutputMemory::Unset)
+    if (outputStates[i].memory == OutputMemory::Unset && !outputStates[i].isContainer)
       return fail(status, LATHE_STATUS_MODEL, "output '%.200s': compiled code did not write it",
                   entry->outputs[i].name);
   return LATHE_STATUS_OK;

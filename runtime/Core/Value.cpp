@@ -117,6 +117,77 @@ bool lathe::runtime::isAlive(const lathe_value &value) {
          isOwnedBlock(value.data, bytes);
 }
 
+namespace {
+
+uint64_t alignUp(uint64_t bytes) {
+  return (bytes + LATHE_ALIGNMENT - 1) & -uint64_t(LATHE_ALIGNMENT);
+}
+
+bool addTo(uint64_t &sum, uint64_t bytes) {
+  return bytes <= uint64_t(maxBytes) && (sum += alignUp(bytes)) <= uint64_t(maxBytes);
+}
+
+// Each piece begins at LATHE_ALIGNMENT.
+bool addCopied(const lathe_value &value, uint64_t &sum) {
+  if (isContainer(value.kind)) {
+    const auto *items = static_cast<const lathe_value *>(value.data);
+    if (!addTo(sum, uint64_t(value.dims[0]) * sizeof(lathe_value)))
+      return false;
+    for (int64_t i = 0; i < value.dims[0]; ++i)
+      if (!addCopied(items[i], sum))
+        return false;
+    return true;
+  }
+  int64_t elements = countElements(value.dtype, value.rank, value.dims);
+  if (elements < 0)
+    return false;
+  uint64_t bytes = countBytes(value.dtype, elements);
+  const auto *strings = static_cast<const lathe_string *>(value.data);
+  for (int64_t i = 0; value.dtype == LATHE_STRING && i < elements; ++i)
+    if (__builtin_add_overflow(bytes, strings[i].size, &bytes))
+      return false;
+  return addTo(sum, bytes);
+}
+
+} // namespace
+
+uint64_t lathe::runtime::copiedBytes(const lathe_value &value) {
+  uint64_t sum = 0;
+  return addCopied(value, sum) ? sum : UINT64_MAX;
+}
+
+char *lathe::runtime::copyInto(const lathe_value &value, char *memory, lathe_value &copy) {
+  copy = value;
+  copy.device = 0;
+  copy.data = memory;
+  if (isContainer(value.kind)) {
+    auto *items = reinterpret_cast<lathe_value *>(memory);
+    memory += alignUp(uint64_t(value.dims[0]) * sizeof(lathe_value));
+    for (int64_t i = 0; i < value.dims[0]; ++i)
+      memory = copyInto(static_cast<const lathe_value *>(value.data)[i], memory, items[i]);
+    return memory;
+  }
+  setStrides(copy);
+  int64_t elements = countElements(value.dtype, value.rank, value.dims);
+  uint64_t bytes = countBytes(value.dtype, elements);
+  if (value.dtype != LATHE_STRING) {
+    if (bytes)
+      memcpy(memory, value.data, bytes);
+    return memory + alignUp(bytes);
+  }
+  // The table of strings, and behind it their bytes.
+  const auto *from = static_cast<const lathe_string *>(value.data);
+  auto *table = reinterpret_cast<lathe_string *>(memory);
+  char *text = memory + bytes;
+  for (int64_t i = 0; i < elements; ++i) {
+    if (from[i].size)
+      memcpy(text, from[i].data, from[i].size);
+    table[i] = {text, from[i].size};
+    text += from[i].size;
+  }
+  return memory + alignUp(uint64_t(text - memory));
+}
+
 const char *lathe::runtime::kindName(uint32_t kind) {
   static constexpr const char *names[] = {"none",     "tensor", "sequence",
                                           "optional", "map",    "string tensor"};
@@ -214,6 +285,26 @@ int32_t lathe_value_create(lathe_value *value, uint32_t dtype, uint32_t rank, co
   result.device = LATHE_VALUE_OWNED;
   *value = result;
   return LATHE_STATUS_OK;
+}
+
+int32_t lathe_value_borrow_items(lathe_value *value, uint32_t kind, int64_t count,
+                                 lathe_value *items, lathe_status *status) {
+  if (!value || (count && !items))
+    return fail(status, LATHE_STATUS_ARGUMENT, "%s is NULL", value ? "items" : "value");
+  lathe_value result = {};
+  result.kind = kind;
+  result.rank = 1;
+  result.dims[0] = count;
+  result.strides[0] = 1;
+  result.data = items;
+  if (!isContainer(kind))
+    return fail(status, LATHE_STATUS_ARGUMENT, "a %s holds no items", kindName(kind));
+  if (count < 0 || (kind == LATHE_VALUE_OPTIONAL && count > 1) ||
+      (kind == LATHE_VALUE_MAP && count != 2))
+    return fail(status, LATHE_STATUS_ARGUMENT, "a %s cannot hold %lld items", kindName(kind),
+                static_cast<long long>(count));
+  *value = result;
+  return succeed(status);
 }
 
 void lathe_value_release(lathe_value *value) {

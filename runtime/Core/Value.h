@@ -24,6 +24,24 @@ bool isContiguous(const lathe_value &value);
 /// dims say. Of other builds, and of borrowed values, nothing is known.
 bool isAlive(const lathe_value &value);
 
+/// Whether values of a kind hold others.
+inline bool isContainer(uint32_t kind) {
+  return kind == LATHE_VALUE_SEQUENCE || kind == LATHE_VALUE_OPTIONAL || kind == LATHE_VALUE_MAP;
+}
+
+/// What a value holds, null where nothing is said of it.
+inline const lathe_tensor_spec *itemsOf(const lathe_tensor_spec &spec) {
+  return isContainer(spec.kind) && spec.rank == 0 ? spec.items : nullptr;
+}
+
+/// Bytes that a copy of all that a value refers to takes in one block; UINT64_MAX where they are
+/// too many. The value is one that compiled code made.
+uint64_t copiedBytes(const lathe_value &value);
+
+/// Makes `copy` a value whose data, and all that it refers to, lie in `memory`, which has that size
+/// and LATHE_ALIGNMENT; returns the end of what it took.
+char *copyInto(const lathe_value &value, char *memory, lathe_value &copy);
+
 /// "tensor", "sequence"; "unknown kind" for others.
 const char *kindName(uint32_t kind);
 

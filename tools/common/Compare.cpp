@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 namespace lathe::tools {
 
@@ -191,6 +192,44 @@ Comparison compareTensors(const Tensor &actual, const Tensor &expected,
   return result;
 }
 
+/// Numbers of a map's entries in the order of their keys.
+std::vector<int64_t> keyOrder(const Tensor &keys) {
+  std::vector<int64_t> order(static_cast<size_t>(keys.elementCount()));
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, [&](int64_t a, int64_t b) {
+    if (keys.dtype == LATHE_STRING)
+      return keys.strings[a] < keys.strings[b];
+    return static_cast<int64_t>(elementBits(keys, a)) < static_cast<int64_t>(elementBits(keys, b));
+  });
+  return order;
+}
+
+Tensor takeElements(const Tensor &tensor, const std::vector<int64_t> &order) {
+  Tensor taken{tensor.dtype, tensor.dims, {}, {}};
+  size_t size = tensor.dtype == LATHE_STRING ? 0 : findType(tensor.dtype)->bits / 8;
+  for (int64_t i : order) {
+    if (tensor.dtype == LATHE_STRING)
+      taken.strings.push_back(tensor.strings[i]);
+    else
+      taken.bytes.insert(taken.bytes.end(), tensor.bytes.begin() + i * size,
+                         tensor.bytes.begin() + (i + 1) * size);
+  }
+  return taken;
+}
+
+/// The map with its keys in order: a map has none of its own.
+Value orderMap(const Value &map) {
+  std::vector<int64_t> order = keyOrder(map.elements[0].tensor);
+  Value ordered = map;
+  for (Value &part : ordered.elements)
+    part.tensor = takeElements(part.tensor, order);
+  return ordered;
+}
+
+bool isOrdered(const Value &map) {
+  return std::ranges::is_sorted(keyOrder(map.elements[0].tensor));
+}
+
 } // namespace
 
 Comparison compareValues(const Value &actual, const Value &expected, const Tolerance &tolerance) {
@@ -201,6 +240,8 @@ Comparison compareValues(const Value &actual, const Value &expected, const Toler
   }
   if (actual.kind == LATHE_VALUE_TENSOR || actual.kind == LATHE_VALUE_STRINGS)
     return compareTensors(actual.tensor, expected.tensor, tolerance);
+  if (actual.kind == LATHE_VALUE_MAP && !(isOrdered(actual) && isOrdered(expected)))
+    return compareValues(orderMap(actual), orderMap(expected), tolerance);
   result.passed = true;
   for (size_t i = 0; i < expected.elements.size(); ++i) {
     Comparison part = compareValues(actual.elements[i], expected.elements[i], tolerance);

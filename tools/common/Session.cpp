@@ -88,10 +88,11 @@ lathe_value BorrowedValues::borrow(const Value &value) {
   auto array = std::make_unique<lathe_value[]>(value.elements.size() + 1);
   for (size_t i = 0; i < value.elements.size(); ++i)
     array[i] = borrow(value.elements[i]);
-  result.kind = value.kind;
-  result.rank = 1;
-  result.dims[0] = static_cast<int64_t>(value.elements.size());
-  result.data = array.get();
+  lathe_status status;
+  checkStatus(lathe_value_borrow_items(&result, value.kind,
+                                       static_cast<int64_t>(value.elements.size()), array.get(),
+                                       &status),
+              status);
   nested.push_back(std::move(array));
   return result;
 }

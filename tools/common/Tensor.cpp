@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 
 namespace lathe::tools {
@@ -229,6 +230,15 @@ std::string describeType(uint32_t dtype, std::span<const int64_t> dims) {
   return text + "]";
 }
 
+/// Up to five of `count` texts, and whether there are more.
+static std::string listElements(int64_t count, const std::function<std::string(int64_t)> &text) {
+  constexpr int64_t shown = 5;
+  std::string list;
+  for (int64_t i = 0; i < std::min(count, shown); ++i)
+    list += (i ? ", " : "") + text(i);
+  return list + (count > shown ? ", ..." : "");
+}
+
 std::string describeType(const Value &value) {
   switch (value.kind) {
   case LATHE_VALUE_SEQUENCE:
@@ -237,7 +247,7 @@ std::string describeType(const Value &value) {
     return value.elements.empty() ? "optional without value"
                                   : "optional " + describeType(value.elements[0]);
   case LATHE_VALUE_MAP:
-    return "map";
+    return "map of " + std::to_string(value.elements[0].tensor.elementCount());
   case LATHE_VALUE_NONE:
     return "nothing";
   default:
@@ -247,6 +257,19 @@ std::string describeType(const Value &value) {
 
 std::string summarize(const Value &value) {
   std::string text = describeType(value);
+  if (value.kind == LATHE_VALUE_MAP) {
+    const Tensor &keys = value.elements[0].tensor, &values = value.elements[1].tensor;
+    return text + "  {" +
+           listElements(
+               keys.elementCount(),
+               [&](int64_t i) { return elementText(keys, i) + ": " + elementText(values, i); }) +
+           "}";
+  }
+  if (value.kind == LATHE_VALUE_SEQUENCE)
+    return text + "  [" +
+           listElements(static_cast<int64_t>(value.elements.size()),
+                        [&](int64_t i) { return describeType(value.elements[i]); }) +
+           "]";
   if (value.kind != LATHE_VALUE_TENSOR && value.kind != LATHE_VALUE_STRINGS)
     return text;
   const Tensor &tensor = value.tensor;
@@ -271,11 +294,8 @@ std::string summarize(const Value &value) {
     if (nans)
       text += "  nan " + std::to_string(nans);
   }
-  constexpr int64_t shown = 5;
-  text += "  [";
-  for (int64_t i = 0; i < std::min(count, shown); ++i)
-    text += (i ? ", " : "") + elementText(tensor, i);
-  return text + (count > shown ? ", ...]" : "]");
+  return text + "  [" + listElements(count, [&](int64_t i) { return elementText(tensor, i); }) +
+         "]";
 }
 
 } // namespace lathe::tools

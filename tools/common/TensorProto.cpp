@@ -272,13 +272,40 @@ Value parseContainer(std::string_view bytes, const std::string &name, uint32_t k
   return value;
 }
 
+enum MapField { KeyType = 2, Keys = 3, StringKeys = 4, Values = 5 };
+
+/// The values of a map as one tensor: single elements of one type.
+Tensor joinElements(std::span<const Value> values, const std::string &name) {
+  Tensor joined{values.empty() ? uint32_t(LATHE_F32) : values[0].tensor.dtype, {}, {}, {}};
+  joined.dims = {static_cast<int64_t>(values.size())};
+  for (const Value &value : values) {
+    const TypeInfo *type = findType(value.tensor.dtype);
+    bool isTensor = value.kind == LATHE_VALUE_TENSOR || value.kind == LATHE_VALUE_STRINGS;
+    if (!isTensor || value.tensor.dtype != joined.dtype || value.tensor.elementCount() != 1 ||
+        (type->kind != TypeKind::String && type->bits < 8))
+      throw Failure(name + ": a map has the value " + describeType(value) +
+                    "; read are maps to single elements of one type");
+    joined.bytes.insert(joined.bytes.end(), value.tensor.bytes.begin(), value.tensor.bytes.end());
+    joined.strings.insert(joined.strings.end(), value.tensor.strings.begin(),
+                          value.tensor.strings.end());
+  }
+  return joined;
+}
+
+Value tensorValue(Tensor tensor) {
+  uint32_t kind = tensor.dtype == LATHE_STRING ? LATHE_VALUE_STRINGS : LATHE_VALUE_TENSOR;
+  return {kind, std::move(tensor), {}};
+}
+
 Value parseMap(std::string_view bytes, const std::string &name, int depth) {
-  enum MapField { KeyType = 2, Keys = 3, StringKeys = 4, Values = 5 };
   Tensor integers{LATHE_I64, {}, {}, {}}, strings{LATHE_STRING, {}, {}, {}};
   Value values{LATHE_VALUE_SEQUENCE, {}, {}};
+  bool byString = false;
   MessageReader reader(bytes, name);
   for (Field field; reader.next(field);)
-    if (field.number == Keys)
+    if (field.number == KeyType)
+      byString = field.scalar == LATHE_STRING;
+    else if (field.number == Keys)
       reader.forEachNumber(field, Varint, [&](uint64_t key) {
         const char *first = reinterpret_cast<const char *>(&key);
         integers.bytes.insert(integers.bytes.end(), first, first + sizeof key);
@@ -289,15 +316,13 @@ Value parseMap(std::string_view bytes, const std::string &name, int depth) {
       values = parseValue(reader.bytesOf(field), name, LATHE_VALUE_SEQUENCE, depth + 1);
   integers.dims = {static_cast<int64_t>(integers.bytes.size() / sizeof(int64_t))};
   strings.dims = {static_cast<int64_t>(strings.strings.size())};
-  bool byString = integers.dims[0] == 0;
   Tensor &keys = byString ? strings : integers;
   if (static_cast<size_t>(keys.dims[0]) != values.elements.size())
     reader.fail("a map has " + std::to_string(keys.dims[0]) + " keys and " +
                 std::to_string(values.elements.size()) + " values");
-  uint32_t keyKind = byString ? LATHE_VALUE_STRINGS : LATHE_VALUE_TENSOR;
   Value map{LATHE_VALUE_MAP, {}, {}};
-  map.elements.push_back(Value{keyKind, std::move(keys), {}});
-  map.elements.push_back(std::move(values));
+  map.elements.push_back(tensorValue(std::move(keys)));
+  map.elements.push_back(tensorValue(joinElements(values.elements, name)));
   return map;
 }
 
@@ -311,10 +336,7 @@ Value parseValue(std::string_view bytes, const std::string &name, uint32_t kind,
   case LATHE_VALUE_MAP:
     return parseMap(bytes, name, depth);
   default:
-    Value value{LATHE_VALUE_TENSOR, parseTensor(bytes, name), {}};
-    if (value.tensor.dtype == LATHE_STRING)
-      value.kind = LATHE_VALUE_STRINGS;
-    return value;
+    return tensorValue(parseTensor(bytes, name));
   }
 }
 
@@ -352,6 +374,85 @@ std::string formatTensorProto(const Tensor &tensor, const std::string &name) {
   else
     appendBytes(out, RawData, {tensor.bytes.data(), tensor.bytes.size()});
   return out;
+}
+
+namespace {
+
+/// What SequenceProto and OptionalProto call a kind, and the field that holds it in both.
+struct HeldKind {
+  uint32_t elementType;
+  unsigned field;
+};
+
+HeldKind heldKind(uint32_t kind) {
+  switch (kind) {
+  case LATHE_VALUE_SEQUENCE:
+    return {3, 5};
+  case LATHE_VALUE_MAP:
+    return {4, 6};
+  case LATHE_VALUE_OPTIONAL:
+    return {5, 7};
+  default:
+    return {1, 3};
+  }
+}
+
+/// Element `index` as a tensor without dimensions.
+Value elementOf(const Tensor &tensor, int64_t index) {
+  Tensor element{tensor.dtype, {}, {}, {}};
+  if (tensor.dtype == LATHE_STRING) {
+    element.strings = {tensor.strings[index]};
+  } else {
+    auto size = findType(tensor.dtype)->bits / 8;
+    element.bytes.assign(tensor.bytes.begin() + index * size,
+                         tensor.bytes.begin() + (index + 1) * size);
+  }
+  return tensorValue(std::move(element));
+}
+
+std::string formatContainer(std::span<const Value> elements, const std::string &name) {
+  enum { NameField = 1, ElementType = 2 };
+  std::string out;
+  appendBytes(out, NameField, name);
+  appendVarint(out, ElementType << 3 | Varint);
+  appendVarint(out, elements.empty() ? 0 : heldKind(elements[0].kind).elementType);
+  for (const Value &element : elements)
+    appendBytes(out, heldKind(element.kind).field, formatValueProto(element, ""));
+  return out;
+}
+
+std::string formatMap(const Value &map, const std::string &name) {
+  const Tensor &keys = map.elements[0].tensor, &values = map.elements[1].tensor;
+  std::string out, numbers;
+  appendBytes(out, 1, name);
+  appendVarint(out, KeyType << 3 | Varint);
+  appendVarint(out, keys.dtype);
+  std::vector<Value> list;
+  for (int64_t i = 0; i < keys.elementCount(); ++i) {
+    if (keys.dtype == LATHE_STRING)
+      appendBytes(out, StringKeys, keys.strings[i]);
+    else
+      appendVarint(numbers, elementBits(keys, i));
+    list.push_back(elementOf(values, i));
+  }
+  if (!numbers.empty())
+    appendBytes(out, Keys, numbers);
+  appendBytes(out, Values, formatContainer(list, ""));
+  return out;
+}
+
+} // namespace
+
+std::string formatValueProto(const Value &value, const std::string &name) {
+  switch (value.kind) {
+  case LATHE_VALUE_SEQUENCE:
+  case LATHE_VALUE_OPTIONAL:
+    return formatContainer(value.elements, name);
+  case LATHE_VALUE_MAP:
+    return formatMap(value, name);
+  default:
+    return formatTensorProto(value.tensor, name);
+  }
 }
 
 } // namespace lathe::tools

@@ -17,6 +17,9 @@ Value parseValueProto(std::string_view bytes, const std::string &name, uint32_t 
 /// The message for a tensor, with its data in raw_data.
 std::string formatTensorProto(const Tensor &tensor, const std::string &name);
 
+/// The message for any value.
+std::string formatValueProto(const Value &value, const std::string &name);
+
 } // namespace lathe::tools
 
 #endif // LATHE_TOOLS_COMMON_TENSORPROTO_H

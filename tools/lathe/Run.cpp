@@ -48,9 +48,26 @@ std::string fileNameFor(const std::string &output, std::set<std::string> &taken)
 }
 
 std::string formatValue(const Value &value, const std::string &name, const std::string &format) {
+  if (format == "pb")
+    return formatValueProto(value, name);
   if (value.kind != LATHE_VALUE_TENSOR && value.kind != LATHE_VALUE_STRINGS)
-    throw Failure("output '" + name + "' is no tensor, and only tensors are written to files");
-  return format == "pb" ? formatTensorProto(value.tensor, name) : formatNpy(value.tensor);
+    throw Failure("output '" + name + "' is no tensor, which .npy files hold; give --format pb");
+  return formatNpy(value.tensor);
+}
+
+/// "dtype" and "dims" of a tensor; else "kind" and "elements".
+void describeJson(const Value &value, nlohmann::ordered_json &out) {
+  if (value.kind == LATHE_VALUE_TENSOR || value.kind == LATHE_VALUE_STRINGS) {
+    out["dtype"] = typeName(value.tensor.dtype);
+    out["dims"] = value.tensor.dims;
+    return;
+  }
+  out["kind"] = value.kind == LATHE_VALUE_SEQUENCE   ? "sequence"
+                : value.kind == LATHE_VALUE_OPTIONAL ? "optional"
+                                                     : "map";
+  out["elements"] = nlohmann::ordered_json::array();
+  for (const Value &element : value.elements)
+    describeJson(element, out["elements"].emplace_back(nlohmann::ordered_json::object()));
 }
 
 int run(const RunOptions &options) {
@@ -94,10 +111,7 @@ int run(const RunOptions &options) {
     for (size_t i = 0; i < outputs.size(); ++i) {
       nlohmann::ordered_json output;
       output["name"] = module.outputs()[i]->name;
-      if (outputs[i].kind == LATHE_VALUE_TENSOR || outputs[i].kind == LATHE_VALUE_STRINGS) {
-        output["dtype"] = typeName(outputs[i].tensor.dtype);
-        output["dims"] = outputs[i].tensor.dims;
-      }
+      describeJson(outputs[i], output);
       if (!files[i].empty())
         output["file"] = files[i];
       report["outputs"].push_back(std::move(output));

@@ -86,12 +86,40 @@ def tensor(array, name=""):
     return proto.data(9, array if array.size else b"")
 
 
-def sequence(arrays):
-    """A SequenceProto of tensors."""
-    proto = Message().integer(2, 1)
-    for array in arrays:
-        proto.message(3, tensor(array))
-    return proto
+class Optional:
+    """An optional value: an array or a list, or None for nothing."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+
+# Of a held value: what elem_type calls it, and its field in SequenceProto and OptionalProto.
+HELD = {list: (3, 5), dict: (4, 6), Optional: (5, 7)}
+
+
+def value(held):
+    """An array as a TensorProto, a list as a SequenceProto, a dict from numbers or strings as a
+    MapProto, an Optional as an OptionalProto; a message as it is."""
+    if isinstance(held, Message):
+        return held
+    if isinstance(held, dict):
+        keys = list(held)
+        proto = Message().integer(2, 8 if keys and isinstance(keys[0], str) else 7)
+        for key in keys:
+            if isinstance(key, str):
+                proto.data(4, key)
+            else:
+                proto.integer(3, key)
+        return proto.message(5, value([np.asarray(item, np.float32 if isinstance(item, float) else None)
+                                       for item in held.values()]))
+    if isinstance(held, (list, Optional)):
+        items = held if isinstance(held, list) else [held.value] if held.value is not None else []
+        kind = HELD.get(type(items[0]), (1, 3)) if items else (0, 3)
+        proto = Message().integer(2, kind[0])
+        for item in items:
+            proto.message(kind[1], value(item))
+        return proto
+    return tensor(held)
 
 
 def attribute(name, value):
@@ -118,11 +146,34 @@ def attribute(name, value):
     return proto.integer(20, 6)
 
 
+def tensor_type(dtype, dims):
+    """A TypeProto of a tensor; a dimension is a number or the name of a symbol. None: any rank."""
+    kind = Message().integer(1, (DTYPES | NARROW_DTYPES)[dtype])
+    if dims is not None:
+        shape = Message()
+        for dim in dims:
+            entry = Message()
+            shape.message(1, entry.data(2, dim) if isinstance(dim, str) else entry.integer(1, dim))
+        kind.message(2, shape)
+    return Message().message(1, kind)
+
+
+def sequence_type(item):
+    return Message().message(4, Message().message(1, item))
+
+
+def optional_type(item):
+    return Message().message(9, Message().message(1, item))
+
+
+def map_type(key, item):
+    return Message().message(5, Message().integer(1, DTYPES[key]).message(2, item))
+
+
 def value_info(name, dtype, dims):
-    """A ValueInfoProto of a tensor; a dimension is a number or the name of a symbol."""
-    shape = Message()
-    for dim in dims:
-        entry = Message()
-        shape.message(1, entry.data(2, dim) if isinstance(dim, str) else entry.integer(1, dim))
-    kind = Message().integer(1, (DTYPES | NARROW_DTYPES)[dtype]).message(2, shape)
-    return Message().data(1, name).message(2, Message().message(1, kind))
+    """A ValueInfoProto of a tensor."""
+    return typed_info(name, tensor_type(dtype, dims))
+
+
+def typed_info(name, kind):
+    return Message().data(1, name).message(2, kind)

@@ -19,8 +19,8 @@ import numpy as np
 TRUE = np.array(True)
 
 
-def node(op, inputs, outputs, **attributes):
-    proto = Message()
+def node(op, inputs, outputs, domain="", **attributes):
+    proto = Message().data(7, domain)
     for value in inputs.split():
         proto.data(1, "" if value == "-" else value)
     for value in outputs.split():
@@ -59,14 +59,17 @@ class Cases:
         return self.random.uniform(-1, 1, shape).astype(np.float32)
 
     def add(self, name, inputs, nodes, outputs, data, reference, opset=17):
-        """`inputs` are (name, dtype, dims); `outputs` names; `reference` computes them."""
+        """`inputs` are (name, dtype, dims) or (name, type); `outputs` names; `reference` computes
+        them."""
         folder = os.path.join(self.root, "test_" + name)
         os.makedirs(folder)
         proto = graph("", nodes, outputs)
         for value in inputs:
-            proto.message(11, value_info(*value))
+            proto.message(11, (wire.typed_info if len(value) == 2 else value_info)(*value))
         Message().integer(1, 8).data(2, "control").message(7, proto).message(
-            8, Message().data(1, "").integer(2, opset)).write(os.path.join(folder, "model.onnx"))
+            8, Message().data(1, "").integer(2, opset)).message(
+                8, Message().data(1, "ai.onnx.ml").integer(2, 3)).write(
+                    os.path.join(folder, "model.onnx"))
         for number, arrays in enumerate(data):
             values = reference(*arrays)
             values = values if isinstance(values, tuple) else (values,)
@@ -74,7 +77,7 @@ class Cases:
             os.makedirs(path)
             for stem, group in (("input", arrays), ("output", values)):
                 for i, array in enumerate(group):
-                    wire.tensor(np.asarray(array)).write(os.path.join(path, f"{stem}_{i}.pb"))
+                    wire.value(array).write(os.path.join(path, f"{stem}_{i}.pb"))
 
 
 def count(value):

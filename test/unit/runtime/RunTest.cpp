@@ -425,7 +425,65 @@ TEST_F(Run, TakesSequences) {
   EXPECT_EQ(run("length", {list}, outputs), LATHE_STATUS_SHAPE);
   list.dims[0] = INT64_MAX;
   EXPECT_EQ(run("length", {list}, outputs), LATHE_STATUS_SHAPE);
-  EXPECT_EQ(run("sequence", {}, outputs), LATHE_STATUS_TYPE);
+}
+
+TEST_F(Run, GivesSequences) {
+  std::vector<float> data = count(4);
+  std::vector<lathe_value> elements = {borrow(LATHE_F32, {4}, data),
+                                       borrow(LATHE_F32, {2, 2}, data)};
+  lathe_value list = {};
+  ASSERT_EQ(lathe_value_borrow_items(&list, LATHE_VALUE_SEQUENCE, 2, elements.data(), &status),
+            LATHE_STATUS_OK);
+  std::vector<lathe_value> outputs(1);
+  ASSERT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_OK) << status.message;
+  // One block, of which the items are a part: one release frees all.
+  EXPECT_EQ(outputs[0].kind, LATHE_VALUE_SEQUENCE);
+  EXPECT_EQ(outputs[0].device, LATHE_VALUE_OWNED);
+  ASSERT_EQ(outputs[0].dims[0], 2);
+  auto *items = static_cast<const lathe_value *>(outputs[0].data);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(items[i].device, 0u);
+    EXPECT_EQ(lathe_value_bytes(&items[i]), 16);
+    EXPECT_NE(items[i].data, data.data());
+    EXPECT_EQ(memcmp(items[i].data, data.data(), 16), 0);
+  }
+  EXPECT_EQ(items[1].rank, 2u);
+  lathe_value_release(&outputs[0]);
+  EXPECT_EQ(outputs[0].kind, LATHE_VALUE_NONE);
+  // None at all.
+  ASSERT_EQ(lathe_value_borrow_items(&list, LATHE_VALUE_SEQUENCE, 0, nullptr, &status),
+            LATHE_STATUS_OK);
+  ASSERT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_OK) << status.message;
+  EXPECT_EQ(outputs[0].dims[0], 0);
+  lathe_value_release(&outputs[0]);
+}
+
+TEST_F(Run, ChecksWhatSequencesHold) {
+  std::vector<float> data = count(4);
+  std::vector<lathe_value> elements(7, borrow(LATHE_F32, {4}, data)), outputs(1);
+  lathe_value list = {};
+  ASSERT_EQ(lathe_value_borrow_items(&list, LATHE_VALUE_SEQUENCE, 7, elements.data(), &status),
+            LATHE_STATUS_OK);
+  // What compiled code does not write is not given.
+  EXPECT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_MODEL);
+  elements[3].dtype = LATHE_I32;
+  EXPECT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_TYPE);
+  EXPECT_STREQ(status.message,
+               "input 'list': element 3: dtype i32 is given where the model takes f32");
+  elements[3] = {};
+  EXPECT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_TYPE);
+  elements[3] = elements[0];
+  elements[3].data = nullptr;
+  EXPECT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_LAYOUT);
+  elements[3] = elements[0];
+  elements[3].device = 0x40000000u; // of the run's own lists only
+  EXPECT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_LAYOUT);
+  list.data = nullptr;
+  EXPECT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_LAYOUT);
+  // The caller allocates no such output.
+  outputs[0] = list;
+  list.dims[0] = 0;
+  EXPECT_EQ(run("sequence", {list}, outputs), LATHE_STATUS_ARGUMENT);
 }
 
 } // namespace

@@ -96,6 +96,27 @@ TEST(Value, RefusesBadShapes) {
   EXPECT_EQ(lathe_value_bytes(nullptr), -1);
 }
 
+TEST(Value, HoldsOthers) {
+  lathe_status status;
+  lathe_value items[2] = {}, value = {};
+  EXPECT_EQ(lathe_value_borrow_items(&value, LATHE_VALUE_MAP, 2, items, &status), LATHE_STATUS_OK);
+  EXPECT_EQ(value.data, items);
+  EXPECT_EQ(value.rank, 1u);
+  lathe_value_release(&value); // frees nothing: it borrows
+  EXPECT_EQ(value.kind, LATHE_VALUE_NONE);
+  struct {
+    uint32_t kind;
+    int64_t count;
+  } wrong[] = {{LATHE_VALUE_TENSOR, 1},   {LATHE_VALUE_NONE, 0},      {LATHE_VALUE_MAP, 1},
+               {LATHE_VALUE_OPTIONAL, 2}, {LATHE_VALUE_SEQUENCE, -1}, {99, 1}};
+  for (auto [kind, count] : wrong)
+    EXPECT_EQ(lathe_value_borrow_items(&value, kind, count, items, &status), LATHE_STATUS_ARGUMENT)
+        << kind;
+  EXPECT_EQ(lathe_value_borrow_items(&value, LATHE_VALUE_SEQUENCE, 1, nullptr, &status),
+            LATHE_STATUS_ARGUMENT);
+  EXPECT_EQ(value.kind, LATHE_VALUE_NONE);
+}
+
 TEST(Status, HasNames) {
   EXPECT_STREQ(lathe_status_name(LATHE_STATUS_TRUNCATED), "truncated");
   EXPECT_STREQ(lathe_status_name(12345), "unknown");
