@@ -4,6 +4,7 @@
 #include "dialects/Graph/Sequence.h"
 #include "dialects/Graph/SymbolicShapes.h"
 #include "dialects/Graph/Verify.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace lathe::graph;
@@ -427,8 +428,47 @@ struct LoopWithoutIteration : OpRewritePattern<LoopOp> {
   }
 };
 
+/// A short loop that carries a sequence: unrolled, the items may be known.
+struct UnrollSequences : OpRewritePattern<LoopOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(LoopOp op, PatternRewriter &rewriter) const override {
+    constexpr int64_t maxIterations = 64, maxOps = 4096;
+    std::optional<SmallVector<int64_t>> trip = getIntegers(op.getTrip());
+    bool isCounted = getConstantCondition(op.getCondition()) == true &&
+                     getConstantCondition(op.getYielded()[0]) == true;
+    bool isKnown = llvm::any_of(op.getInits(), [](Value init) {
+      return init.getDefiningOp<SequenceConstructOp>() != nullptr;
+    });
+    if (!trip || trip->size() != 1 || trip->front() > maxIterations || !isCounted || !isKnown ||
+        !op.getStacked().empty())
+      return rewriter.notifyMatchFailure(op, "no short loop that carries a known sequence");
+    int64_t ops = 0;
+    op.getBody().walk([&](Operation *) { ++ops; });
+    if (ops * trip->front() > maxOps)
+      return rewriter.notifyMatchFailure(op, "the body is too long");
+    SmallVector<Value> carried(op.getInits());
+    Block &block = op.getBlock();
+    auto counter = cast<RankedTensorType>(block.getArgument(0).getType());
+    for (int64_t i = 0; i < trip->front(); ++i) {
+      IRMapping mapping;
+      mapping.map(block.getArgument(0),
+                  ConstantOp::create(rewriter, op.getLoc(), counter,
+                                     DenseElementsAttr::get(counter, rewriter.getI64IntegerAttr(i)))
+                      .getResult());
+      for (auto [argument, value] : llvm::zip_equal(block.getArguments().drop_front(), carried))
+        mapping.map(argument, value);
+      for (Operation &inner : block.without_terminator())
+        rewriter.clone(inner, mapping);
+      for (auto [value, next] : llvm::zip_equal(carried, op.getYielded().drop_front()))
+        value = mapping.lookupOrDefault(next);
+    }
+    rewriter.replaceOp(op, carried);
+    return success();
+  }
+};
+
 } // namespace
 
 void LoopOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<InvariantCarried, UnusedLoopResults, LoopWithoutIteration>(context);
+  patterns.add<InvariantCarried, UnusedLoopResults, LoopWithoutIteration, UnrollSequences>(context);
 }

@@ -8,6 +8,7 @@
 #include "dialects/Graph/SymbolicShapes.h"
 #include "dialects/Graph/Weights.h"
 #include "lathe/Graph.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -19,13 +20,27 @@ namespace lathe::graph {
 #include "lib/Graph/Passes.h.inc"
 } // namespace lathe::graph
 
-static std::optional<int64_t> getBytes(Type type) {
+/// Bytes of a constant, or of a value whose size is known; 0 where only the run knows it.
+static int64_t getBytes(Type type, Attribute value = {}) {
+  auto ranked = cast<RankedTensorType>(type);
+  if (auto strings = dyn_cast_or_null<DenseStringElementsAttr>(value)) {
+    int64_t bytes = 0;
+    for (StringRef text : strings.getRawStringData())
+      bytes += text.size();
+    return bytes;
+  }
+  if (!ranked.hasStaticShape() || isa<StringType>(ranked.getElementType()))
+    return 0;
+  return std::min<uint64_t>(getStorageBytes(ranked).value_or(INT64_MAX), INT64_MAX);
+}
+
+/// Whether a value can be a constant: a tensor, whose sizes the run may decide.
+static bool canBeConstant(Type type) {
   auto ranked = dyn_cast<RankedTensorType>(type);
-  if (ranked && isa<StringType>(ranked.getElementType()))
-    return std::nullopt; // what a run gives cannot be kept as bytes
-  std::optional<uint64_t> bytes =
-      ranked && ranked.hasStaticShape() ? getStorageBytes(ranked) : std::nullopt;
-  return bytes ? std::optional<int64_t>(*bytes) : std::nullopt;
+  if (!ranked)
+    return false;
+  return isa<StringType>(ranked.getElementType()) || !ranked.hasStaticShape() ||
+         getStorageBytes(ranked);
 }
 
 namespace {
@@ -33,6 +48,7 @@ namespace {
 struct Slice {
   Value root;
   SmallVector<Operation *> ops; // in program order, constants included
+  int64_t sourceBytes = 0;      // of the constants
 };
 } // namespace
 
@@ -68,8 +84,7 @@ static llvm::SetVector<Operation *> findConstantOps(func::FuncOp function) {
   llvm::SetVector<Operation *> known;
   for (Block &block : function.getBody())
     for (Operation &op : block) {
-      if (!isa<ShapeInferenceInterface>(op) || !isPure(&op) || !isBounded(&op) ||
-          !llvm::all_of(op.getResultTypes(), [](Type type) { return getBytes(type); }))
+      if (!isa<ShapeInferenceInterface>(op) || !isPure(&op) || !isBounded(&op))
         continue;
       if (llvm::all_of(getSources(&op), [&](Value operand) {
             return operand.getDefiningOp() && known.contains(operand.getDefiningOp());
@@ -88,13 +103,14 @@ static std::optional<Slice> makeRegion(Value root, int64_t maxGrowth, size_t max
     if (ops.size() > maxOps)
       return std::nullopt;
     if (isa<ConstantOp>(ops[i]))
-      source = llvm::SaturatingAdd<uint64_t>(source, *getBytes(ops[i]->getResult(0).getType()));
+      source = llvm::SaturatingAdd<uint64_t>(
+          source, getBytes(ops[i]->getResult(0).getType(), cast<ConstantOp>(ops[i]).getValue()));
     for (Value source : getSources(ops[i]))
       ops.insert(source.getDefiningOp());
   }
-  if (*getBytes(root.getType()) - source > maxGrowth)
+  if (getBytes(root.getType()) - source > maxGrowth)
     return std::nullopt;
-  Slice slice{root, ops.takeVector()};
+  Slice slice{root, ops.takeVector(), source};
   llvm::sort(slice.ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   return slice;
 }
@@ -110,10 +126,16 @@ static void outline(OpBuilder &builder, const Slice &slice, unsigned index) {
   func::ReturnOp::create(body, loc, mapping.lookup(slice.root));
 }
 
-LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEvaluator &evaluator,
-                                       int64_t maxGrowth) {
-  if (!evaluator || function.isExternal())
-    return success();
+/// Whether a value that the run gave can stand for one of that type.
+static bool refines(Type given, Type type) {
+  auto constant = cast<RankedTensorType>(given), ranked = cast<RankedTensorType>(type);
+  return constant.getElementType() == ranked.getElementType() &&
+         succeeded(verifyCompatibleShape(constant, ranked));
+}
+
+/// One round; whether a value became constant.
+static bool evaluateOnce(func::FuncOp function, const ConstantEvaluator &evaluator,
+                         int64_t maxGrowth) {
   llvm::SetVector<Operation *> known = findConstantOps(function);
   SmallVector<Slice> slices;
   size_t budget = 100000; // operations cloned in all, as slices may overlap
@@ -123,7 +145,7 @@ LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEval
     for (Value result : op->getResults()) {
       bool leaves =
           llvm::any_of(result.getUsers(), [&](Operation *user) { return !known.contains(user); });
-      if (!leaves)
+      if (!leaves || !canBeConstant(result.getType()))
         continue;
       std::optional<Slice> slice = makeRegion(result, maxGrowth, std::min<size_t>(budget, 4096));
       if (!slice)
@@ -133,7 +155,7 @@ LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEval
     }
   }
   if (slices.empty())
-    return success();
+    return false;
 
   OwningOpRef<ModuleOp> module = ModuleOp::create(function.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
@@ -141,17 +163,37 @@ LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEval
     outline(builder, slice, i);
   auto values = evaluator(*module);
   if (failed(values) || values->size() != slices.size())
-    return success(); // they are computed when running, then
+    return false; // they are computed when running, then
+  bool changed = false;
   for (auto [slice, results] : llvm::zip(slices, *values)) {
-    if (results.size() != 1 || !results[0] || results[0].getType() != slice.root.getType())
+    if (results.size() != 1 || !results[0] ||
+        !refines(results[0].getType(), slice.root.getType()) ||
+        getBytes(results[0].getType(), results[0]) - slice.sourceBytes > maxGrowth)
       continue;
     OpBuilder at(slice.root.getDefiningOp());
     auto constant = ConstantOp::create(at, slice.root.getLoc(), results[0].getType(), results[0]);
     slice.root.replaceAllUsesWith(constant.getResult());
+    changed = true;
   }
   for (Operation *op : llvm::reverse(known.getArrayRef()))
     if (isOpTriviallyDead(op))
       op->erase();
+  // What is returned may have a size now.
+  Operation *terminator = function.getBody().front().getTerminator();
+  function.setFunctionType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
+                                             terminator->getOperandTypes()));
+  return changed;
+}
+
+LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEvaluator &evaluator,
+                                       int64_t maxGrowth) {
+  if (!evaluator || function.isExternal())
+    return success();
+  // The counts of loops come first; then it is known which loops end soon.
+  constexpr int maxRounds = 4;
+  for (int round = 0; round < maxRounds; ++round)
+    if (!evaluateOnce(function, evaluator, maxGrowth))
+      break;
   return success();
 }
 

@@ -43,6 +43,79 @@ static OwningOpRef<ModuleOp> joinFunctions(ModuleOp subgraphs) {
   return program;
 }
 
+// Rank, dims and data; of strings the size of each before its bytes.
+static bool writeValue(FILE *file, const lathe_value &value) {
+  auto write = [&](const void *data, size_t bytes) {
+    return bytes == 0 || fwrite(data, 1, bytes, file) == bytes;
+  };
+  uint64_t rank = value.rank;
+  if (!write(&rank, sizeof(rank)) || !write(value.dims, rank * sizeof(int64_t)))
+    return false;
+  if (value.dtype != LATHE_STRING)
+    return write(value.data, lathe_value_bytes(&value));
+  auto *strings = static_cast<const lathe_string *>(value.data);
+  for (int64_t i = 0, count = lathe_value_elements(&value); i < count; ++i)
+    if (!write(&strings[i].size, sizeof(uint64_t)) || !write(strings[i].data, strings[i].size))
+      return false;
+  return true;
+}
+
+namespace {
+/// What writeValue wrote, as constants.
+class ValueReader {
+public:
+  ValueReader(StringRef rest) : rest(rest) {}
+  /// A constant of these element type; null where the file has no such value.
+  TypedAttr read(Type element) {
+    std::optional<uint64_t> rank = number();
+    if (!rank || *rank > LATHE_MAX_RANK)
+      return {};
+    SmallVector<int64_t> dims;
+    for (uint64_t i = 0; i < *rank; ++i) {
+      std::optional<uint64_t> dim = number();
+      if (!dim || int64_t(*dim) < 0)
+        return {};
+      dims.push_back(*dim);
+    }
+    auto type = RankedTensorType::get(dims, element);
+    if (isa<graph::StringType>(element))
+      return readStrings(type);
+    std::optional<uint64_t> bytes = graph::getStorageBytes(type);
+    std::optional<StringRef> data = bytes ? take(*bytes) : std::nullopt;
+    return data ? graph::makeConstantAttr(type, ArrayRef(data->data(), data->size())) : TypedAttr();
+  }
+
+private:
+  TypedAttr readStrings(RankedTensorType type) {
+    SmallVector<StringRef> strings;
+    for (int64_t i = 0, count = type.getNumElements(); i < count; ++i) {
+      std::optional<uint64_t> size = number();
+      std::optional<StringRef> text = size ? take(*size) : std::nullopt;
+      if (!text)
+        return {};
+      strings.push_back(*text);
+    }
+    return DenseStringElementsAttr::get(type, strings);
+  }
+  std::optional<uint64_t> number() {
+    std::optional<StringRef> bytes = take(sizeof(uint64_t));
+    if (!bytes)
+      return std::nullopt;
+    uint64_t value;
+    std::memcpy(&value, bytes->data(), sizeof(value));
+    return value;
+  }
+  std::optional<StringRef> take(uint64_t bytes) {
+    if (rest.size() < bytes)
+      return std::nullopt;
+    StringRef taken = rest.take_front(bytes);
+    rest = rest.drop_front(bytes);
+    return taken;
+  }
+  StringRef rest;
+};
+} // namespace
+
 // In the child: runs the artifact and writes its outputs one after the other. No return.
 [[noreturn]] static void runChild(const char *artifact, const char *output, size_t count) {
   constexpr rlim_t seconds = 60, bytes = rlim_t(8) << 30;
@@ -62,10 +135,8 @@ static OwningOpRef<ModuleOp> joinFunctions(ModuleOp subgraphs) {
       file && lathe_module_open(artifact, nullptr, &module, &status) == LATHE_STATUS_OK &&
       lathe_context_create(module, &options, &context, &status) == LATHE_STATUS_OK &&
       lathe_context_run(context, 0, nullptr, 0, outputs.data(), count, &status) == LATHE_STATUS_OK;
-  for (size_t i = 0; done && i < count; ++i) {
-    size_t bytesOut = lathe_value_bytes(&outputs[i]);
-    done = fwrite(outputs[i].data, 1, bytesOut, file) == bytesOut;
-  }
+  for (size_t i = 0; done && i < count; ++i)
+    done = writeValue(file, outputs[i]);
   done = done && fclose(file) == 0;
   _exit(done ? 0 : 1);
 }
@@ -77,8 +148,7 @@ lathe::pipeline::evaluateByRunning(ModuleOp subgraphs,
   size_t count = 0;
   for (auto function : subgraphs.getOps<func::FuncOp>())
     for (Type type : function.getResultTypes()) {
-      auto ranked = dyn_cast<RankedTensorType>(type);
-      if (!ranked || !graph::getStorageBytes(ranked))
+      if (!isa<RankedTensorType>(type))
         return failure();
       ++count;
     }
@@ -108,17 +178,14 @@ lathe::pipeline::evaluateByRunning(ModuleOp subgraphs,
                                             /*RequiresNullTerminator=*/false);
   if (!buffer)
     return failure();
-  StringRef rest = (*buffer)->getBuffer();
+  ValueReader reader((*buffer)->getBuffer());
   SmallVector<SmallVector<TypedAttr>> values;
   for (auto function : subgraphs.getOps<func::FuncOp>()) {
     SmallVector<TypedAttr> &results = values.emplace_back();
     for (Type type : function.getResultTypes()) {
-      auto ranked = cast<RankedTensorType>(type);
-      uint64_t bytes = *graph::getStorageBytes(ranked);
-      if (rest.size() < bytes)
+      results.push_back(reader.read(cast<RankedTensorType>(type).getElementType()));
+      if (!results.back())
         return failure();
-      results.push_back(graph::makeConstantAttr(ranked, ArrayRef(rest.data(), bytes)));
-      rest = rest.drop_front(bytes);
     }
   }
   return values;
