@@ -236,6 +236,76 @@ static LogicalResult importAttention(Node &node) {
   return node.result(builder.fromHeads(node.matmul(weights, value)));
 }
 
+// ---- FlexAttention
+
+/// Runs a subgraph on scores or probabilities, whose type must stay.
+static Value modify(Node &node, StringRef attribute, Value x) {
+  if (!node.hasAttribute(attribute) || !x)
+    return x;
+  onnx::GraphProto *body = node.subgraph(attribute);
+  if (!body)
+    return {};
+  if (body->input_size() != 1 || body->output_size() != 1) {
+    node.error() << "'" << attribute << "' of FlexAttention has " << body->input_size()
+                 << " inputs and " << body->output_size() << " outputs, expected are 1 and 1";
+    return {};
+  }
+  auto values = node.inlineGraph(*body, {x});
+  if (failed(values)) {
+    (void)node.fail();
+    return {};
+  }
+  Value result = values->front();
+  auto type = dyn_cast<RankedTensorType>(result.getType());
+  if (!type || type.getRank() != 4 || type.getElementType() != Node::elementOf(x)) {
+    node.error() << "'" << attribute << "' of FlexAttention makes " << result.getType() << " of "
+                 << x.getType() << ", rank and element type must stay";
+    return {};
+  }
+  return result;
+}
+
+static LogicalResult importFlexAttention(Node &node) {
+  Value query = node.input(0), key = node.input(1), value = node.input(2);
+  Type element = Node::elementOf(query), f32 = node.builder().getF32Type();
+  for (Value operand : {query, key, value})
+    if (Node::rankOf(operand) != 4 || Node::elementOf(operand) != element)
+      return node.error() << "inputs of FlexAttention have types " << query.getType() << " and "
+                          << operand.getType() << ", they take rank 4 and one element type";
+  Type precision = node.typeAttribute("softmax_precision", element.isF64() ? element : f32);
+  if (node.hasFailed())
+    return failure();
+  if (!isa<FloatType>(precision))
+    return node.error() << "attribute 'softmax_precision' of FlexAttention is " << precision
+                        << ", it takes a floating-point type";
+  bool isPlain = !node.hasAttribute("score_mod") && !node.hasAttribute("prob_mod");
+  int64_t headSize = staticDim(query, 3);
+  bool hasScale = node.hasAttribute("scale"), isKnown = !ShapedType::isDynamic(headSize);
+  double scale = node.floatAttribute("scale", isKnown ? 1 / std::sqrt(double(headSize)) : 0);
+  if (isPlain && precision == element && (hasScale || isKnown))
+    return node.result(attend(node, query, key, value, {}, scale, false));
+  key = repeatHeads(node, key, query);
+  value = repeatHeads(node, value, query);
+  // Half of the scale goes to each side, so that products of half precision do not overflow.
+  Value root;
+  if (hasScale || isKnown) {
+    root = node.scalar(std::sqrt(scale), element);
+  } else {
+    Value size = node.cast(sizeOf(node, query, 3), f32);
+    root = node.unary(UnaryKind::sqrt, node.unary(UnaryKind::sqrt, size));
+    root = node.cast(node.binary(BinaryKind::div, node.scalar(1, f32), root), element);
+  }
+  Value scores = node.matmul(node.binary(BinaryKind::mul, query, root),
+                             node.swapLastTwo(node.binary(BinaryKind::mul, key, root)));
+  scores = modify(node, "score_mod", node.cast(scores, precision));
+  if (node.hasFailed())
+    return failure();
+  Value weights = modify(node, "prob_mod", node.softmax(scores, 3));
+  if (node.hasFailed())
+    return failure();
+  return node.result(node.cast(node.matmul(weights, node.cast(value, precision)), element));
+}
+
 // ---- Caches
 
 /// TensorScatter: the update goes to consecutive places of the cache, from an index per batch on.
@@ -270,6 +340,7 @@ static LogicalResult importTensorScatter(Node &node) {
 ArrayRef<Operator> lathe::import::attentionOperators() {
   static const Operator operators[] = {
       {"Attention", {23, 24, 25}, 3, 7, importAttention, kFloats},
+      {"FlexAttention", {1}, 3, 3, importFlexAttention, kFloats, "", "ai.onnx.preview"},
       {"TensorScatter", {24}, 2, 3, importTensorScatter, kAny},
   };
   return operators;
