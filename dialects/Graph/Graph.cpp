@@ -1,5 +1,6 @@
 // The graph dialect: registration and its one base operation.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Map.h"
 #include "dialects/Graph/SymbolicShapes.h"
 #include "dialects/Graph/Weights.h"
 #include "mlir/IR/Builders.h"
@@ -36,6 +37,9 @@ void GraphDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Graph/GraphOps.cpp.inc"
+      ,
+#define GET_OP_LIST
+#include "dialects/Graph/MapOps.cpp.inc"
       >();
 }
 

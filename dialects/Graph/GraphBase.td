@@ -69,8 +69,11 @@ def Graph_Optional : Graph_Type<"Optional", "optional"> {
   let parameters = (ins "::mlir::Type":$element);
 }
 
+// Single numbers or strings by key: `tuple<KEY, VALUE>` of element types (see Map.h).
+def Graph_Map : Type<CPred<"::llvm::isa<::mlir::TupleType>($_self)">, "map">;
+
 // What control flow carries and returns.
-def Graph_Value : AnyTypeOf<[AnyTensor, Graph_Sequence, Graph_Optional]>;
+def Graph_Value : AnyTypeOf<[AnyTensor, Graph_Sequence, Graph_Optional, Graph_Map]>;
 def Graph_IntTensor : TensorOf<[AnyInteger]>;
 def Graph_I64Tensor : TensorOf<[I64]>;
 def Graph_BoolTensor : TensorOf<[I1]>;

@@ -18,6 +18,17 @@ def Rt_Dialect : Dialect {
 
 class Rt_Op<string mnemonic, list<Trait> traits = []> : Op<Rt_Dialect, mnemonic, traits>;
 
+// ---- Values that are no tensors ----------------------------------------------------------------
+
+def Rt_Value : TypeDef<Rt_Dialect, "Value"> {
+  let mnemonic = "value";
+  let summary = "a sequence, an optional or a map: the address of a lathe_value that never changes";
+  let description = "It belongs to the caller or to the run, and lives as long as that.";
+}
+
+// What builtins take and give.
+def Rt_Operand : AnyTypeOf<[AnyRankedTensor, Rt_Value]>;
+
 def Rt_WeightOp : Rt_Op<"weight", [Pure]> {
   let summary = "constant data that stays in the artifact's weights section";
   let arguments = (ins TypedAttrInterface:$value);
@@ -84,16 +95,16 @@ def Rt_PackedOp : Rt_Op<"packed", [Pure]> {
 // ---- Functions of the builtins on whole tensors -------------------------------------------------
 
 def Rt_CallOp : Rt_Op<"call", [AttrSizedResultSegments, MemoryEffects<[MemAlloc]>]> {
-  let summary = "run a builtin on whole tensors";
+  let summary = "run a builtin on whole tensors and other values";
   let description = [{
     `callee` is a function of lib/Codegen/Host/builtins that takes the call, the tensors as lathe_value,
     places for its results, and `parameters`. It allocates its results; `sizes` are those of their
-    sizes that the types do not have, one result after the other. Where it fails, the run ends with
-    `message`.
+    sizes that the types do not have, one result after the other. Of an `rt.value` the builtin sees,
+    and gives, a scalar whose `data` is its address. Where it fails, the run ends with `message`.
   }];
-  let arguments = (ins StrAttr:$callee, Variadic<AnyRankedTensor>:$inputs,
+  let arguments = (ins StrAttr:$callee, Variadic<Rt_Operand>:$inputs,
                        DenseI64ArrayAttr:$parameters, StrAttr:$message);
-  let results = (outs Variadic<AnyRankedTensor>:$results, Variadic<Index>:$sizes);
+  let results = (outs Variadic<Rt_Operand>:$results, Variadic<Index>:$sizes);
   let assemblyFormat = [{
     $callee `(` $inputs `)` $parameters `,` $message attr-dict
     `:` `(` type($inputs) `)` `->` `(` type($results) `)` `sizes` `(` type($sizes) `)`
@@ -152,6 +163,19 @@ def Rt_InputOp : Rt_Op<"input", [Pure]> {
   let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$index);
   let results = (outs LLVM_AnyPointer:$result);
   let assemblyFormat = "$call `[` $index `]` attr-dict `:` type($call) `->` type($result)";
+}
+
+def Rt_InputValueOp : Rt_Op<"input_value", [Pure]> {
+  let summary = "address of an input that is no tensor";
+  let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$index);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = "$call `[` $index `]` attr-dict `:` type($call) `->` type($result)";
+}
+
+def Rt_OutputValueOp : Rt_Op<"output_value", [MemoryEffects<[MemWrite]>]> {
+  let summary = "make a value that is no tensor an output; the runtime copies what it holds";
+  let arguments = (ins LLVM_AnyPointer:$call, I64Attr:$index, LLVM_AnyPointer:$value);
+  let assemblyFormat = "$call `[` $index `]` `,` $value attr-dict `:` type($call) `,` type($value)";
 }
 
 def Rt_OutputOp : Rt_Op<"output", [Pure]> {

@@ -4,7 +4,7 @@
 // it, and are forgotten when it is left. Sizes that come out of it are dimensions of its results.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Rt/Rt.h"
-#include "lib/GraphToLinalg/Lowering.h"
+#include "lib/GraphToLinalg/Builtins.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -62,14 +62,34 @@ Tensor Lowering::withOwnSizes(Value value, Sizes sizes, Type element) {
   return {value, sizes, element};
 }
 
-/// The type of a tensor in memory; null sizes are dynamic.
+/// The type of a value in memory; null sizes of a tensor are dynamic.
 static Type storageType(Lowering &l, Value graphValue, ArrayRef<OpFoldResult> sizes) {
+  if (isValue(graphValue.getType()))
+    return rt::ValueType::get(l.context);
   SmallVector<int64_t> shape;
   for (OpFoldResult size : sizes)
     shape.push_back(size ? getConstantIntValue(size).value_or(ShapedType::kDynamic)
                          : ShapedType::kDynamic);
   return RankedTensorType::get(
       shape, getStorageType(cast<RankedTensorType>(graphValue.getType()).getElementType()));
+}
+
+/// What is known of the sizes of a tensor; nothing of another value.
+static Sizes sizesOf(Lowering &l, Value graphValue) {
+  return isValue(graphValue.getType()) ? Sizes() : l.resultSizes(graphValue);
+}
+
+/// A value as what control flow passes on, of graph type `type` and in memory `storage`.
+static Value asResult(Lowering &l, Type type, Type storage, const Tensor &value) {
+  return isValue(type) ? castToValue(l, type, value) : l.castTo(storage, value);
+}
+
+/// What control flow passed on stands for a graph value.
+static void setPassed(Lowering &l, Value graphValue, Value passed, const Sizes &sizes) {
+  if (isValue(graphValue.getType()))
+    return l.set(graphValue, {passed, {}, Type()});
+  Type element = cast<RankedTensorType>(graphValue.getType()).getElementType();
+  l.set(graphValue, l.withOwnSizes(passed, sizes, element));
 }
 
 static Type elementOf(Value graphValue) {
@@ -88,42 +108,12 @@ static Value readCondition(Lowering &l, Value graphValue) {
 
 // ---- if ----------------------------------------------------------------------------------------
 
-/// Whether the run ends before there is such a value.
-static bool isNothing(Value graphValue) {
-  auto get = graphValue.getDefiningOp<graph::OptionalGetOp>();
-  auto construct = get ? get.getOptional().getDefiningOp<graph::OptionalConstructOp>() : nullptr;
-  return construct && !construct.getValue();
-}
-
-/// Ends the run, and stands for the value as far as the types go.
-static Value nothing(Lowering &l, Value graphValue, Type type, Sizes sizes) {
-  Scalars s = l.scalars();
-  auto message = graphValue.getDefiningOp()->getAttrOfType<StringAttr>("message");
-  s.check(s.boolean(false), LATHE_CODE_SHAPE,
-          message ? message.getValue() : "the optional holds nothing");
-  for (OpFoldResult &size : sizes)
-    if (!size)
-      size = l.size(0);
-  Type element = cast<RankedTensorType>(type).getElementType();
-  return l.castTo(type, {l.empty(sizes, element), sizes, element});
-}
-
-/// Reports values that are not tensors.
-static LogicalResult requireTensors(Operation *op, Lowering &l) {
-  for (Type type : llvm::concat<const Type>(op->getOperandTypes(), op->getResultTypes()))
-    if (!isa<RankedTensorType>(type))
-      return l.unsupported(op) << "a value of type " << type;
-  return success();
-}
-
 static LogicalResult lowerIf(graph::IfOp op, Lowering &l) {
-  if (failed(requireTensors(op, l)))
-    return failure();
   Value condition = readCondition(l, op.getCondition());
   SmallVector<Sizes> sizes;
   SmallVector<Type> types;
   for (Value result : op.getResults()) {
-    sizes.push_back(l.resultSizes(result));
+    sizes.push_back(sizesOf(l, result));
     types.push_back(storageType(l, result, sizes.back()));
   }
   auto branch = scf::IfOp::create(l.b, l.loc, types, condition, /*withElse=*/true);
@@ -136,16 +126,15 @@ static LogicalResult lowerIf(graph::IfOp op, Lowering &l) {
         from, &target, [] {},
         [&](ValueRange values) {
           SmallVector<Value> yielded;
-          for (auto [i, value] : llvm::enumerate(values))
-            yielded.push_back(isNothing(value) ? nothing(l, value, types[i], sizes[i])
-                                               : l.castTo(types[i], l.get(value)));
+          for (auto [result, type, value] : llvm::zip_equal(op.getResults(), types, values))
+            yielded.push_back(asResult(l, result.getType(), type, l.get(value)));
           scf::YieldOp::create(l.b, l.loc, yielded);
         }));
   }
   if (!ok)
     return failure();
   for (auto [i, result] : llvm::enumerate(op.getResults()))
-    l.set(result, l.withOwnSizes(branch.getResult(i), sizes[i], elementOf(result)));
+    setPassed(l, result, branch.getResult(i), sizes[i]);
   return success();
 }
 
@@ -197,9 +186,10 @@ void LoopLowering::prepare() {
   trip = l.getElements(op.getTrip())->front();
   for (auto [i, init] : llvm::enumerate(op.getInits())) {
     Value argument = block.getArgument(1 + i);
-    carriedSizes.push_back(l.resultSizes(argument));
+    carriedSizes.push_back(sizesOf(l, argument));
     varies |= llvm::is_contained(carriedSizes.back(), OpFoldResult());
-    inits.push_back(l.castTo(storageType(l, argument, carriedSizes.back()), l.get(init)));
+    inits.push_back(asResult(l, argument.getType(), storageType(l, argument, carriedSizes.back()),
+                             l.get(init)));
   }
   for (Value result : op.getStacked()) {
     Sizes all = l.resultSizes(result);
@@ -224,15 +214,16 @@ void LoopLowering::begin(Value counter, ValueRange carried) {
   l.setCounter(block.getArgument(0), counter);
   for (auto [argument, sizes, value] :
        llvm::zip(block.getArguments().drop_front(), carriedSizes, carried))
-    l.set(argument, l.withOwnSizes(value, sizes, elementOf(argument)));
+    setPassed(l, argument, value, sizes);
 }
 
 /// The values for the next iteration.
 SmallVector<Value> LoopLowering::end(ValueRange yielded, Value counter, ValueRange carried) {
   SmallVector<Value> next;
   unsigned count = op.getNumCarried();
-  for (auto [value, init] : llvm::zip(yielded.drop_front().take_front(count), inits))
-    next.push_back(l.castTo(init.getType(), l.get(value)));
+  for (auto [value, init, argument] : llvm::zip(yielded.drop_front().take_front(count), inits,
+                                                op.getBlock().getArguments().drop_front()))
+    next.push_back(asResult(l, argument.getType(), init.getType(), l.get(value)));
   for (auto [stack, value] : llvm::zip_equal(stacks, yielded.drop_front(1 + count))) {
     Tensor part = l.get(value);
     Value before = next.size() < carried.size() ? carried[next.size()] : Value();
@@ -261,7 +252,7 @@ SmallVector<Value> LoopLowering::end(ValueRange yielded, Value counter, ValueRan
 
 void LoopLowering::finish(Value count, ValueRange carried) {
   for (auto [i, sizes] : llvm::enumerate(carriedSizes))
-    l.set(op.getResult(i), l.withOwnSizes(carried[i], sizes, elementOf(op.getResult(i))));
+    setPassed(l, op.getResult(i), carried[i], sizes);
   unsigned next = carriedSizes.size();
   for (Stack &stack : stacks) {
     Type element = elementOf(stack.result);
@@ -343,12 +334,9 @@ LogicalResult LoopLowering::makeWhile() {
 }
 
 LogicalResult LoopLowering::run() {
-  if (failed(requireTensors(op, l)))
-    return failure();
-  for (Value argument : op.getBlock().getArguments())
-    if (!isa<RankedTensorType>(argument.getType()))
-      return l.unsupported(op) << "a carried value whose rank is not known (" << argument.getType()
-                               << ")";
+  for (Value result : op.getStacked())
+    if (isValue(result.getType()))
+      return l.unsupported(op) << "parts of which not even the rank is known";
   if (!l.getElements(op.getTrip()))
     return l.unsupported(op) << "a trip count of type " << op.getTrip().getType();
   prepare();
@@ -358,27 +346,7 @@ LogicalResult LoopLowering::run() {
 
 static LogicalResult lowerLoop(graph::LoopOp op, Lowering &l) { return LoopLowering(op, l).run(); }
 
-// Of what is known when compiling only an optional without a value is left: where it is yielded,
-// that ends the run.
-static LogicalResult lowerOptionalConstruct(graph::OptionalConstructOp op, Lowering &l) {
-  if (op.getValue())
-    return l.unsupported(op) << "a value of type " << op.getResult().getType();
-  return success();
-}
-
-static LogicalResult lowerOptionalGet(graph::OptionalGetOp op, Lowering &l) {
-  if (!isNothing(op.getResult()) || !isa<RankedTensorType>(op.getResult().getType()))
-    return l.unsupported(op) << "a value of type " << op.getOptional().getType();
-  auto type = cast<RankedTensorType>(op.getResult().getType());
-  Sizes sizes = l.resultSizes(op.getResult());
-  Value value = nothing(l, op.getResult(), storageType(l, op.getResult(), sizes), sizes);
-  l.set(op.getResult(), l.withOwnSizes(value, sizes, type.getElementType()));
-  return success();
-}
-
 void lathe::g2l::addControl(LoweringTable &table) {
   table.add(lowerIf);
   table.add(lowerLoop);
-  table.add(lowerOptionalConstruct);
-  table.add(lowerOptionalGet);
 }

@@ -2,7 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lathe/GraphToLinalg.h"
 #include "dialects/Rt/Rt.h"
-#include "lib/GraphToLinalg/Lowering.h"
+#include "lib/GraphToLinalg/Builtins.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -41,6 +41,7 @@ const LoweringTable &LoweringTable::get() {
     addTree(families);
     addText(families);
     addSelect(families);
+    addSequence(families);
     addDetection(families);
     addColumnsToImage(families);
     addDeterminant(families);

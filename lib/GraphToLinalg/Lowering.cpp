@@ -1,6 +1,7 @@
 // Values of the function that is being lowered, and the walk over it.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/GraphToLinalg/Lowering.h"
+#include "dialects/Graph/Map.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
 #include "lib/GraphToLinalg/NarrowTypes.h"
@@ -229,8 +230,6 @@ Tensor Lowering::makeSymbolic(Value graphValue, ArrayRef<OpFoldResult> elements)
 }
 
 bool Lowering::has(Value graphValue) {
-  if (!isa<TensorType>(graphValue.getType()))
-    return true; // whoever takes it looks at what made it
   return tensors.contains(graphValue) || getConstant(graphValue) || getSymbolicElements(graphValue);
 }
 
@@ -319,20 +318,28 @@ static bool takesStrings(Operation &op) {
              graph::FlattenOp, graph::SqueezeOp, graph::UnsqueezeOp, graph::TransposeOp,
              graph::ConcatOp, graph::SliceOp, graph::SplitOp, graph::ExpandOp, graph::TileOp,
              graph::SelectOp, graph::ShapeOp, graph::SizeOp, graph::BinaryOp, graph::CastOp,
-             graph::FindOp, graph::StringNormalizeOp, graph::StringSplitOp, graph::StringMatchOp>(
-      op);
+             graph::FindOp, graph::StringNormalizeOp, graph::StringSplitOp, graph::StringMatchOp,
+             graph::SplitToSequenceOp, graph::ConcatFromSequenceOp, graph::MapConstructOp,
+             graph::MapEntriesOp>(op);
 }
 
-// The operation's values must be ranked tensors of element types that have a form in memory.
+// Operations that pass on items of any type.
+static bool takesValues(Operation &op) {
+  return isa<graph::SequenceConstructOp, graph::SequenceInsertOp, graph::SequenceAtOp,
+             graph::OptionalConstructOp, graph::OptionalGetOp, graph::IfOp, graph::LoopOp>(op);
+}
+
+// The operation's values must be tensors of element types that have a form in memory, ranked where
+// it looks at their elements.
 static std::string findBadType(Operation &op) {
   for (Type type : llvm::concat<const Type>(op.getOperandTypes(), op.getResultTypes())) {
-    if (isa<graph::SequenceType, graph::OptionalType>(type))
+    if (isa<graph::SequenceType, graph::OptionalType, TupleType>(type))
       continue;
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor)
+    auto tensor = cast<TensorType>(type);
+    if (!tensor.hasRank() && !takesValues(op))
       return llvm::formatv("a value's rank is not known ({0})", type);
     Type element = tensor.getElementType();
-    if (isa<graph::StringType>(element) && takesStrings(op))
+    if (isa<graph::StringType>(element) && (takesStrings(op) || takesValues(op)))
       continue;
     unsigned width = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
     if (!llvm::is_contained({1u, 2u, 4u, 8u, 16u, 32u, 64u}, width) ||
@@ -366,7 +373,7 @@ LogicalResult Lowering::lowerOp(Operation &op) {
 static Type toBoundary(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
-    return type;
+    return rt::ValueType::get(type.getContext());
   return RankedTensorType::get(tensor.getShape(), getBoundaryType(tensor.getElementType()));
 }
 
@@ -380,8 +387,10 @@ void Lowering::prepareArguments() {
   b.setInsertionPointToEnd(body);
   for (auto [from, to] : llvm::zip(source.getArguments(), target.getArguments())) {
     auto type = dyn_cast<RankedTensorType>(from.getType());
-    if (!type)
+    if (!type) {
+      tensors[from] = Tensor{to, {}, Type()};
       continue;
+    }
     Tensor tensor{to, {}, type.getElementType()};
     for (int64_t i = 0; i < type.getRank(); ++i) {
       if (!type.isDynamicDim(i)) {
@@ -404,16 +413,18 @@ void Lowering::prepareArguments() {
     for (auto [i, expr] : llvm::enumerate(exprs))
       if (std::optional<AffineExpr> own = translate(expr))
         it->second.sizes[i] = size(*own);
-    if (sharesBytes(it->second.element))
+    if (it->second.element && sharesBytes(it->second.element))
       it->second = unpack(*this, it->second.value, it->second.sizes, it->second.element);
   }
 }
 
-// Records the model's element type where the one in memory differs.
+// Records the model's element type where the one in memory differs, and the type of other values.
 static DictionaryAttr withElementType(DictionaryAttr attrs, Type type) {
   NamedAttrList list(attrs);
-  Type element = cast<RankedTensorType>(type).getElementType();
-  if (getStorageType(element) != element)
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    list.set("graph.type", TypeAttr::get(type));
+  else if (Type element = tensor.getElementType(); getStorageType(element) != element)
     list.set("graph.element_type", TypeAttr::get(element));
   return list.getDictionary(type.getContext());
 }
@@ -424,7 +435,8 @@ void Lowering::finish(Operation *terminator) {
   SmallVector<Type> types;
   for (Value operand : terminator->getOperands()) {
     Tensor tensor = get(operand);
-    results.push_back(sharesBytes(tensor.element) ? pack(*this, tensor) : tensor.value);
+    bool isPacked = tensor.element && sharesBytes(tensor.element);
+    results.push_back(isPacked ? pack(*this, tensor) : tensor.value);
     types.push_back(results.back().getType());
   }
   func::ReturnOp::create(b, loc, results);
@@ -445,7 +457,7 @@ void Lowering::finish(Operation *terminator) {
 OwningOpRef<func::FuncOp> Lowering::run() {
   bool ok = true;
   for (auto [i, type] : llvm::enumerate(source.getArgumentTypes())) {
-    if (isa<RankedTensorType>(type))
+    if (!isa<UnrankedTensorType>(type))
       continue;
     emitError(source.getArgument(i).getLoc())
         << "input " << i << " of '" << source.getName() << "' has no known rank (" << type

@@ -2,7 +2,7 @@
 // at a time; other operations only move them. Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
-#include "lib/GraphToLinalg/Lowering.h"
+#include "lib/GraphToLinalg/Builtins.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -10,56 +10,6 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::g2l;
 using utils::IteratorType;
-
-// ---- Builtins ----------------------------------------------------------------------------------
-
-namespace {
-/// A result of a builtin: its sizes, null where the builtin decides.
-struct Made {
-  Sizes sizes;
-  Type element;
-};
-} // namespace
-
-static SmallVector<Tensor> callBuiltin(Lowering &l, StringRef callee, ArrayRef<Tensor> inputs,
-                                       ArrayRef<int64_t> parameters, ArrayRef<Made> results,
-                                       StringRef message) {
-  SmallVector<Value> operands;
-  for (const Tensor &input : inputs)
-    operands.push_back(input.value);
-  SmallVector<Type> types, sizeTypes;
-  for (const Made &made : results) {
-    SmallVector<int64_t> shape;
-    for (OpFoldResult size : made.sizes) {
-      std::optional<int64_t> known = size ? getConstantIntValue(size) : std::nullopt;
-      shape.push_back(known.value_or(ShapedType::kDynamic));
-      if (!known)
-        sizeTypes.push_back(l.b.getIndexType());
-    }
-    types.push_back(RankedTensorType::get(shape, getStorageType(made.element)));
-  }
-  auto call =
-      rt::CallOp::create(l.b, l.loc, types, sizeTypes, callee, operands, parameters, message);
-  SmallVector<Tensor> tensors;
-  auto given = call.getSizes().begin();
-  for (auto [made, value] : llvm::zip_equal(results, call.getResults())) {
-    Tensor tensor{value, {}, made.element};
-    bool renamed = false;
-    for (OpFoldResult size : made.sizes) {
-      bool isStatic = size && getConstantIntValue(size);
-      OpFoldResult own = isStatic ? size : l.markSize(*given++);
-      renamed |= size && !isStatic;
-      tensor.sizes.push_back(size ? size : own);
-    }
-    // Sizes that are known under another name keep it.
-    if (renamed) {
-      SmallVector<OpFoldResult> zeros(tensor.rank(), l.size(0)), ones(tensor.rank(), l.size(1));
-      tensor.value = tensor::ExtractSliceOp::create(l.b, l.loc, value, zeros, tensor.sizes, ones);
-    }
-    tensors.push_back(tensor);
-  }
-  return tensors;
-}
 
 static constexpr StringRef kNoMemory = "strings of this size cannot be made";
 

@@ -1,6 +1,7 @@
 // What prepares features for a model (ai.onnx.ml): scaling, filling gaps, categories.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Constants.h"
+#include "lib/Import/Columns.h"
 #include "lib/Import/Operators.h"
 #include "lib/Import/Scores.h"
 #include <numeric>
@@ -142,21 +143,6 @@ static LogicalResult importArrayFeatureExtractor(Node &node) {
 
 // ---- Categories --------------------------------------------------------------------------------
 
-namespace {
-/// Keys in the form that graph.find searches, and where each stood before.
-struct SortedKeys {
-  Value keys;
-  Ints places;
-};
-
-/// A list of the keys or values of a mapping, of one of the types that models write.
-struct Column {
-  Value constant; ///< [count]
-  SortedKeys sorted;
-  int64_t count = 0;
-};
-} // namespace
-
 /// The order of `values` without repetitions; of equal ones the first stays. NaN comes last.
 template <typename T> static Ints sortedPlaces(ArrayRef<T> values) {
   auto before = [](const T &a, const T &b) {
@@ -188,11 +174,11 @@ template <typename T, typename Make> static Column makeColumn(ArrayRef<T> values
   return column;
 }
 
-static Column stringColumn(Node &node, ArrayRef<std::string> values) {
+Column lathe::import::stringColumn(Node &node, ArrayRef<std::string> values) {
   return makeColumn(values, [&](ArrayRef<std::string> list) { return node.constantStrings(list); });
 }
 
-static Column intColumn(Node &node, ArrayRef<int64_t> values, Type element) {
+Column lathe::import::intColumn(Node &node, ArrayRef<int64_t> values, Type element) {
   return makeColumn(
       values, [&](ArrayRef<int64_t> list) { return node.cast(node.constant(list), element); });
 }

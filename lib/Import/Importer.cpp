@@ -1,6 +1,8 @@
 // The graph importer: inputs, initializers, nodes, outputs.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Importer.h"
+#include "dialects/Graph/Sequence.h"
+#include "lib/Import/ValueTypes.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -36,64 +38,11 @@ OwningOpRef<ModuleOp> GraphImporter::run(StringRef sha256) {
 // ---- Values of the graph
 
 Type GraphImporter::typeOf(const onnx::ValueInfoProto &info, bool isInput) {
-  StringRef role = isInput ? "input" : "output";
-  static constexpr StringRef kinds[] = {"no type",     "a tensor",        "a sequence", "a map",
-                                        "an optional", "a sparse tensor", "opaque"};
-  unsigned kind = 0;
-  switch (info.type().value_case()) {
-  case onnx::TypeProto::kTensorType:
-    kind = 1;
-    break;
-  case onnx::TypeProto::kSequenceType:
-    kind = 2;
-    break;
-  case onnx::TypeProto::kMapType:
-    kind = 3;
-    break;
-  case onnx::TypeProto::kOptionalType:
-    kind = 4;
-    break;
-  case onnx::TypeProto::kSparseTensorType:
-    kind = 5;
-    break;
-  case onnx::TypeProto::kOpaqueType:
-    kind = 6;
-    break;
-  case onnx::TypeProto::VALUE_NOT_SET:
-    break;
-  }
-  if (kind != 1) {
-    error() << role << " '" << info.name() << "' is " << kinds[kind]
-            << ", only tensors are supported";
-    return {};
-  }
-  const auto &tensor = info.type().tensor_type();
-  Type element = elementTypeOf(builder.getContext(), tensor.elem_type());
-  if (!element) {
-    error() << role << " '" << info.name() << "' has element type "
-            << onnxTypeName(tensor.elem_type()) << ", which is not supported";
-    return {};
-  }
-  if (!tensor.has_shape())
-    return UnrankedTensorType::get(element);
-  if (tensor.shape().dim_size() > 16) {
-    error() << role << " '" << info.name() << "' has rank " << tensor.shape().dim_size()
-            << ", the limit is 16";
-    return {};
-  }
-  SmallVector<int64_t> dims;
-  for (const auto &dim : tensor.shape().dim())
-    dims.push_back(dim.has_dim_value() && dim.dim_value() >= 0 ? dim.dim_value()
-                                                               : ShapedType::kDynamic);
-  auto type = RankedTensorType::get(dims, element);
-  SmallVector<int64_t> least(dims);
-  for (int64_t &dim : least)
-    dim = ShapedType::isDynamic(dim) ? 1 : dim;
-  if (!graph::getStorageBytes(RankedTensorType::get(least, element))) {
-    error() << role << " '" << info.name() << "' has type " << type << ", which is too large";
-    return {};
-  }
-  return type;
+  std::string what = std::string(isInput ? "input" : "output") + " '" + info.name() + "' ";
+  return importType(builder.getContext(), info.type(), [&](const Twine &why) {
+    error() << what << why;
+    return Type();
+  });
 }
 
 /// Whether a dim_param names a dimension: "-1" and "?" stand for any size, as does an empty one.
@@ -211,10 +160,14 @@ LogicalResult GraphImporter::importMain(ModuleOp module) {
       Type type = typeOf(info, false);
       if (!type)
         return failure();
-      if (cast<TensorType>(type).getElementType() != Node::elementOf(value))
+      auto declared = dyn_cast<TensorType>(type), actual = dyn_cast<TensorType>(value.getType());
+      if (declared && actual && declared.getElementType() != actual.getElementType())
         return error() << "output '" << info.name() << "' is declared with element type "
-                       << cast<TensorType>(type).getElementType() << ", its value has "
-                       << Node::elementOf(value);
+                       << declared.getElementType() << ", its value has "
+                       << actual.getElementType();
+      if (!graph::isSameKind(type, value.getType()))
+        return error() << "output '" << info.name() << "' is declared with type " << type
+                       << ", its value has " << value.getType();
       if (ArrayAttr dims = dimsOf(info))
         attrs.set("graph.dims", dims);
     }

@@ -1,16 +1,13 @@
 // Sequences and optionals. What is known of them when compiling turns into tensors at once.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Sequence.h"
-#include "lib/Import/Importer.h"
+#include "lib/Import/Sequence.h"
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::import;
 using graph::OptionalType;
 using graph::SequenceType;
-
-/// What the page of operators says.
-static constexpr StringLiteral kKnown = "how many items there are must be known when compiling";
 
 /// Longer sequences are mapped by a loop.
 static constexpr size_t kMaxUnrolled = 64;
@@ -154,10 +151,10 @@ static LogicalResult importConcatFromSequence(Node &node) {
 // ---- Map ---------------------------------------------------------------------------------------
 
 /// Item `i` of the inputs that are sequences, the others as they are.
-static FailureOr<SmallVector<Value>> itemsAt(Node &node, Value position) {
+static FailureOr<SmallVector<Value>> itemsAt(Node &node, ArrayRef<Value> inputs, Value position) {
   SmallVector<Value> items;
-  for (Value input : node.allInputs()) {
-    auto sequence = input ? dyn_cast<SequenceType>(input.getType()) : SequenceType();
+  for (Value input : inputs) {
+    auto sequence = dyn_cast<SequenceType>(input.getType());
     items.push_back(input);
     if (!sequence)
       continue;
@@ -175,51 +172,44 @@ static Value emptySequence(Node &node) {
   return graph::SequenceConstructOp::create(node.builder(), node.location(), type, ValueRange());
 }
 
-static LogicalResult importMap(Node &node) {
-  onnx::GraphProto *body = node.subgraph("body");
-  if (!body || !isSequence(node, 0))
-    return failure();
-  if (llvm::is_contained(node.allInputs(), Value()))
-    return node.error() << "an input of SequenceMap is missing";
-  if (body->input_size() != int(node.inputCount()) ||
-      body->output_size() != int(node.outputCount()))
-    return node.error() << "the body of SequenceMap has " << body->input_size() << " inputs and "
-                        << body->output_size() << " outputs, the node has " << node.inputCount()
-                        << " and " << node.outputCount();
-  auto known = node.input(0).getDefiningOp<graph::SequenceConstructOp>();
+FailureOr<SmallVector<Value>> lathe::import::mapSequences(Node &node, ArrayRef<Value> inputs,
+                                                          const void *key, unsigned outputs,
+                                                          MapBody body) {
+  auto known = inputs[0].getDefiningOp<graph::SequenceConstructOp>();
+  SmallVector<Value> sequences;
   if (known && known.getItems().size() <= kMaxUnrolled) {
-    SmallVector<SmallVector<Value>> results(node.outputCount());
+    SmallVector<SmallVector<Value>> results(outputs);
     for (size_t i = 0; i < known.getItems().size(); ++i) {
-      auto items = itemsAt(node, node.scalarInt(i, node.builder().getI64Type()));
+      auto items = itemsAt(node, inputs, node.scalarInt(i, node.builder().getI64Type()));
       if (failed(items))
         return failure();
-      auto values = node.inlineGraph(*body, *items, /*repeated=*/true);
+      auto values = body(*items);
       if (failed(values))
         return failure();
       for (auto [list, value] : llvm::zip_equal(results, *values))
         list.push_back(value);
     }
-    for (auto [i, list] : llvm::enumerate(results)) {
+    for (SmallVector<Value> &list : results) {
       Type element = list.empty() ? Type(NoneType::get(node.context())) : list.front().getType();
       auto op =
           node.create<graph::SequenceConstructOp>(SequenceType::get(node.context(), element), list);
       if (!op)
         return failure();
-      node.setResult(i, op.getResult());
+      sequences.push_back(op.getResult());
     }
-    return node.status();
+    return sequences;
   }
-  auto length = node.create<graph::SequenceLengthOp>(node.tensorOf(node.builder().getI64Type()),
-                                                     node.input(0));
+  auto length =
+      node.create<graph::SequenceLengthOp>(node.tensorOf(node.builder().getI64Type()), inputs[0]);
   if (!length)
     return failure();
-  SmallVector<Value> inits(node.outputCount(), emptySequence(node));
+  SmallVector<Value> inits(outputs, emptySequence(node));
   auto build = [&](ValueRange arguments) -> FailureOr<GraphImporter::LoopYield> {
     node.recover();
-    auto items = itemsAt(node, arguments[0]);
+    auto items = itemsAt(node, inputs, arguments[0]);
     if (failed(items))
       return failure();
-    auto values = node.graphs().inlineGraph(*body, *items, /*repeated=*/true);
+    auto values = body(*items);
     if (failed(values))
       return failure();
     GraphImporter::LoopYield yield{node.scalarInt(1, node.builder().getI1Type()), {}};
@@ -236,12 +226,35 @@ static LogicalResult importMap(Node &node) {
   };
   Value yes = node.scalarInt(1, node.builder().getI1Type());
   auto loop =
-      node.graphs().buildLoop(node.location(), body, length.getResult(), yes, inits, 0, build);
-  if (failed(loop))
+      node.graphs().buildLoop(node.location(), key, length.getResult(), yes, inits, 0, build);
+  if (failed(loop)) {
+    (void)node.fail();
+    return failure();
+  }
+  sequences.assign(loop->getResults().begin(), loop->getResults().end());
+  return sequences;
+}
+
+static LogicalResult importMap(Node &node) {
+  onnx::GraphProto *body = node.subgraph("body");
+  if (!body || !isSequence(node, 0))
+    return failure();
+  if (llvm::is_contained(node.allInputs(), Value()))
+    return node.error() << "an input of SequenceMap is missing";
+  if (body->input_size() != int(node.inputCount()) ||
+      body->output_size() != int(node.outputCount()))
+    return node.error() << "the body of SequenceMap has " << body->input_size() << " inputs and "
+                        << body->output_size() << " outputs, the node has " << node.inputCount()
+                        << " and " << node.outputCount();
+  auto sequences =
+      mapSequences(node, node.allInputs(), body, node.outputCount(), [&](ArrayRef<Value> items) {
+        return node.graphs().inlineGraph(*body, items, /*repeated=*/true);
+      });
+  if (failed(sequences))
     return node.fail();
-  for (auto [i, value] : llvm::enumerate(loop->getResults()))
-    node.setResult(i, value);
-  return success();
+  for (auto [i, sequence] : llvm::enumerate(*sequences))
+    node.setResult(i, sequence);
+  return node.status();
 }
 
 // ---- Optional ----------------------------------------------------------------------------------
@@ -276,19 +289,23 @@ static LogicalResult importOptionalHas(Node &node) {
 }
 
 ArrayRef<Operator> lathe::import::sequenceOperators() {
+  static constexpr StringRef ml = "ai.onnx.ml";
   static const Operator operators[] = {
-      {"SequenceConstruct", {11}, 1, kUnlimited, importConstruct, kAny, kKnown, "", true},
-      {"SequenceEmpty", {11}, 0, 0, importEmpty, kAny, kKnown, "", true},
-      {"SequenceInsert", {11}, 2, 3, importInsert, kAny, kKnown, "", true},
-      {"SequenceErase", {11}, 1, 2, importErase, kAny, kKnown, "", true},
-      {"SequenceAt", {11}, 2, 2, importAt, kAny, kKnown, "", true},
-      {"SequenceLength", {11}, 1, 1, importLength, kAny, kKnown, "", true},
-      {"SplitToSequence", {11, 24}, 1, 2, importSplitToSequence, kAny, kKnown},
-      {"ConcatFromSequence", {11}, 1, 1, importConcatFromSequence, kAny, kKnown, "", true},
-      {"SequenceMap", {17}, 1, kUnlimited, importMap, kAny, kKnown, "", true},
-      {"Optional", {15, 28}, 0, 1, importOptional, kAny, kKnown, "", true},
-      {"OptionalGetElement", {15, 18, 28}, 1, 1, importOptionalGet, kAny, kKnown, "", true},
-      {"OptionalHasElement", {15, 18, 28}, 0, 1, importOptionalHas, kAny, kKnown, "", true},
+      {"CastMap", {1}, 1, 1, importCastMap, kAny, "", ml, true},
+      {"DictVectorizer", {1}, 1, 1, importDictVectorizer, kAny, "", ml, true},
+      {"ZipMap", {1}, 1, 1, importZipMap, kFloats, "", ml},
+      {"SequenceConstruct", {11}, 1, kUnlimited, importConstruct, kAny, "", "", true},
+      {"SequenceEmpty", {11}, 0, 0, importEmpty, kAny, "", "", true},
+      {"SequenceInsert", {11}, 2, 3, importInsert, kAny, "", "", true},
+      {"SequenceErase", {11}, 1, 2, importErase, kAny, "", "", true},
+      {"SequenceAt", {11}, 2, 2, importAt, kAny, "", "", true},
+      {"SequenceLength", {11}, 1, 1, importLength, kAny, "", "", true},
+      {"SplitToSequence", {11, 24}, 1, 2, importSplitToSequence, kAny},
+      {"ConcatFromSequence", {11}, 1, 1, importConcatFromSequence, kAny, "", "", true},
+      {"SequenceMap", {17}, 1, kUnlimited, importMap, kAny, "", "", true},
+      {"Optional", {15, 28}, 0, 1, importOptional, kAny, "", "", true},
+      {"OptionalGetElement", {15, 18, 28}, 1, 1, importOptionalGet, kAny, "", "", true},
+      {"OptionalHasElement", {15, 18, 28}, 0, 1, importOptionalHas, kAny, "", "", true},
   };
   return operators;
 }

@@ -57,7 +57,6 @@ private:
   bool compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
                       ArrayRef<codegen::HostTarget> targets, bool assembly,
                       std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects);
-  bool describeEntry(func::FuncOp main, artifact::Entry &entry);
   bool bindStates();
   bool writeLinked(const artifact::Contents &contents, StringRef output);
   bool emits(StringRef form) const {
@@ -179,50 +178,6 @@ bool Compilation::runGraph(ModuleOp module) {
   };
   buildGraphPipeline(passes, evaluate, options.strict, options.precision == "bf16");
   return succeeded(passes.run(module));
-}
-
-bool Compilation::describeEntry(func::FuncOp main, artifact::Entry &entry) {
-  auto describe = [&](Type type, StringAttr name, ArrayAttr dims, artifact::TensorSpec &spec) {
-    auto ranked = dyn_cast<RankedTensorType>(type);
-    spec.name = name ? name.str() : "";
-    if (!ranked) {
-      emitError(main.getLoc()) << "'" << spec.name << "' has type " << type
-                               << ", which an artifact cannot describe";
-      return false;
-    }
-    std::optional<uint32_t> dtype = graph::getElementNumber(ranked.getElementType());
-    if (!dtype) {
-      emitError(main.getLoc()) << "'" << spec.name << "' has element type "
-                               << ranked.getElementType() << ", which an artifact cannot describe";
-      return false;
-    }
-    if (ranked.getRank() > LATHE_MAX_RANK) {
-      emitError(main.getLoc()) << "'" << spec.name << "' has rank " << ranked.getRank()
-                               << ", more than " << LATHE_MAX_RANK;
-      return false;
-    }
-    spec.dtype = *dtype;
-    spec.kind = *dtype == LATHE_STRING ? LATHE_VALUE_STRINGS : LATHE_VALUE_TENSOR;
-    for (auto [i, size] : llvm::enumerate(ranked.getShape())) {
-      artifact::Dim dim;
-      if (!ShapedType::isDynamic(size))
-        dim.size = size;
-      else if (dims && i < dims.size())
-        dim.symbol = cast<StringAttr>(dims[i]).str();
-      spec.dims.push_back(dim);
-    }
-    return true;
-  };
-  for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    if (!describe(main.getArgumentTypes()[i], main.getArgAttrOfType<StringAttr>(i, "graph.name"),
-                  main.getArgAttrOfType<ArrayAttr>(i, "graph.dims"), entry.inputs.emplace_back()))
-      return false;
-  for (unsigned i = 0; i < main.getNumResults(); ++i)
-    if (!describe(main.getResultTypes()[i], main.getResultAttrOfType<StringAttr>(i, "graph.name"),
-                  main.getResultAttrOfType<ArrayAttr>(i, "graph.dims"),
-                  entry.outputs.emplace_back()))
-      return false;
-  return true;
 }
 
 // --state INPUT=OUTPUT: what the output leaves is what the input finds.
@@ -487,6 +442,10 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
   // A resumed file is past the stages whose operations it no longer holds.
   bool hasGraph = false, hasMain = bool(module.lookupSymbol<func::FuncOp>("main"));
   module.walk([&](Operation *op) { hasGraph |= isa<graph::GraphDialect>(op->getDialect()); });
+  // A sequence may go from an input to an output without an operation.
+  if (hasMain)
+    for (Type type : module.lookupSymbol<func::FuncOp>("main").getArgumentTypes())
+      hasGraph |= !isa<TensorType, rt::ValueType>(type);
   if (!hasMain) {
     emitError(module.getLoc()) << "the module has no function @main to go on from";
     return false;
@@ -508,7 +467,7 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
     return false;
   if (stopsAfter("graph"))
     return write(module, output);
-  if (!describeEntry(module.lookupSymbol<func::FuncOp>("main"), entry) || !bindStates())
+  if (failed(describeEntry(module.lookupSymbol<func::FuncOp>("main"), entry)) || !bindStates())
     return false;
   if (hasGraph &&
       !stage("graph-to-linalg", [&] { return succeeded(convertGraphToLinalg(module)); }))

@@ -6,6 +6,7 @@
 #include "lathe/Artifact.h"
 #include "lathe/Codegen.h"
 #include "lathe/Compiler.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace lathe::pipeline {
@@ -25,6 +26,9 @@ struct VariantInfo {
   std::string arenaFormula;           ///< then: the bytes in terms of the dims
   std::vector<KernelInfo> kernels;
 };
+
+/// Fills the inputs and outputs of an entry from those of @main, before or after graph-to-linalg.
+mlir::LogicalResult describeEntry(mlir::func::FuncOp main, artifact::Entry &entry);
 
 /// Counts dispatches per kernel, and the nodes they came from, in a scheduled module.
 VariantInfo describeVariant(mlir::ModuleOp scheduled, llvm::StringRef name,

@@ -348,7 +348,7 @@ LogicalResult HostProgram::visit(scf::WhileOp op) {
     dims.emplace_back();
     unsigned start = types.size();
     if (!isa<ShapedType>(passed.getType())) {
-      types.push_back(passed.getType());
+      types.push_back(hostType(passed.getType()));
     } else if (isOwn && !carried[own.getArgNumber()].place) {
       dims.back() = carried[own.getArgNumber()].varying;
       types.push_back(LLVM::LLVMPointerType::get(builder.getContext()));
@@ -440,7 +440,7 @@ LogicalResult HostProgram::visit(scf::IfOp op) {
     places.emplace_back();
     auto type = dyn_cast<RankedTensorType>(result.getType());
     if (!type) {
-      types.push_back(result.getType());
+      types.push_back(hostType(result.getType()));
       continue;
     }
     if (std::optional<SmallVector<Size>> shape = traceSizes(result)) {

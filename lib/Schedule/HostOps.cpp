@@ -270,25 +270,21 @@ LogicalResult HostProgram::visit(rt::CallOp op) {
   SmallVector<Value> buffers, inputSizes;
   SmallVector<int64_t> ranks, resultRanks;
   SmallVector<View> inputs;
-  for (Value input : op.getInputs()) {
-    View view = getView(input);
-    if (!view.isContiguous()) {
-      View copy = allocate(loc, view.element, view.sizes);
-      dispatchCopy(loc, view, copy);
-      view = copy;
-    }
-    inputs.push_back(view);
-  }
+  for (Value input : op.getInputs())
+    inputs.push_back(isa<rt::ValueType>(input.getType()) ? View()
+                                                         : makeContiguous(loc, getView(input)));
   flush();
-  for (const View &view : inputs) {
-    buffers.push_back(addressOf(loc, view));
+  for (auto [input, view] : llvm::zip_equal(op.getInputs(), inputs)) {
+    bool isValue = isa<rt::ValueType>(input.getType());
+    buffers.push_back(isValue ? scalars.lookup(input) : addressOf(loc, view));
     ranks.push_back(view.sizes.size());
     for (const Size &size : view.sizes)
       inputSizes.push_back(sizes.materialize(builder, loc, size));
   }
   SmallVector<Type> pointers, indices;
   for (Value result : op.getResults()) {
-    int64_t rank = cast<RankedTensorType>(result.getType()).getRank();
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    int64_t rank = type ? type.getRank() : 0;
     resultRanks.push_back(rank);
     pointers.push_back(pointer);
     indices.append(rank, builder.getIndexType());
@@ -299,7 +295,11 @@ LogicalResult HostProgram::visit(rt::CallOp op) {
   auto known = op.getSizes().begin();
   auto given = invoke.getResultSizes().begin();
   for (auto [result, base] : llvm::zip_equal(op.getResults(), invoke.getResults())) {
-    auto type = cast<RankedTensorType>(result.getType());
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    if (!type) {
+      scalars.map(result, base);
+      continue;
+    }
     View view;
     view.element = type.getElementType();
     view.base = base;

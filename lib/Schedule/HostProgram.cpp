@@ -440,11 +440,17 @@ void HostProgram::dispatchFill(Location loc, OpFoldResult value, const View &to)
   push(std::move(stage));
 }
 
+Type lathe::schedule::hostType(Type type) {
+  return isa<rt::ValueType>(type) ? LLVM::LLVMPointerType::get(type.getContext()) : type;
+}
+
 LogicalResult HostProgram::cloneScalar(Operation &op) {
   for (Value operand : op.getOperands())
     if (!scalars.contains(operand))
       return op.emitError("operand ") << operand << " is not a scalar of the host program";
-  builder.clone(op, scalars);
+  Operation *clone = builder.clone(op, scalars);
+  for (Value result : clone->getResults())
+    result.setType(hostType(result.getType()));
   return success();
 }
 
@@ -522,12 +528,16 @@ LogicalResult HostProgram::build() {
   // Inputs: contiguous, as the runtime guarantees.
   builder.setInsertionPoint(allocMarker);
   for (BlockArgument argument : body.getArguments()) {
+    unsigned index = argument.getArgNumber();
+    if (isa<rt::ValueType>(argument.getType())) {
+      scalars.map(argument, rt::InputValueOp::create(builder, loc, pointer, call, index));
+      continue;
+    }
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type)
-      return main.emitError("input ") << argument.getArgNumber() << " is not a ranked tensor";
+      return main.emitError("input ") << index << " is not a ranked tensor";
     View view;
     view.element = type.getElementType();
-    unsigned index = argument.getArgNumber();
     for (auto [dim, size] : llvm::enumerate(type.getShape()))
       view.sizes.push_back(
           ShapedType::isDynamic(size)
@@ -563,6 +573,12 @@ LogicalResult HostProgram::visit(func::ReturnOp op) {
   Location loc = op.getLoc();
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
   for (auto [index, value] : llvm::enumerate(op.getOperands())) {
+    if (isa<rt::ValueType>(value.getType())) {
+      flush();
+      rt::OutputValueOp::create(builder, loc, call, index, scalars.lookup(value));
+      outputDims.emplace_back();
+      continue;
+    }
     View view = getView(value);
     SmallVector<Size> shape = view.sizes;
     if (auto packed = value.getDefiningOp<rt::PackedOp>()) {

@@ -11,6 +11,9 @@ namespace lathe::schedule {
 
 class KernelBuilder;
 
+/// The type that a scalar has in the host program.
+mlir::Type hostType(mlir::Type type);
+
 /// Walks the blocks of `@main` in order. Tensor values become views of memory; structured
 /// operations are gathered into groups, each emitted as one dispatch; scalars are cloned.
 class HostProgram {

@@ -413,10 +413,22 @@ void RtLowering::lower(rt::InvokeOp op) {
   Block *block = builder.getInsertionBlock();
   Block *rest = block->splitBlock(builder.getInsertionPoint());
   Block *exit = builder.createBlock(rest);
-  SmallVector<Value> arguments{op.getCall(),
-                               arith::ConstantIntOp::create(builder, loc, sites.add(message), 32),
-                               called.getResult()};
-  arguments.append(LATHE_ERROR_ARGS, constant(loc, 0));
+  // Refused memory is no fault of what the message is about.
+  std::string noMemory = "no memory for a result";
+  if (std::string node = rt::describeNode(loc); !node.empty())
+    noMemory = node + ": " + noMemory;
+  Value isMemory =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, called.getResult(),
+                            arith::ConstantIntOp::create(builder, loc, LATHE_CODE_MEMORY, 32));
+  Value site = arith::SelectOp::create(
+      builder, loc, isMemory, arith::ConstantIntOp::create(builder, loc, sites.add(noMemory), 32),
+      arith::ConstantIntOp::create(builder, loc, sites.add(message), 32));
+  SmallVector<Value> arguments{op.getCall(), site, called.getResult()};
+  // The numbers of a message stand where the sizes of the first result would.
+  for (unsigned i = 0; i < LATHE_ERROR_ARGS; ++i)
+    arguments.push_back(StringRef(message).contains("%" + std::to_string(i))
+                            ? load(loc, i64, results, offsetof(lathe_value, dims) + 8 * i)
+                            : constant(loc, 0));
   LLVM::CallOp::create(builder, loc, getFail(), arguments);
   func::ReturnOp::create(builder, loc, called.getResult());
   builder.setInsertionPointToEnd(block);
@@ -517,6 +529,19 @@ LogicalResult RtLowering::lower(Operation *op) {
         Value inputs = load(loc, pointer, input.getCall(), offsetof(lathe_call, inputs));
         return replace(load(loc, pointer, inputs,
                             input.getIndex() * sizeof(lathe_value) + offsetof(lathe_value, data)));
+      })
+      .Case([&](rt::InputValueOp input) {
+        Value inputs = load(loc, pointer, input.getCall(), offsetof(lathe_call, inputs));
+        return replace(at(loc, inputs, input.getIndex() * sizeof(lathe_value)));
+      })
+      .Case([&](rt::OutputValueOp output) {
+        auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()),
+                                                {pointer, i64, pointer});
+        LLVM::CallOp::create(
+            builder, loc, getBuiltin("rt_output_value", type),
+            ValueRange{output.getCall(), constant(loc, output.getIndex()), output.getValue()});
+        op->erase();
+        return success();
       })
       .Case([&](rt::OutputOp output) {
         Value outputs = load(loc, pointer, output.getCall(), offsetof(lathe_call, outputs));
