@@ -13,6 +13,7 @@ struct TileParameters {
   int64_t lanes = 0;       // of one vector
   int64_t vectors = 0;     // per row of the tile
   int64_t rows = 1;        // most rows of a tile
+  bool apart = false;      // a window's row is added up vector by vector
   bool vectorOuter = true; // vector tiles are the slowest loop: their weights stay in cache
 };
 } // namespace
@@ -109,6 +110,32 @@ bool lathe::schedule::fitsEpilogue(const Group &group, const Stage &stage,
   return true;
 }
 
+/// How many rows of a window's tile keep what they read in registers, where windows of neighbouring
+/// rows overlap along the lanes (depthwise convolutions, pooling): two vectors of accumulators, and
+/// the columns of one. 0: there is no such window.
+static int64_t rowsOfWindow(const Stage &root, const TileChoice &choice, const TargetInfo &target) {
+  if (!choice.rowLoop)
+    return 0;
+  for (const Access &input : root.inputs) {
+    if (input.coefficients.empty() || !isAcross(input, choice.vectorLoop))
+      continue;
+    const Size &row = input.coefficients[*choice.rowLoop];
+    for (unsigned loop = 0; loop < root.numLoops(); ++loop) {
+      const Size &column = input.coefficients[loop], &width = root.extents[loop];
+      if (!root.reduction[loop] || !row.isStatic() || !column.isStatic() || column.constant == 0 ||
+          !width.isStatic() || width.constant < 2 || width.constant > 7 ||
+          row.constant % column.constant != 0)
+        continue;
+      int64_t step = row.constant / column.constant;
+      // One register is left for a weight and one for nothing.
+      if (step > 0 && step < width.constant)
+        return std::clamp<int64_t>(
+            (int64_t(target.vectorRegisters) - 2 - width.constant + step) / (2 + step), 1, 8);
+    }
+  }
+  return 0;
+}
+
 static TileParameters chooseParameters(const Stage &root, const TileChoice &choice,
                                        const TargetInfo &target) {
   TileParameters tile;
@@ -116,7 +143,7 @@ static TileParameters chooseParameters(const Stage &root, const TileChoice &choi
   const Size &extent = root.extents[choice.vectorLoop];
   int64_t available = extent.isStatic() ? llvm::divideCeil(extent.constant, tile.lanes) : 2;
   int64_t accumulators = target.vectorRegisters >= 32 ? 28 : 12;
-  int64_t rows = 1;
+  int64_t rows = 1, overlapping = rowsOfWindow(root, choice, target);
   if (choice.rowLoop) {
     const Size &rowExtent = root.extents[*choice.rowLoop];
     // 8 rows suit every row stride; 14 use all registers where that is the whole loop.
@@ -126,14 +153,23 @@ static TileParameters chooseParameters(const Stage &root, const TileChoice &choi
     if (rowExtent.isStatic() && accumulators >= 28 && rowExtent.constant <= 14)
       most = 14;
     rows = rowExtent.isStatic() ? std::min(rowExtent.constant, most) : most;
+    if (overlapping > 0)
+      rows = std::min(rows, overlapping);
     rows = std::max<int64_t>(rows, 1);
     if (rowExtent.isStatic() && rowExtent.constant > 0)
       rows = llvm::divideCeil(rowExtent.constant, llvm::divideCeil(rowExtent.constant, rows));
   }
   tile.rows = rows;
-  // Eight independent chains hide the latency of the multiply-add.
+  // Eight independent chains hide the latency of the multiply-add; beside them lie the vectors that
+  // several rows share, and one number. Windows are short: the next tile's chains run beside.
+  tile.apart = overlapping > 0;
   tile.vectors = 2;
-  while (tile.vectors * tile.rows < 8 && tile.vectors * 2 <= available)
+  auto inRegisters = [&](int64_t vectors) {
+    return vectors * tile.rows + (tile.rows > 1 ? vectors + 1 : 1) <=
+           int64_t(target.vectorRegisters);
+  };
+  while (!tile.apart && tile.vectors * tile.rows < 8 && tile.vectors * 2 <= available &&
+         inRegisters(tile.vectors * 2))
     tile.vectors *= 2;
   tile.vectors = std::min(tile.vectors, std::max<int64_t>(1, available));
   tile.vectorOuter = llvm::any_of(root.inputs, [&](const Access &input) {
@@ -201,7 +237,7 @@ Value TileEmitter::address(const Access &access, ArrayRef<Value> at, unsigned ve
     Value lane = kernel.add(lanes.start, kernel.constant(vector * tile.lanes));
     int64_t width = tile.lanes * tile.vectors;
     Value panel, within;
-    if (width % access.panel == 0) {
+    if (width % access.panel == 0 && !tile.apart) {
       // The tile covers whole panels.
       panel = kernel.add(
           arith::DivUIOp::create(builder, root.loc, lanes.start, kernel.constant(access.panel)),
@@ -337,6 +373,18 @@ SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
                                                            : 4096;
   int64_t width = rowIndices.size() * lanes.masks.size();
   if (total > 0 && total <= 25 && total * width <= 150) {
+    if (tile.apart && loops.size() == 1 && lanes.masks.size() > 1) {
+      for (auto [j, mask] : llvm::enumerate(lanes.masks)) {
+        Lanes one{kernel.add(lanes.start, kernel.constant(j * tile.lanes)), {mask}};
+        SmallVector<SmallVector<Value>> column;
+        for (auto &row : accumulators)
+          column.push_back({row[j]});
+        column = reduce(loops, std::move(column), one, rowIndices);
+        for (auto [row, sum] : llvm::zip_equal(accumulators, column))
+          row[j] = sum[0];
+      }
+      return accumulators;
+    }
     for (int64_t i = 0; i < root.extents[loop].constant; i += stride)
       accumulators = reduceAt(i, std::move(accumulators));
     return accumulators;
