@@ -130,7 +130,10 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
   PassManager cleanUp(mlirContext);
   cleanUp.addPass(createCanonicalizerPass());
   cleanUp.addPass(createCSEPass());
-  if (failed(cleanUp.run(module)) || failed(convertToLLVM(module)))
+  if (failed(cleanUp.run(module)))
+    return failure();
+  callLogistic(module);
+  if (failed(convertToLLVM(module)))
     return failure();
 
   DialectRegistry registry;

@@ -4,8 +4,10 @@
 #include "lib/Codegen/Host/Host.h"
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Conversion/LLVMCommon/VectorPattern.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -27,6 +29,20 @@ std::string suffixOf(Type type) {
   return text;
 }
 
+Value callFunction(OpBuilder &builder, Operation *op, Declared &declared, StringRef name, Type type,
+                   ValueRange operands) {
+  std::string symbol = (mathPrefix + name + "." + suffixOf(type)).str();
+  SmallVector<Type> types(operands.size(), type);
+  auto functionType = LLVM::LLVMFunctionType::get(type, types);
+  if (declared->insert(symbol).second) {
+    auto module = op->getParentOfType<ModuleOp>();
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(module.getBody());
+    LLVM::LLVMFuncOp::create(builder, module.getLoc(), symbol, functionType);
+  }
+  return LLVM::CallOp::create(builder, op->getLoc(), functionType, symbol, operands).getResult();
+}
+
 template <typename Op> class MathCall : public ConvertOpToLLVMPattern<Op> {
 public:
   MathCall(const LLVMTypeConverter &converter, StringRef name, Declared declared)
@@ -35,18 +51,8 @@ public:
   LogicalResult matchAndRewrite(Op op, typename Op::Adaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Type type = adaptor.getOperands().front().getType();
-    auto emit = [&](Type partType, ValueRange operands) -> Value {
-      std::string symbol = (mathPrefix + name + "." + suffixOf(partType)).str();
-      SmallVector<Type> types(operands.size(), partType);
-      auto functionType = LLVM::LLVMFunctionType::get(partType, types);
-      if (declared->insert(symbol).second) {
-        auto module = op->template getParentOfType<ModuleOp>();
-        OpBuilder::InsertionGuard guard(rewriter);
-        rewriter.setInsertionPointToEnd(module.getBody());
-        LLVM::LLVMFuncOp::create(rewriter, module.getLoc(), symbol, functionType);
-      }
-      return LLVM::CallOp::create(rewriter, op.getLoc(), functionType, symbol, operands)
-          .getResult();
+    auto emit = [&](Type partType, ValueRange operands) {
+      return callFunction(rewriter, op, declared, name, partType, operands);
     };
     if (LLVM::isCompatibleVectorType(type) || LLVM::isCompatibleFloatingPointType(type)) {
       rewriter.replaceOp(op, emit(type, adaptor.getOperands()));
@@ -59,8 +65,23 @@ public:
 
 private:
   StringRef name;
-  Declared declared;
+  mutable Declared declared;
 };
+
+/// x, where `op` is 1 / (1 + exp(-x)).
+Value logisticOperand(arith::DivFOp op) {
+  auto sum = op.getRhs().getDefiningOp<arith::AddFOp>();
+  if (!sum || !matchPattern(op.getLhs(), m_OneFloat()))
+    return {};
+  for (unsigned i : {0u, 1u}) {
+    auto power = sum->getOperand(i).getDefiningOp<math::ExpOp>();
+    if (!power || !matchPattern(sum->getOperand(1 - i), m_OneFloat()))
+      continue;
+    if (auto negated = power.getOperand().getDefiningOp<arith::NegFOp>())
+      return negated.getOperand();
+  }
+  return {};
+}
 
 } // namespace
 
@@ -93,6 +114,33 @@ void populateMathToBuiltins(const LLVMTypeConverter &converter, RewritePatternSe
   add.operator()<math::ErfcOp>("erfc");
   add.operator()<math::CbrtOp>("cbrt");
   add.operator()<math::PowFOp>("pow");
+}
+
+void callLogistic(ModuleOp module) {
+  auto declared = std::make_shared<llvm::StringSet<>>();
+  SmallVector<std::pair<arith::DivFOp, Value>> found;
+  module.walk([&](arith::DivFOp op) {
+    auto vector = dyn_cast<VectorType>(op.getType());
+    bool isInline = getElementTypeOrSelf(op.getType()).getIntOrFloatBitWidth() <= 32 &&
+                    (!vector || (vector.getRank() == 1 && !vector.isScalable()));
+    if (Value x = isInline ? logisticOperand(op) : Value())
+      found.push_back({op, x});
+  });
+  for (auto [op, x] : found) {
+    OpBuilder builder(op);
+    op.replaceAllUsesWith(callFunction(builder, op, declared, "logistic", op.getType(), {x}));
+    Operation *unused = op;
+    // What only led to it goes as well.
+    while (unused && isOpTriviallyDead(unused)) {
+      Operation *before = nullptr;
+      for (Value operand : unused->getOperands())
+        if (Operation *def = operand.getDefiningOp();
+            def && !def->hasTrait<OpTrait::ConstantLike>())
+          before = def;
+      unused->erase();
+      unused = before;
+    }
+  }
 }
 
 } // namespace lathe::codegen

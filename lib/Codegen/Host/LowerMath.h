@@ -5,6 +5,7 @@
 
 namespace mlir {
 class LLVMTypeConverter;
+class ModuleOp;
 class RewritePatternSet;
 } // namespace mlir
 
@@ -16,6 +17,10 @@ namespace lathe::codegen {
 /// ends of ranges, and calls of libm for each lane of a vector.
 void populateMathToBuiltins(const mlir::LLVMTypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
+
+/// Makes 1 / (1 + exp(-x)), in f32 and narrower types, a call of one function, which takes half the
+/// steps and is exact where exp(-x) is infinite.
+void callLogistic(mlir::ModuleOp module);
 
 } // namespace lathe::codegen
 

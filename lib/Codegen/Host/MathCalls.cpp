@@ -44,6 +44,7 @@ const MathFunction functions[] = {
     {"acosh", Intrinsic::not_intrinsic},
     {"atanh", Intrinsic::not_intrinsic},
     {"erf", Intrinsic::not_intrinsic},
+    {"logistic", Intrinsic::not_intrinsic}, // not of C: LowerMath makes it of 1 / (1 + exp(-x))
     {"pow", Intrinsic::pow},
     {"erfc", Intrinsic::not_intrinsic, false},
     {"cbrt", Intrinsic::not_intrinsic, false},

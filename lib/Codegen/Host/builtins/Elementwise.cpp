@@ -216,6 +216,15 @@ template <typename F> LATHE_INLINE F tanh_(F x) {
   return magnitude(x) < 0x1p-13f ? x : result;
 }
 
+/// 1 / (1 + exp(-x)) as exp(x) / (1 + exp(x)), both 2^64 times as large: then neither leaves the
+/// range of normal numbers, and the quotient alone rounds to what is small.
+template <typename F> LATHE_INLINE F logistic_(F x) {
+  Power<F> power = powerOf(clamp(x, -104.0f, 43.0f));
+  F scale = powerOfTwo<F>(power.exponent + 64);
+  F scaled = multiplyAdd(scale, power.part, scale);
+  return scaled / (scaled + 0x1p64f);
+}
+
 template <typename F> LATHE_INLINE F sinh_(F x) {
   F size = magnitude(x);
   F t = expm1Within(clamp(size, 0.0f, 20.0f));
@@ -454,4 +463,5 @@ LATHE_UNARY(asinh)
 LATHE_UNARY(acosh)
 LATHE_UNARY(atanh)
 LATHE_UNARY(erf)
+LATHE_UNARY(logistic)
 LATHE_BINARY(pow)
