@@ -168,7 +168,11 @@ def write(results, out, root):
             file.write(text)
     print("\n".join(summary(results)))
     print(f"results are in {os.path.join(out, 'results.json')}, .md and .svg")
-    if root:
+    if root and results["target"] != "default":
+        # A table of its own for each target that was asked for.
+        replace_block(os.path.join(root, "docs", "Performance.md"), f"results {results['target']}",
+                      files["results.md"])
+    elif root:
         replace_block(os.path.join(root, "docs", "Performance.md"), "results",
                       files["results.md"])
         with open(os.path.join(root, "docs", "performance.svg"), "w", encoding="utf-8") as file:
