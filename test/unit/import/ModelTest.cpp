@@ -191,7 +191,7 @@ TEST(Model, RefusesInputsOfOtherKinds) {
   EXPECT_THAT(refusal(model), HasSubstr("too large"));
   model = addModel();
   model.proto.mutable_graph()->add_input()->set_name("t");
-  EXPECT_THAT(refusal(model), HasSubstr("input 't' is no type"));
+  EXPECT_THAT(refusal(model), HasSubstr("input 't' has no type"));
 }
 
 TEST(Model, ChecksOperandsAndAttributes) {
