@@ -55,6 +55,8 @@ struct Variant {
   uint32_t stateCount = 0; ///< States that the entries' tensors refer to.
   std::vector<Entry> entries;
   std::unique_ptr<llvm::MemoryBuffer> object; ///< As codegen::compileHost returns it.
+  /// More of them, whose functions `object` calls: code for certain sizes.
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> sizeObjects;
 };
 
 /// Bytes at a place of the weights section. Chunks may come in any order and must not overlap;

@@ -113,6 +113,23 @@ mlir::FailureOr<std::unique_ptr<llvm::Module>>
 lowerHost(mlir::ModuleOp module, const HostTarget &target, llvm::StringRef prefix,
           WeightLayout &weights, SiteList &sites, llvm::LLVMContext &context);
 
+/// A size that a dimension of an input must have.
+struct SizeTest {
+  unsigned input, dim;
+  int64_t size;
+};
+
+/// Code for certain sizes: its functions are `PREFIX_run` and `PREFIX_plan`.
+struct SizeCase {
+  std::string prefix;
+  llvm::SmallVector<SizeTest> tests;
+};
+
+/// Adds `PREFIX_run` and `PREFIX_plan` to `module`: they go on with the first case whose tests the
+/// call's inputs pass, else with `GENERAL_run` and `GENERAL_plan`. Those may be in other objects.
+void addSizeDispatch(llvm::Module &module, llvm::StringRef prefix, llvm::StringRef general,
+                     llvm::ArrayRef<SizeCase> cases);
+
 } // namespace lathe::codegen
 
 #endif // LATHE_CODEGEN_H

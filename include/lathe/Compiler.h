@@ -6,6 +6,7 @@
 #ifndef LATHE_COMPILER_H
 #define LATHE_COMPILER_H
 
+#include "lathe/Dims.h"
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -31,6 +32,11 @@ struct CompileOptions {
   std::vector<std::pair<std::string, std::string>> states;
   /// Fixed sizes of symbolic dimensions, by name.
   std::vector<std::pair<std::string, int64_t>> dims;
+  /// Least and greatest sizes of symbolic dimensions.
+  std::vector<DimBounds> dimBounds;
+  /// Sizes that code is specialised to beside the general code, which the artifact keeps: every
+  /// combination, where several dimensions have such sizes. A run takes the code for its sizes.
+  std::vector<DimSizes> dimSizes;
   /// Takes every dimension of the inputs as unknown, whatever the model says.
   bool dynamicDims = false;
   /// TensorProto files that take the places of the inputs, in order; "" leaves an input.
@@ -76,6 +82,8 @@ struct OperatorInfo {
   std::vector<int64_t> sinceVersions; ///< the operator's versions that are understood, ascending
   std::string types;                  ///< element types, as a short phrase
   std::string limits;                 ///< what is not supported; empty: nothing
+  unsigned conformanceTests = 0;      ///< ONNX conformance cases that exercise it
+  unsigned numericTests = 0;          ///< nodes in Lathe's own tests whose values are compared
 };
 
 /// The table of importable operators, ordered by domain and name.

@@ -26,6 +26,9 @@ struct ImportOptions {
   /// TensorProto files, one for each input of the graph that has no initializer: the input becomes
   /// that constant. "", and what is missing at the end, leaves the input as it is.
   std::vector<std::string> constantInputs;
+  /// Sizes of symbolic dimensions of the inputs, by name; a dimension without a name is "INPUT.2".
+  /// Fails, listing the names there are, where no input has such a dimension.
+  std::vector<std::pair<std::string, int64_t>> dims;
 };
 
 /// Imports the model in the file `path`. The result holds one function

@@ -25,6 +25,9 @@ enum class LinkOutput {
 llvm::Error link(llvm::StringRef triple, llvm::ArrayRef<LinkInput> inputs, LinkOutput output,
                  llvm::StringRef path);
 
+/// Adds the objects of all variants.
+void addCode(const Contents &contents, std::vector<LinkInput> &inputs);
+
 /// The table of `contents` as an object that exports it, with the entries' functions undefined.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> emitTable(const Contents &contents);
 

@@ -80,6 +80,14 @@ std::string explain(StringRef messages, ArrayRef<std::pair<std::string, std::str
 
 } // namespace
 
+void addCode(const Contents &contents, std::vector<LinkInput> &inputs) {
+  for (const Variant &variant : contents.variants) {
+    inputs.push_back({variant.object->getMemBufferRef(), "code for " + variant.name});
+    for (const auto &object : variant.sizeObjects)
+      inputs.push_back({object->getMemBufferRef(), "code of certain sizes for " + variant.name});
+  }
+}
+
 Error link(StringRef tripleName, ArrayRef<LinkInput> inputs, LinkOutput output, StringRef path) {
   Triple triple(tripleName);
   const Architecture *architecture =

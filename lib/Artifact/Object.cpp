@@ -68,8 +68,7 @@ Error writeObject(const Contents &contents, StringRef model, StringRef path) {
     return table.takeError();
   std::vector<LinkInput> inputs;
   inputs.push_back({(*table)->getMemBufferRef(), "model"});
-  for (const Variant &variant : contents.variants)
-    inputs.push_back({variant.object->getMemBufferRef(), "code for " + variant.name});
+  addCode(contents, inputs);
   TemporaryFile file;
   if (Error error = file.create(path))
     return error;

@@ -237,8 +237,7 @@ Expected<std::string> linkToMemory(const Contents &contents, StringRef path) {
     return table.takeError();
   std::vector<LinkInput> inputs;
   inputs.push_back({(*table)->getMemBufferRef(), "table"});
-  for (const Variant &variant : contents.variants)
-    inputs.push_back({variant.object->getMemBufferRef(), "code for " + variant.name});
+  addCode(contents, inputs);
   TemporaryFile linked;
   if (Error error = linked.create(path))
     return std::move(error);

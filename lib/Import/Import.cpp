@@ -85,9 +85,11 @@ OwningOpRef<ModuleOp> lathe::importOnnxBuffer(MLIRContext &context, llvm::Memory
 
 // ---- Diagnostics
 
-/// Names come from the file: control characters must not reach a terminal.
-static std::string printable(StringRef text) {
+/// Names come from the file: control characters must not reach a terminal, nor megabytes.
+static std::string printable(StringRef text, size_t most = 3000) {
   std::string result;
+  if (text.size() > most)
+    return printable(text.take_front(most), most) + "...";
   for (char c : text) {
     if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f)
       result += c;
@@ -102,7 +104,9 @@ std::string lathe::describeNode(Location location) {
     StringRef text = name.getName();
     // Nodes without a name are located as "#17 (Conv)".
     bool anonymous = text.starts_with("#") && text.ends_with(")");
-    return anonymous ? "node " + printable(text) : "node '" + printable(text) + "'";
+    constexpr size_t longestName = 400;
+    return anonymous ? "node " + printable(text, longestName)
+                     : "node '" + printable(text, longestName) + "'";
   }
   if (auto call = dyn_cast<CallSiteLoc>(location)) {
     std::string caller = describeNode(call.getCaller()), callee = describeNode(call.getCallee());
@@ -143,5 +147,9 @@ std::string lathe::formatDiagnostic(const Diagnostic &diagnostic) {
   size_t prefix =
       StringRef(message).starts_with("'graph.") ? message.find("' op ") : std::string::npos;
   line += printable(prefix == std::string::npos ? message : message.substr(prefix + 5));
+  // The importer says which operator it is, of which types.
+  for (Diagnostic &note : const_cast<Diagnostic &>(diagnostic).getNotes())
+    if (std::string text = note.str(); StringRef(text).consume_front("operator "))
+      line += " (" + printable(text.substr(strlen("operator "))) + ")";
   return line;
 }

@@ -20,6 +20,12 @@ GraphImporter::GraphImporter(MLIRContext *context, onnx::ModelProto &model, Stri
       options(options), fileLoc(FileLineColLoc::get(context, fileName, 0, 0)), fileName(fileName) {}
 
 OwningOpRef<ModuleOp> GraphImporter::run(StringRef sha256) {
+  // First of all: what follows takes time and memory for each of them.
+  if (uint64_t(model.graph().node_size()) > options.maxExpandedNodes) {
+    error() << "the graph has " << model.graph().node_size() << " nodes, at most "
+            << options.maxExpandedNodes << " are allowed";
+    return {};
+  }
   if (failed(checkModel()) || failed(readFunctions()) || failed(checkOperators()))
     return {};
   OwningOpRef<ModuleOp> module = ModuleOp::create(fileLoc);
@@ -30,7 +36,7 @@ OwningOpRef<ModuleOp> GraphImporter::run(StringRef sha256) {
     versions.push_back(builder.getNamedAttr(entry.getKey().empty() ? "ai.onnx" : entry.getKey(),
                                             builder.getI64IntegerAttr(entry.getValue())));
   (*module)->setAttr("graph.opsets", builder.getDictionaryAttr(versions));
-  if (failed(importMain(*module)) || failed(verify(*module)))
+  if (failed(importMain(*module)) || hasUnknownOperators || failed(verify(*module)))
     return {};
   return module;
 }
@@ -45,10 +51,13 @@ Type GraphImporter::typeOf(const onnx::ValueInfoProto &info, bool isInput) {
   });
 }
 
-/// Whether a dim_param names a dimension: "-1" and "?" stand for any size, as does an empty one.
-static bool isSymbol(StringRef text) {
+bool lathe::import::isSymbol(StringRef text) {
   return !text.empty() && (llvm::isAlpha(text[0]) || text[0] == '_' || (text[0] & 0x80)) &&
          text != "None";
+}
+
+std::string lathe::import::unnamedDim(StringRef value, int64_t dim) {
+  return value.str() + "." + std::to_string(dim);
 }
 
 ArrayAttr GraphImporter::dimsOf(const onnx::ValueInfoProto &info) {
@@ -60,7 +69,7 @@ ArrayAttr GraphImporter::dimsOf(const onnx::ValueInfoProto &info) {
     if (dim.has_dim_param() && isSymbol(dim.dim_param())) {
       name = dim.dim_param();
     } else if (!dim.has_dim_value() || dim.dim_value() < 0) {
-      name = info.name() + "." + std::to_string(i);
+      name = unnamedDim(info.name(), i);
       while (!symbols.insert(name).second)
         name += "'";
     }
@@ -270,13 +279,33 @@ LogicalResult GraphImporter::importNodes(NodeList &nodes) {
 
 /// Imports the nodes of the scope from `next` on.
 LogicalResult GraphImporter::importRest() {
+  constexpr unsigned mostFailures = 20;
+  // The main graph goes on after a node that fails, with those that do not need it.
+  bool goesOn = !scope->outer && !scope->caller && builder.getInsertionBlock() == mainBlock;
+  unsigned failures = 0;
+  llvm::StringSet<> missing;
+  auto giveUp = [&](const onnx::NodeProto &node) {
+    for (const std::string &name : node.output())
+      missing.insert(name);
+  };
   while (scope->next < scope->order.size()) {
     int index = scope->order[scope->next++];
     onnx::NodeProto &node = (*scope->nodes)[index];
-    if (failed(importNode(node, locationOf(node, index))))
-      return failure();
+    bool needsMissing =
+        failures &&
+        (llvm::any_of(node.input(), [&](StringRef name) { return missing.contains(name); }) ||
+         llvm::any_of(node.attribute(), [](const auto &attribute) {
+           return attribute.has_g() || attribute.graphs_size();
+         }));
+    if (needsMissing)
+      giveUp(node);
+    else if (failed(importNode(node, locationOf(node, index)))) {
+      if (!goesOn || ++failures == mostFailures)
+        return failure();
+      giveUp(node);
+    }
   }
-  return success();
+  return success(failures == 0);
 }
 
 FailureOr<AttributeMap> GraphImporter::bindAttributes(onnx::NodeProto &node, Location location) {
@@ -314,11 +343,13 @@ LogicalResult GraphImporter::importNode(onnx::NodeProto &node, Location location
     return emitError(location) << "the bodies of loops and branches expand to more than "
                                << options.maxExpandedNodes << " nodes";
 
-  // checkOperators has found every operator and version before.
+  // checkOperators has found every operator and version before, or has reported it.
   StringRef domain = node.domain() == "ai.onnx" ? StringRef() : StringRef(node.domain());
   const Operator *op = findOperator(domain, node.op_type());
   std::optional<int64_t> version =
-      resolveVersion(*op, std::max<int64_t>(scope->opsets.lookup(domain), 1));
+      op ? resolveVersion(*op, std::max<int64_t>(scope->opsets.lookup(domain), 1)) : std::nullopt;
+  if (!version)
+    return failure(); // has been reported
 
   while (!inputs.empty() && !inputs.back())
     inputs.pop_back();

@@ -16,6 +16,12 @@ using OpsetMap = llvm::StringMap<int64_t>;
 using AttributeMap = llvm::StringMap<onnx::AttributeProto *>;
 using NodeList = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 
+/// Whether a dim_param names a dimension: "-1" and "?" stand for any size, as does an empty one.
+bool isSymbol(llvm::StringRef dimParam);
+
+/// What a dimension of `value` that has no name is called.
+std::string unnamedDim(llvm::StringRef value, int64_t dim);
+
 /// The names that nodes of one graph or function body see.
 struct Scope {
   explicit Scope(const OpsetMap &opsets) : opsets(opsets) {}
@@ -61,6 +67,10 @@ public:
   std::optional<Ints> evaluateInts(mlir::Value value);
   /// The elements of any tensor of numbers that is known when compiling.
   std::optional<llvm::SmallVector<double>> evaluateNumbers(mlir::Value value);
+  /// The opset of a domain that the nodes at hand are of.
+  int64_t opsetOf(llvm::StringRef domain) const {
+    return scope->opsets.lookup(domain == "ai.onnx" ? llvm::StringRef() : domain);
+  }
   /// Whether tensors of the nodes at hand may be taken over.
   bool mayConsume() const { return scope->once; }
   /// Imports the nodes of a subgraph in place, with values for its inputs; its outputs' values.
@@ -142,6 +152,7 @@ private:
   OpsetMap opsets;
   llvm::StringMap<Function> functions;
   Scope *scope = nullptr;
+  bool hasUnknownOperators = false;
   llvm::StringSet<> symbols;
   llvm::DenseMap<mlir::Value, mlir::Attribute> evaluated;
   /// Where constants go that several regions see.

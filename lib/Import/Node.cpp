@@ -18,8 +18,23 @@ OpBuilder &Node::builder() { return importer.builder; }
 
 InFlightDiagnostic Node::error() {
   failed = true;
-  return emitError(loc);
+  InFlightDiagnostic diagnostic = emitError(loc);
+  Diagnostic &note = diagnostic.attachNote();
+  note << "operator " << opType() << "-" << sinceVersion << ", opset "
+       << importer.opsetOf(proto.domain());
+  std::string separator = ", of ";
+  for (Value input : inputs) {
+    note << separator;
+    if (input)
+      note << input.getType();
+    else
+      note << "nothing";
+    separator = ", ";
+  }
+  return diagnostic;
 }
+
+InFlightDiagnostic Node::warning() { return emitWarning(loc); }
 
 Value Node::require(unsigned i) {
   if (!hasInput(i) && !failed)

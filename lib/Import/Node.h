@@ -39,6 +39,8 @@ public:
 
   /// Reports an error of this node.
   mlir::InFlightDiagnostic error();
+  /// Reports what a user should know of this node and may live with.
+  mlir::InFlightDiagnostic warning();
   bool hasFailed() const { return failed; }
   /// For handlers: failure, where the error was reported at something inside the node.
   llvm::LogicalResult fail() {

@@ -93,13 +93,32 @@ std::vector<const Operator *> lathe::import::allOperators() {
   return operators;
 }
 
+namespace {
+struct TestCount {
+  StringRef domain, name;
+  unsigned conformance, numeric;
+};
+} // namespace
+
+// Written by utils/count-tests.
+static constexpr TestCount testCounts[] = {
+#include "lib/Import/TestCounts.inc"
+};
+
 std::vector<OperatorInfo> lathe::listOperators() {
   std::vector<OperatorInfo> infos;
-  for (const Operator *op : allOperators())
+  for (const Operator *op : allOperators()) {
+    const TestCount *tests = llvm::find_if(testCounts, [&](const TestCount &entry) {
+      return entry.domain == op->domain && entry.name == op->name;
+    });
+    bool isTested = tests != std::end(testCounts);
     infos.push_back({op->domain.str(),
                      op->name.str(),
                      {op->versions.begin(), op->versions.end()},
                      describeTypeSet(op->types),
-                     op->limits.str()});
+                     op->limits.str(),
+                     isTested ? tests->conformance : 0,
+                     isTested ? tests->numeric : 0});
+  }
   return infos;
 }

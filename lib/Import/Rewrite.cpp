@@ -1,9 +1,14 @@
 // Changes to a model that the caller asks for, before it is imported.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Rewrite.h"
+#include "lib/Import/Importer.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include <set>
 
 using namespace lathe;
 using namespace lathe::import;
@@ -138,6 +143,38 @@ static llvm::Error addConstants(onnx::GraphProto &graph,
   return llvm::Error::success();
 }
 
+static llvm::Error fixDims(onnx::GraphProto &graph,
+                           llvm::ArrayRef<std::pair<std::string, int64_t>> dims) {
+  llvm::StringMap<int64_t> sizes;
+  for (const auto &[name, size] : dims)
+    sizes[name] = size;
+  llvm::StringSet<> initializers = initializersOf(graph), used;
+  llvm::SetVector<std::string, std::vector<std::string>, std::set<std::string>> known;
+  for (onnx::ValueInfoProto &info : *graph.mutable_input()) {
+    if (initializers.contains(info.name()) || !info.type().tensor_type().has_shape())
+      continue;
+    auto &shape = *info.mutable_type()->mutable_tensor_type()->mutable_shape();
+    for (int i = 0; i < shape.dim_size(); ++i) {
+      auto &dim = *shape.mutable_dim(i);
+      if (dim.has_dim_value() && dim.dim_value() >= 0)
+        continue;
+      std::string name = isSymbol(dim.dim_param()) ? dim.dim_param() : unnamedDim(info.name(), i);
+      known.insert(name);
+      if (auto size = sizes.find(name); size != sizes.end()) {
+        dim.set_dim_value(size->second);
+        used.insert(name);
+      }
+    }
+  }
+  for (const auto &[name, size] : dims)
+    if (!used.contains(name))
+      return llvm::createStringError(
+          "the model has no symbolic dimension '" + name + "' to set to " + llvm::Twine(size) +
+          "; those of its inputs are " +
+          (known.empty() ? "none" : "'" + llvm::join(known, "', '") + "'"));
+  return llvm::Error::success();
+}
+
 llvm::Error lathe::import::rewriteModel(onnx::ModelProto &model, const ImportOptions &options) {
   onnx::GraphProto &graph = *model.mutable_graph();
   if (!options.constantInputs.empty())
@@ -152,5 +189,7 @@ llvm::Error lathe::import::rewriteModel(onnx::ModelProto &model, const ImportOpt
       forgetDims(*info.mutable_type());
     graph.clear_value_info();
   }
+  if (!options.dims.empty())
+    return fixDims(graph, options.dims);
   return llvm::Error::success();
 }

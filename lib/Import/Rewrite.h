@@ -9,7 +9,7 @@
 
 namespace lathe::import {
 
-/// Does what ImportOptions::constantInputs and dynamicDims say.
+/// Does what ImportOptions::constantInputs, dynamicDims and dims say.
 llvm::Error rewriteModel(onnx::ModelProto &model, const ImportOptions &options);
 
 } // namespace lathe::import

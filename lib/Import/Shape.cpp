@@ -61,6 +61,12 @@ static LogicalResult importSqueeze(Node &node) {
       return failure();
     return node.result(squeezeMasked(node, data, axisMask(node, given, *rank), *count));
   }
+  if (auto type = dyn_cast<RankedTensorType>(data.getType()))
+    for (int64_t d = 0; d < type.getRank(); ++d)
+      if (type.isDynamicDim(d))
+        node.warning() << "Squeeze without axes keeps dimension " << d
+                       << " of its input, whose size is not known when compiling: a run where it "
+                          "is 1 fails; give axes, or fix sizes with --dim NAME=N";
   auto op = node.create<graph::SqueezeOp>(node.likeOf(data), data, DenseI64ArrayAttr());
   return op ? node.result(op.getResult()) : failure();
 }

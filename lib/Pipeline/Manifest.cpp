@@ -60,10 +60,12 @@ VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name,
   }
   scheduled.walk([&](rt::PlanArenaOp plan) {
     APInt bytes;
-    if (matchPattern(plan.getBytes(), m_ConstantInt(&bytes)))
+    if (matchPattern(plan.getBytes(), m_ConstantInt(&bytes))) {
       info.arenaBytes = bytes.getZExtValue();
-    else
+    } else {
       info.arenaFormula = formatFormula(plan.getBytes(), model.inputs);
+      info.arenaMost = boundFormula(plan.getBytes(), model.inputs);
+    }
   });
   return info;
 }
@@ -84,6 +86,27 @@ uint64_t lathe::pipeline::countFlops(ModuleOp module) {
   return total;
 }
 
+static llvm::json::Object describeCode(const VariantInfo &code) {
+  llvm::json::Array kernels;
+  for (const KernelInfo &kernel : code.kernels)
+    kernels.push_back(llvm::json::Object{
+        {"name", kernel.name},
+        {"kind", kernel.kind},
+        {"calls", int64_t(kernel.calls)},
+        {"flops", kernel.flops},
+        {"bytes", kernel.bytes},
+        {"nodes", llvm::json::Array(kernel.nodes)},
+    });
+  llvm::json::Object object{{"kernels", std::move(kernels)}};
+  if (code.arenaBytes)
+    object["arena_bytes"] = int64_t(*code.arenaBytes);
+  else if (!code.arenaFormula.empty())
+    object["arena_formula"] = code.arenaFormula;
+  if (code.arenaMost)
+    object["arena_bytes_at_most"] = int64_t(*code.arenaMost);
+  return object;
+}
+
 std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptions &options,
                                            ArrayRef<VariantInfo> variants, uint64_t flops,
                                            uint64_t weightBytes) {
@@ -93,44 +116,49 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
   };
   llvm::json::Array targets;
   for (const VariantInfo &variant : variants) {
-    llvm::json::Array kernels;
-    for (const KernelInfo &kernel : variant.kernels)
-      kernels.push_back(llvm::json::Object{
-          {"name", kernel.name},
-          {"kind", kernel.kind},
-          {"calls", int64_t(kernel.calls)},
-          {"flops", kernel.flops},
-          {"bytes", kernel.bytes},
-          {"nodes", llvm::json::Array(kernel.nodes)},
-      });
-    llvm::json::Object target{{"name", variant.name},
-                              {"weights_bytes", int64_t(weightBytes)},
-                              {"kernels", std::move(kernels)}};
-    if (variant.arenaBytes)
-      target["arena_bytes"] = int64_t(*variant.arenaBytes);
-    else if (!variant.arenaFormula.empty())
-      target["arena_formula"] = variant.arenaFormula;
+    llvm::json::Object target = describeCode(variant);
+    target["name"] = variant.name;
+    target["weights_bytes"] = int64_t(weightBytes);
+    llvm::json::Array specialized;
+    for (const VariantInfo &code : variant.specialized) {
+      llvm::json::Object sizes, described = describeCode(code);
+      for (const auto &[name, size] : code.sizes)
+        sizes[name] = size;
+      described["dims"] = std::move(sizes);
+      specialized.push_back(std::move(described));
+    }
+    if (!specialized.empty())
+      target["specialized"] = std::move(specialized);
     targets.push_back(std::move(target));
   }
-  llvm::json::Object dims;
+  llvm::json::Object dims, bounds, sizes;
   for (const auto &[name, size] : options.dims)
     dims[name] = size;
+  for (const DimBounds &dim : options.dimBounds)
+    bounds[dim.name] = llvm::json::Array{dim.min, dim.max};
+  for (const DimSizes &dim : options.dimSizes)
+    sizes[dim.name] = llvm::json::Array(dim.sizes);
   llvm::json::Object states;
   for (const auto &[input, output] : options.states)
     states[input] = output;
+  llvm::json::Object flags{{"opt_level", int64_t(options.optLevel)},
+                           {"strict", options.strict},
+                           {"target", options.target},
+                           {"precision", options.precision},
+                           {"dims", std::move(dims)},
+                           {"states", std::move(states)},
+                           {"dynamic", options.dynamicDims}};
+  if (!bounds.empty())
+    flags["dim_bounds"] = std::move(bounds);
+  if (!sizes.empty())
+    flags["dim_sizes"] = std::move(sizes);
   llvm::json::Object manifest{
       {"producer", llvm::json::Object{{"name", "lathe"},
                                       {"version", LATHE_VERSION},
                                       {"llvm", LLVM_VERSION_STRING}}},
       {"source",
        llvm::json::Object{{"file", text("graph.source")}, {"sha256", text("graph.sha256")}}},
-      {"options", llvm::json::Object{{"opt_level", int64_t(options.optLevel)},
-                                     {"strict", options.strict},
-                                     {"target", options.target},
-                                     {"precision", options.precision},
-                                     {"dims", std::move(dims)},
-                                     {"states", std::move(states)},
-                                     {"dynamic", options.dynamicDims}}},
+      {"options", std::move(flags)},
       {"targets", std::move(targets)},
       {"flops", int64_t(flops)},
   };

@@ -20,14 +20,14 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/SaveAndRestore.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/ThreadPool.h"
 #include <chrono>
-#include <future>
 
 using namespace mlir;
 using namespace lathe;
@@ -35,11 +35,28 @@ using namespace lathe::pipeline;
 
 namespace {
 
+/// The model for certain sizes beside the general form.
+struct Specialized {
+  Sizes sizes;
+  SmallVector<codegen::SizeTest> tests;
+  OwningOpRef<ModuleOp> module;
+};
+
+/// LLVM IR of all targets and forms, and what they share.
+struct Lowering {
+  codegen::WeightLayout weights;
+  codegen::SiteList sites;
+  std::vector<std::unique_ptr<llvm::LLVMContext>> contexts;
+  std::vector<std::unique_ptr<llvm::Module>> modules;
+  std::vector<const codegen::HostTarget *> targets; // of each module
+};
+
 /// One compilation: its context, its diagnostics, its timer.
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, std::string &errors, MLIRContext *shared = nullptr);
-  bool run(StringRef input, StringRef output);
+  Compilation(const CompileOptions &options, std::string &errors, StringRef input,
+              MLIRContext *shared = nullptr);
+  bool run(StringRef output);
   /// From the graph dialect on, for a module that is already in the context.
   bool runModule(ModuleOp module, StringRef output);
 
@@ -49,13 +66,21 @@ private:
   bool stopsAfter(StringRef name) const { return options.stopAfter == name; }
   bool write(ModuleOp module, StringRef output);
   bool fail(llvm::Error error);
-  bool fixDims(ModuleOp module);
+  bool applyDims(ModuleOp module, bool hasGraph);
+  bool runToLinalg(ModuleOp module);
+  bool runSpecialized(Specialized &form, bool hasGraph);
+  bool isStageFile() const { return input.ends_with(".mlir"); }
+  OwningOpRef<ModuleOp> load(ArrayRef<std::pair<std::string, int64_t>> dims);
   bool runGraph(ModuleOp module);
   bool runTargets(ModuleOp module, StringRef output);
+  bool scheduleFor(ModuleOp module, const codegen::HostTarget &target);
+  /// Adds the LLVM IR of a scheduled module, which is consumed.
+  bool lower(ModuleOp scheduled, const codegen::HostTarget &target, StringRef prefix,
+             Lowering &lowering);
   bool writeText(ArrayRef<std::unique_ptr<llvm::Module>> modules,
                  ArrayRef<codegen::HostTarget> targets, StringRef output);
   bool compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
-                      ArrayRef<codegen::HostTarget> targets, bool assembly,
+                      ArrayRef<const codegen::HostTarget *> targets, bool assembly,
                       std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects);
   bool bindStates();
   bool writeLinked(const artifact::Contents &contents, StringRef output);
@@ -65,16 +90,20 @@ private:
 
   const CompileOptions &options;
   std::string &errors;
+  StringRef input;                    // the file; empty: the module is in the context already
   std::unique_ptr<MLIRContext> owned; // null when the context is shared
   MLIRContext &context;
   std::unique_ptr<ScopedDiagnosticHandler> handler;
   artifact::Entry entry;
+  std::vector<Specialized> specialized;
+  const Specialized *current = nullptr; // that is worked on; null: the general form
 };
 
 } // namespace
 
-Compilation::Compilation(const CompileOptions &options, std::string &errors, MLIRContext *shared)
-    : options(options), errors(errors),
+Compilation::Compilation(const CompileOptions &options, std::string &errors, StringRef input,
+                         MLIRContext *shared)
+    : options(options), errors(errors), input(input),
       owned(shared ? nullptr : std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED)),
       context(shared ? *shared : *owned) {
   DialectRegistry registry;
@@ -87,9 +116,11 @@ Compilation::Compilation(const CompileOptions &options, std::string &errors, MLI
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false);
   handler = std::make_unique<ScopedDiagnosticHandler>(&context, [this](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() == DiagnosticSeverity::Error ||
-        diagnostic.getSeverity() == DiagnosticSeverity::Warning)
-      this->errors += formatDiagnostic(diagnostic) + "\n";
+    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    // The general form has warned already.
+    if (isError || (diagnostic.getSeverity() == DiagnosticSeverity::Warning && !current))
+      this->errors += formatDiagnostic(diagnostic) +
+                      (current ? " (for " + describeSizes(current->sizes) + ")" : "") + "\n";
     return success();
   });
 }
@@ -123,36 +154,31 @@ static bool isPacked(uint32_t dtype) {
   return llvm::is_contained({LATHE_U4, LATHE_I4, LATHE_F4E2M1, LATHE_U2, LATHE_I2}, dtype);
 }
 
-// --dim NAME=N: the symbol is that number from here on.
-bool Compilation::fixDims(ModuleOp module) {
+// --dim: fixed sizes, bounds, and sizes that get code of their own.
+bool Compilation::applyDims(ModuleOp module, bool hasGraph) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
-  llvm::StringSet<> used;
-  SmallVector<Type> inputs(main.getArgumentTypes());
-  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
-    auto type = dyn_cast<RankedTensorType>(main.getArgument(i).getType());
-    auto dims = main.getArgAttrOfType<ArrayAttr>(i, "graph.dims");
-    if (!type || !dims || dims.size() != type.getShape().size())
-      continue;
-    SmallVector<int64_t> shape(type.getShape());
-    SmallVector<Attribute> symbols(dims.begin(), dims.end());
-    for (const auto &[name, size] : options.dims)
-      for (auto [position, symbol] : llvm::enumerate(symbols))
-        if (cast<StringAttr>(symbol).getValue() == name) {
-          used.insert(name);
-          shape[position] = size;
-          symbols[position] = StringAttr::get(&context, "");
-        }
-    inputs[i] = RankedTensorType::get(shape, type.getElementType());
-    main.getArgument(i).setType(inputs[i]);
-    main.setArgAttr(i, "graph.dims", ArrayAttr::get(&context, symbols));
+  if (options.dims.empty() && options.dimBounds.empty() && options.dimSizes.empty())
+    return true;
+  if (!hasGraph && (main.isDeclaration() || !isa<func::ReturnOp>(main.front().front()))) {
+    emitError(module.getLoc()) << "dimensions cannot be set after the stage 'graph'";
+    return false;
   }
-  main.setFunctionType(FunctionType::get(&context, inputs, main.getFunctionType().getResults()));
-  for (const auto &[name, size] : options.dims)
-    if (!used.contains(name)) {
-      errors += "the model has no symbolic dimension '" + name + "' to set to " +
-                std::to_string(size) + "\n";
-      return false;
-    }
+  // The importer has done it in a model.
+  if (isStageFile()) {
+    if (llvm::Error error = checkNames(main, options.dims))
+      return fail(std::move(error));
+    fixDims(main, options.dims);
+  }
+  if (llvm::Error error = checkDims(main, options))
+    return fail(std::move(error));
+  recordBounds(module, options.dimBounds);
+  if (options.dimSizes.empty())
+    return true;
+  for (Sizes &sizes : combineSizes(options.dimSizes)) {
+    Specialized &form = specialized.emplace_back();
+    form.tests = findTests(main, sizes);
+    form.sizes = std::move(sizes);
+  }
   return true;
 }
 
@@ -173,7 +199,7 @@ bool Compilation::runGraph(ModuleOp module) {
       evaluation.target = baselineTarget();
       evaluation.optLevel = 0; // the plain form; it evaluates no constants itself
       std::string ignored;     // what cannot be evaluated is computed when running
-      return Compilation(evaluation, ignored, &context).runModule(program, path);
+      return Compilation(evaluation, ignored, "", &context).runModule(program, path);
     });
   };
   buildGraphPipeline(passes, evaluate, options.strict, options.precision == "bf16");
@@ -235,26 +261,26 @@ bool Compilation::writeLinked(const artifact::Contents &contents, StringRef outp
 }
 
 bool Compilation::compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
-                                 ArrayRef<codegen::HostTarget> targets, bool assembly,
+                                 ArrayRef<const codegen::HostTarget *> targets, bool assembly,
                                  std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects) {
-  // Levels are independent, and each module has a context of its own: one thread per level.
-  std::vector<std::future<llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>>> results;
-  for (auto [module, target] : llvm::zip_equal(modules, targets)) {
-    codegen::HostOptions hostOptions;
-    hostOptions.optLevel = options.optLevel;
-    hostOptions.emitAssembly = assembly;
-    results.push_back(std::async(
-        std::launch::async, [&target = target, hostOptions, module = std::move(module)]() mutable {
-          return codegen::compileHost(std::move(module), target, hostOptions);
-        }));
-  }
+  // Modules are independent, and each has a context of its own.
+  llvm::DefaultThreadPool pool(llvm::heavyweight_hardware_concurrency());
+  std::vector<std::optional<llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>>> results(
+      modules.size());
+  for (size_t i = 0; i < modules.size(); ++i)
+    pool.async([&, i] {
+      codegen::HostOptions hostOptions;
+      hostOptions.optLevel = options.optLevel;
+      hostOptions.emitAssembly = assembly;
+      results[i] = codegen::compileHost(std::move(modules[i]), *targets[i], hostOptions);
+    });
+  pool.wait();
   bool done = true;
   for (auto &result : results) {
-    auto object = result.get();
-    if (object)
-      objects.push_back(std::move(*object));
+    if (*result)
+      objects.push_back(std::move(**result));
     else
-      done = fail(object.takeError());
+      done = fail(result->takeError());
   }
   return done;
 }
@@ -299,6 +325,34 @@ static std::string defaultTargets(ModuleOp module, unsigned optLevel) {
   return names + "x86-64-v4,x86-64-v3";
 }
 
+bool Compilation::scheduleFor(ModuleOp module, const codegen::HostTarget &target) {
+  schedule::Options scheduleOptions;
+  scheduleOptions.optLevel = options.optLevel;
+  scheduleOptions.strict = options.strict;
+  scheduleOptions.target.vectorBits = target.vectorBits;
+  scheduleOptions.target.vectorRegisters = target.vectorRegisters;
+  scheduleOptions.target.l1Bytes = target.l1Bytes;
+  scheduleOptions.target.l2Bytes = target.l2Bytes;
+  scheduleOptions.target.dotI16 = target.dotI16;
+  scheduleOptions.target.dotBF16 = target.dotBF16;
+  return stage("schedule",
+               [&] { return succeeded(schedule::scheduleModule(module, scheduleOptions)); });
+}
+
+bool Compilation::lower(ModuleOp scheduled, const codegen::HostTarget &target, StringRef prefix,
+                        Lowering &lowering) {
+  lowering.contexts.push_back(std::make_unique<llvm::LLVMContext>());
+  return stage("lower", [&] {
+    auto module = codegen::lowerHost(scheduled, target, prefix, lowering.weights, lowering.sites,
+                                     *lowering.contexts.back());
+    if (failed(module))
+      return false;
+    lowering.modules.push_back(std::move(*module));
+    lowering.targets.push_back(&target);
+    return true;
+  });
+}
+
 bool Compilation::runTargets(ModuleOp module, StringRef output) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   bool isScheduled = main.isDeclaration();
@@ -327,46 +381,44 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     return "lathe_" + (linked ? modelName(output) + "_" : std::string()) + "v" +
            std::to_string(index);
   };
-  codegen::WeightLayout weights;
-  codegen::SiteList sites;
+  Lowering lowering;
   std::vector<VariantInfo> variants;
-  std::vector<std::unique_ptr<llvm::LLVMContext>> contexts;
-  std::vector<std::unique_ptr<llvm::Module>> modules;
   for (auto [index, target] : llvm::enumerate(*targets)) {
     OwningOpRef<ModuleOp> variant = module.clone();
-    schedule::Options scheduleOptions;
-    scheduleOptions.optLevel = options.optLevel;
-    scheduleOptions.strict = options.strict;
-    scheduleOptions.target.vectorBits = target.vectorBits;
-    scheduleOptions.target.vectorRegisters = target.vectorRegisters;
-    scheduleOptions.target.l1Bytes = target.l1Bytes;
-    scheduleOptions.target.l2Bytes = target.l2Bytes;
-    scheduleOptions.target.dotI16 = target.dotI16;
-    scheduleOptions.target.dotBF16 = target.dotBF16;
     if (isScheduled)
       variant->lookupSymbol("main")->erase();
-    else if (!stage("schedule",
-                    [&] { return succeeded(schedule::scheduleModule(*variant, scheduleOptions)); }))
+    else if (!scheduleFor(*variant, target))
       return false;
     if (stopsAfter("schedule")) {
       describeScheduled(*variant, main, target.name, flops);
       return write(*variant, output);
     }
     variants.push_back(describeVariant(*variant, target.name, entry));
-    contexts.push_back(std::make_unique<llvm::LLVMContext>());
     std::string prefix = prefixOf(index);
-    FailureOr<std::unique_ptr<llvm::Module>> lowered = failure();
-    if (!stage("lower", [&] {
-          lowered = codegen::lowerHost(*variant, target, prefix, weights, sites, *contexts.back());
-          return succeeded(lowered);
-        }))
+    std::string general = prefix + (specialized.empty() ? "" : "_general");
+    if (!lower(*variant, target, general, lowering))
       return false;
-    modules.push_back(std::move(*lowered));
+    std::vector<codegen::SizeCase> cases;
+    size_t generalModule = lowering.modules.size() - 1;
+    for (Specialized &form : specialized) {
+      llvm::SaveAndRestore<const Specialized *> working(current, &form);
+      OwningOpRef<ModuleOp> copy = form.module->clone();
+      cases.push_back({prefix + "_size" + std::to_string(cases.size()), form.tests});
+      if (!scheduleFor(*copy, target))
+        return false;
+      VariantInfo info = describeVariant(*copy, target.name, entry);
+      info.sizes = form.sizes;
+      variants.back().specialized.push_back(std::move(info));
+      if (!lower(*copy, target, cases.back().prefix, lowering))
+        return false;
+    }
+    if (!cases.empty())
+      codegen::addSizeDispatch(*lowering.modules[generalModule], prefix, general, cases);
   }
 
   if (options.emit == "llvm" || stopsAfter("codegen")) {
     if (llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
-          modules.front()->print(stream, nullptr);
+          lowering.modules.front()->print(stream, nullptr);
           return llvm::Error::success();
         }))
       return fail(std::move(error));
@@ -375,11 +427,12 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   bool text = options.emit == "asm";
   if (text) {
-    modules.resize(1);
-    targets->resize(1);
+    lowering.modules.resize(1);
+    lowering.targets.resize(1);
   }
-  if (!stage("codegen",
-             [&] { return compileObjects(std::move(modules), *targets, text, objects); }))
+  if (!stage("codegen", [&] {
+        return compileObjects(std::move(lowering.modules), lowering.targets, text, objects);
+      }))
     return false;
   if (text) {
     if (llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
@@ -392,25 +445,28 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
 
   artifact::Contents contents;
   contents.triple = targets->front().triple;
-  contents.sites = sites.messages();
-  contents.weightsBytes = weights.bytes();
-  for (const codegen::WeightLayout::Chunk &chunk : weights.chunks()) {
+  contents.sites = lowering.sites.messages();
+  contents.weightsBytes = lowering.weights.bytes();
+  for (const codegen::WeightLayout::Chunk &chunk : lowering.weights.chunks()) {
     auto storage = std::make_shared<SmallVector<char>>();
     ArrayRef<char> bytes = graph::getConstantBytes(chunk.value, *storage);
     contents.weights.push_back({chunk.offset, bytes, storage});
   }
-  contents.manifest = writeManifest(module, options, variants, flops, weights.bytes());
+  contents.manifest = writeManifest(module, options, variants, flops, lowering.weights.bytes());
   for (auto [index, target] : llvm::enumerate(*targets)) {
     artifact::Variant variant;
     variant.name = target.name;
     variant.features = target.featureBits;
-    variant.weightsBytes = weights.bytes();
+    variant.weightsBytes = lowering.weights.bytes();
     std::string prefix = prefixOf(index);
     variant.stateCount = options.states.size();
     entry.runSymbol = prefix + "_run";
     entry.planSymbol = prefix + "_plan";
     variant.entries.push_back(entry);
-    variant.object = std::move(objects[index]);
+    auto object = objects.begin() + index * (1 + specialized.size());
+    variant.object = std::move(*object);
+    for (size_t form = 0; form < specialized.size(); ++form)
+      variant.sizeObjects.push_back(std::move(*++object));
     contents.variants.push_back(std::move(variant));
   }
   return stage("artifact", [&] {
@@ -421,21 +477,54 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   });
 }
 
-bool Compilation::run(StringRef input, StringRef output) {
+OwningOpRef<ModuleOp> Compilation::load(ArrayRef<std::pair<std::string, int64_t>> dims) {
   OwningOpRef<ModuleOp> module;
-  if (!stage("import", [&] {
-        ImportOptions import;
-        import.dynamicDims = options.dynamicDims;
-        import.constantInputs = options.constantInputs;
-        module = input.ends_with(".mlir") ? readStage(context, input)
-                                          : importOnnx(context, input, import);
-        return bool(module);
-      }))
+  stage("import", [&] {
+    ImportOptions import;
+    import.dynamicDims = options.dynamicDims;
+    import.constantInputs = options.constantInputs;
+    import.dims.assign(dims.begin(), dims.end());
+    module = isStageFile() ? readStage(context, input) : importOnnx(context, input, import);
+    return bool(module);
+  });
+  return module;
+}
+
+bool Compilation::run(StringRef output) {
+  OwningOpRef<ModuleOp> module = load(options.dims);
+  if (!module)
     return false;
   if (stopsAfter("import"))
     return write(*module, output);
-
   return runModule(*module, output);
+}
+
+bool Compilation::runToLinalg(ModuleOp module) {
+  return stage("graph-to-linalg", [&] { return succeeded(convertGraphToLinalg(module)); });
+}
+
+// The form for certain sizes goes all the way from the model, so that everything sees the numbers.
+bool Compilation::runSpecialized(Specialized &form, bool hasGraph) {
+  Sizes dims = options.dims;
+  llvm::append_range(dims, form.sizes);
+  form.module = load(dims);
+  if (!form.module)
+    return false;
+  auto main = form.module->lookupSymbol<func::FuncOp>("main");
+  if (isStageFile())
+    fixDims(main, dims);
+  if (hasGraph && !stage("graph", [&] { return runGraph(*form.module); }))
+    return false;
+  // The runtime knows one rank of an output.
+  for (auto [type, spec] : llvm::zip_equal(main.getResultTypes(), entry.outputs)) {
+    auto ranked = dyn_cast<RankedTensorType>(type);
+    if (!ranked || spec.dims.size() == size_t(ranked.getRank()))
+      continue;
+    emitError(main.getLoc()) << "output '" << spec.name << "' is of type " << type
+                             << ", and has rank " << spec.dims.size() << " in the general code";
+    return false;
+  }
+  return !hasGraph || runToLinalg(*form.module);
 }
 
 bool Compilation::runModule(ModuleOp module, StringRef output) {
@@ -450,14 +539,8 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
     emitError(module.getLoc()) << "the module has no function @main to go on from";
     return false;
   }
-  if (!options.dims.empty()) {
-    if (module.lookupSymbol<func::FuncOp>("main").isDeclaration()) {
-      emitError(module.getLoc()) << "dimensions cannot be set after the stage 'schedule'";
-      return false;
-    }
-    if (!fixDims(module))
-      return false;
-  }
+  if (!applyDims(module, hasGraph))
+    return false;
   if (!hasGraph && options.lowersPrecision()) {
     emitError(module.getLoc()) << "precision '" << options.precision
                                << "' cannot be set after the stage 'graph'";
@@ -469,18 +552,23 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
     return write(module, output);
   if (failed(describeEntry(module.lookupSymbol<func::FuncOp>("main"), entry)) || !bindStates())
     return false;
-  if (hasGraph &&
-      !stage("graph-to-linalg", [&] { return succeeded(convertGraphToLinalg(module)); }))
+  applyBounds(module, entry);
+  if (hasGraph && !runToLinalg(module))
     return false;
   if (stopsAfter("graph-to-linalg"))
     return write(module, output);
+  for (Specialized &form : specialized) {
+    llvm::SaveAndRestore<const Specialized *> working(current, &form);
+    if (!runSpecialized(form, hasGraph))
+      return false;
+  }
   return runTargets(module, output);
 }
 
 bool lathe::compileFile(const std::string &input, const std::string &output,
                         const CompileOptions &options, std::string &errors) {
   initializeCompiler();
-  return Compilation(options, errors).run(input, output);
+  return Compilation(options, errors, input).run(output);
 }
 
 void lathe::initializeCompiler() {

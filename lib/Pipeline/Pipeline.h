@@ -11,6 +11,40 @@
 
 namespace lathe::pipeline {
 
+/// Sizes of symbolic dimensions, by name.
+using Sizes = std::vector<std::pair<std::string, int64_t>>;
+
+/// A dimension of an input, and its symbol.
+struct DimPlace {
+  unsigned input, dim;
+  llvm::StringRef symbol;
+};
+
+/// Fails where no input of `main` has such a dimension, listing those that are there.
+llvm::Error checkNames(mlir::func::FuncOp main,
+                       llvm::ArrayRef<std::pair<std::string, int64_t>> sizes);
+
+/// The same for the bounds and sizes of the options, and fails where they contradict each other.
+llvm::Error checkDims(mlir::func::FuncOp main, const CompileOptions &options);
+
+/// Makes the symbols numbers in the types of the inputs.
+void fixDims(mlir::func::FuncOp main, llvm::ArrayRef<std::pair<std::string, int64_t>> sizes);
+
+/// Bounds travel with the module, so that a stage written out keeps them.
+void recordBounds(mlir::ModuleOp module, llvm::ArrayRef<DimBounds> bounds);
+void applyBounds(mlir::ModuleOp module, artifact::Entry &entry);
+
+/// Where a run sees that it has these sizes.
+llvm::SmallVector<codegen::SizeTest> findTests(mlir::func::FuncOp main, const Sizes &sizes);
+
+/// "batch=8, sequence=128"
+std::string describeSizes(const Sizes &sizes);
+
+/// The greatest value that host arithmetic on the inputs' dims takes while they are within their
+/// bounds, or a number above it; nothing where they have none that matter.
+std::optional<uint64_t> boundFormula(mlir::Value value,
+                                     llvm::ArrayRef<artifact::TensorSpec> inputs);
+
 /// What `lathe inspect` shows of one dispatch kernel.
 struct KernelInfo {
   std::string name;
@@ -20,11 +54,15 @@ struct KernelInfo {
   int64_t flops = 0, bytes = 0; ///< of one call; 0 when they depend on the inputs' dims
 };
 
+/// What `lathe inspect` shows of the code for one target, or for certain sizes there.
 struct VariantInfo {
   std::string name;
+  Sizes sizes;                        ///< that it is specialised to; none: the general code
   std::optional<uint64_t> arenaBytes; ///< absent when it depends on the inputs' dims
   std::string arenaFormula;           ///< then: the bytes in terms of the dims
+  std::optional<uint64_t> arenaMost;  ///< then: the bytes at most, where the dims' bounds tell
   std::vector<KernelInfo> kernels;
+  std::vector<VariantInfo> specialized;
 };
 
 /// Fills the inputs and outputs of an entry from those of @main, before or after graph-to-linalg.

@@ -3,7 +3,6 @@
 #include "tools/common/Support.h"
 
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -170,19 +169,6 @@ std::pair<std::string, std::string> splitPair(const std::string &text, char sepa
   if (at == std::string::npos || at == 0 || at + 1 == text.size())
     throw WrongUsage(option + " wants " + form + ", not '" + text + "'");
   return {text.substr(0, at), text.substr(at + 1)};
-}
-
-std::vector<std::pair<std::string, int64_t>> parseDims(const std::vector<std::string> &texts) {
-  std::vector<std::pair<std::string, int64_t>> dims;
-  for (const std::string &text : texts) {
-    auto [name, number] = splitPair(text, '=', "--dim", "NAME=N");
-    int64_t size = 0;
-    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), size);
-    if (error != std::errc() || end != number.data() + number.size() || size < 0)
-      throw WrongUsage("--dim wants a size of zero or more after '=', not '" + text + "'");
-    dims.emplace_back(name, size);
-  }
-  return dims;
 }
 
 Style::Style(int fileDescriptor) : terminal(::isatty(fileDescriptor) == 1) {

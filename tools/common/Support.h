@@ -70,9 +70,6 @@ std::string join(const std::vector<std::string> &parts, std::string_view separat
 std::pair<std::string, std::string> splitPair(const std::string &text, char separator,
                                               const std::string &option, const std::string &form);
 
-/// "NAME=N" pairs of --dim; sizes are checked.
-std::vector<std::pair<std::string, int64_t>> parseDims(const std::vector<std::string> &texts);
-
 /// Colour on a terminal, nothing elsewhere or where NO_COLOR is set.
 class Style {
 public:

@@ -1,5 +1,6 @@
 // lathe check: compiles a model, runs it and compares with expected outputs.
 // Apache-2.0 WITH LLVM-exception.
+#include "tools/common/Dims.h"
 #include "tools/common/Support.h"
 #include "tools/lathe-compile/CheckModel.h"
 #include "tools/lathe-compile/Commands.h"
@@ -127,7 +128,7 @@ int check(CheckFlags flags) {
                                             : CheckMode::Plain;
   requireOneOf("--precision", suite.check.compiler.precision, {"model", "bf16"});
   checkTargets(suite.check.compiler.target);
-  suite.check.compiler.dims = parseDims(flags.dims);
+  setDims(suite.check.compiler, flags.dims);
   const Tolerance &tolerance = suite.check.tolerance;
   requireTolerance("--rtol", tolerance.relative);
   requireTolerance("--atol", tolerance.absolute);
@@ -172,8 +173,10 @@ void addCheckCommand(CLI::App &root, Action &action) {
   command.add_option("--target", suite.check.compiler.target, "Target to compile for");
   command.add_option("--precision", suite.check.compiler.precision,
                      "model (default) or bf16, as for compile; give a tolerance with it");
-  addRepeated(command, "--dim", flags->dims, "Fix a symbolic dimension of the model")
-      ->type_name("NAME=N");
+  addRepeated(command, "--dim", flags->dims,
+              "Fix a symbolic dimension of the model, bound it, or have code for some sizes beside "
+              "the general code")
+      ->type_name(dimForm);
   command.add_option("--threads,-t", suite.check.threads,
                      "Threads; 0: one per processor (default; 1 in a suite)");
   command.add_option("-O", suite.check.compiler.optLevel, "Optimization, 0 to 3 (default)")

@@ -1,6 +1,7 @@
 // lathe compile: a model becomes an artifact.
 // Apache-2.0 WITH LLVM-exception.
 #include "lathe/Compiler.h"
+#include "tools/common/Dims.h"
 #include "tools/common/Support.h"
 #include "tools/lathe-compile/Commands.h"
 #include "tools/lathe-compile/Diagnostics.h"
@@ -54,7 +55,13 @@ int compile(CompileFlags flags) {
   }
   requireOneOf("--precision", flags.compiler.precision, {"model", "bf16"});
   checkTargets(flags.compiler.target);
-  flags.compiler.dims = parseDims(flags.dims);
+  setDims(flags.compiler, flags.dims);
+  bool hasText = flags.compiler.emit == "mlir" || flags.compiler.emit == "llvm" ||
+                 flags.compiler.emit == "asm" || !flags.compiler.stopAfter.empty();
+  if (hasText && !flags.compiler.dimSizes.empty())
+    throw WrongUsage("--dim " + flags.compiler.dimSizes.front().name +
+                     " with several sizes adds code to an artifact; to see the code for one of "
+                     "them, give that size alone");
   if (flags.output.empty())
     flags.output = defaultOutput(flags);
   std::error_code error;
@@ -100,6 +107,8 @@ void addCompileCommand(CLI::App &root, Action &action) {
       "  lathe compile model.onnx -o m.lathe --target host for this very machine\n"
       "  lathe compile model.onnx --target x86-64-v3,x86-64-v4\n"
       "  lathe compile model.onnx --dim batch=1 --dim seq=128\n"
+      "  lathe compile model.onnx --dim batch=1..64        other sizes are refused when running\n"
+      "  lathe compile model.onnx --dim batch=1,8,32       code for these beside the general one\n"
       "  lathe compile model.onnx --precision bf16         faster, with less exact products\n"
       "  lathe compile model.onnx --stop-after schedule -o x.mlir\n"
       "  lathe compile x.mlir -o m.lathe                   goes on from there\n"
@@ -118,8 +127,10 @@ void addCompileCommand(CLI::App &root, Action &action) {
   command.add_option("--precision", flags->compiler.precision,
                      "model (default), or bf16: f32 products with constant weights round their "
                      "operands to bf16 and add up in f32");
-  addRepeated(command, "--dim", flags->dims, "Fix a symbolic dimension of the model")
-      ->type_name("NAME=N");
+  addRepeated(command, "--dim", flags->dims,
+              "Fix a symbolic dimension of the model, bound it, or have code for some sizes beside "
+              "the general code")
+      ->type_name(dimForm);
   command.add_flag("--dynamic", flags->compiler.dynamicDims,
                    "Take every dimension of the inputs as unknown, whatever the model says");
   addRepeated(command, "--state", flags->states,

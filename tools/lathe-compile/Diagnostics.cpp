@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/lathe-compile/Diagnostics.h"
 #include "lathe/Compiler.h"
+#include "tools/common/Dims.h"
 #include "tools/common/Support.h"
 
 #include <algorithm>
@@ -62,6 +63,13 @@ void checkTargets(const std::string &targets) {
       throw WrongUsage("--target: '" + name + "' is not known; known are host, " +
                        join(known, ", "));
   }
+}
+
+void setDims(CompileOptions &options, const std::vector<std::string> &texts) {
+  DimRules rules = parseDimRules(texts);
+  options.dims = std::move(rules.fixed);
+  options.dimBounds = std::move(rules.bounds);
+  options.dimSizes = std::move(rules.sizes);
 }
 
 } // namespace lathe::tools

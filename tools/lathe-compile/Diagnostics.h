@@ -3,6 +3,7 @@
 #ifndef LATHE_TOOLS_LATHE_COMPILE_DIAGNOSTICS_H
 #define LATHE_TOOLS_LATHE_COMPILE_DIAGNOSTICS_H
 
+#include "lathe/Compiler.h"
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ void requireOneOf(const std::string &option, const std::string &value,
 
 /// Throws WrongUsage where --target names a target that does not exist.
 void checkTargets(const std::string &targets);
+
+/// What --dim says, for a compilation. Throws WrongUsage.
+void setDims(CompileOptions &options, const std::vector<std::string> &texts);
 
 } // namespace lathe::tools
 

@@ -43,7 +43,9 @@ int listOps(const OpsOptions &options) {
                         {"name", info.name},
                         {"since_versions", info.sinceVersions},
                         {"types", info.types},
-                        {"limits", info.limits}});
+                        {"limits", info.limits},
+                        {"conformance_tests", info.conformanceTests},
+                        {"numeric_tests", info.numericTests}});
     std::cout << report.dump(2) << '\n';
     return ExitFine;
   }
@@ -53,7 +55,8 @@ int listOps(const OpsOptions &options) {
       std::cout << "  " << info.types;
     if (!info.limits.empty())
       std::cout << "  (" << info.limits << ")";
-    std::cout << '\n';
+    std::cout << "  " << formatCount(info.conformanceTests, "conformance case") << ", "
+              << formatCount(info.numericTests, "numeric test") << '\n';
   }
   if (options.names.empty())
     std::cout << chosen.size() << " operators\n";

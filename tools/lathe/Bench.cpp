@@ -1,5 +1,6 @@
 // lathe bench: how fast a model runs, against what this machine can do.
 // Apache-2.0 WITH LLVM-exception.
+#include "tools/common/Dims.h"
 #include "tools/common/Session.h"
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
@@ -120,9 +121,7 @@ public:
                       sum.bytes / runs,
                       sum.floor / runs};
       if (target)
-        for (const KernelInfo &kernel : target->kernels)
-          if (kernel.name == time.name)
-            time.info = &kernel;
+        time.info = target->findKernel(name);
       inKernels += time.seconds;
       kernels.push_back(std::move(time));
     }
@@ -160,6 +159,7 @@ private:
 
 /// All that was found out.
 struct Report {
+  std::vector<std::pair<std::string, int64_t>> dims; ///< that were asked for
   std::string variant;
   uint32_t threads = 0;
   double compileSeconds = 0, loadSeconds = 0, verifySeconds = 0, firstRunSeconds = 0;
@@ -175,11 +175,13 @@ double ratePerSecond(double amount, double seconds) {
 double rounded(double value) { return std::round(value * 1000) / 1000; }
 double percentOf(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
 
-void printJson(const BenchOptions &options, const Report &report, const Latency &latency,
-               const KernelProfile *profile) {
+nlohmann::ordered_json describe(const BenchOptions &options, const Report &report,
+                                const Latency &latency, const KernelProfile *profile) {
   nlohmann::ordered_json json;
   double p50 = latency.percentile(50);
   json["model"] = options.model;
+  for (const auto &[name, size] : report.dims)
+    json["dims"][name] = size;
   json["variant"] = report.variant;
   json["threads"] = report.threads;
   json["runs"] = latency.sorted.size();
@@ -224,7 +226,7 @@ void printJson(const BenchOptions &options, const Report &report, const Latency 
     }
     json["outside_kernels_us"] = rounded(std::max(0.0, profile->total - profile->inKernels) * 1e6);
   }
-  std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  return json;
 }
 
 void printKernels(const Style &style, const KernelProfile &profile) {
@@ -260,7 +262,10 @@ void printText(const BenchOptions &options, const Report &report, const Latency 
   auto line = [&](const char *title, const std::string &text) {
     std::printf("%-10s %s\n", title, text.c_str());
   };
-  line("model", style.strong(options.model) + "  " + report.variant + ", " +
+  std::string sizes;
+  for (const auto &[name, size] : report.dims)
+    sizes += name + "=" + std::to_string(size) + ", ";
+  line("model", style.strong(options.model) + "  " + printable(sizes) + report.variant + ", " +
                     formatCount(report.threads, "thread") + ", " +
                     formatCount(latency.sorted.size(), "run"));
   line("latency", style.strong("p50 " + formatSeconds(p50)) + "  p95 " +
@@ -287,34 +292,20 @@ void printText(const BenchOptions &options, const Report &report, const Latency 
     printKernels(style, *profile);
 }
 
-int bench(const BenchOptions &options) {
-  if (!(options.seconds > 0) || options.seconds > 3600)
-    throw WrongUsage("--seconds wants a time above 0 and up to 3600");
-  std::vector<std::string> flags;
-  if (!options.target.empty())
-    flags = {"--target", options.target};
-  ArtifactFile file(options.model, flags);
-
-  Report report;
-  report.compileSeconds = file.compileSeconds();
-  auto start = Clock::now();
-  Module module(file.path(), {options.variant, false, /*verifyWeights=*/false});
-  report.loadSeconds = secondsSince(start);
-  start = Clock::now();
-  lathe_status status;
-  checkStatus(lathe_module_verify(module.get(), &status), status);
-  report.verifySeconds = secondsSince(start);
-
+/// Measures with inputs of the sizes that the options name.
+void benchSizes(const Module &module, const BenchOptions &options, Report report,
+                nlohmann::ordered_json *json) {
   std::vector<Value> inputs = makeInputs(module, options.inputs);
   Session session(module, options.threads);
   BorrowedValues borrowed(inputs);
   OwnedValues outputs(module.outputs().size());
-  start = Clock::now();
+  auto start = Clock::now();
   session.run(borrowed, outputs);
   report.firstRunSeconds = secondsSince(start);
   Latency latency = measure(session, borrowed, outputs, options);
 
   Manifest manifest(module.manifest());
+  report.dims = parseDims(options.inputs.dims);
   report.variant = module.chosenVariant();
   report.threads = session.threads();
   report.arenaBytes = session.arenaBytes();
@@ -337,7 +328,70 @@ int bench(const BenchOptions &options) {
       report.bytes += kernel.bytes;
     }
   }
-  (options.json ? printJson : printText)(options, report, latency, profile.get());
+  if (json)
+    json->push_back(describe(options, report, latency, profile.get()));
+  else
+    printText(options, report, latency, profile.get());
+}
+
+/// The sizes to measure, one after another; what concerns compiling goes to `flags`.
+std::vector<std::vector<std::string>> findSizes(const BenchOptions &options,
+                                                std::vector<std::string> &flags) {
+  DimRules rules = parseDimRules(options.inputs.dims);
+  bool compiles = isModel(options.model);
+  for (const DimBounds &dim : rules.bounds) {
+    if (!compiles)
+      throw WrongUsage("--dim " + dim.name + ": bounds are set when compiling");
+    flags.insert(flags.end(), {"--dim", dim.name + "=" + std::to_string(dim.min) + ".." +
+                                            std::to_string(dim.max)});
+  }
+  for (const DimSizes &dim : rules.sizes) {
+    std::vector<std::string> texts;
+    for (int64_t size : dim.sizes)
+      texts.push_back(std::to_string(size));
+    if (compiles)
+      flags.insert(flags.end(), {"--dim", dim.name + "=" + join(texts, ",")});
+  }
+  std::vector<std::vector<std::string>> all;
+  for (auto &sizes : combineSizes(rules.sizes)) {
+    sizes.insert(sizes.begin(), rules.fixed.begin(), rules.fixed.end());
+    std::vector<std::string> &texts = all.emplace_back();
+    for (const auto &[name, size] : sizes)
+      texts.push_back(name + "=" + std::to_string(size));
+  }
+  return all;
+}
+
+int bench(BenchOptions options) {
+  if (!(options.seconds > 0) || options.seconds > 3600)
+    throw WrongUsage("--seconds wants a time above 0 and up to 3600");
+  std::vector<std::string> flags;
+  if (!options.target.empty())
+    flags = {"--target", options.target};
+  std::vector<std::vector<std::string>> sizes = findSizes(options, flags);
+  ArtifactFile file(options.model, flags);
+
+  Report report;
+  report.compileSeconds = file.compileSeconds();
+  auto start = Clock::now();
+  Module module(file.path(), {options.variant, false, /*verifyWeights=*/false});
+  report.loadSeconds = secondsSince(start);
+  start = Clock::now();
+  lathe_status status;
+  checkStatus(lathe_module_verify(module.get(), &status), status);
+  report.verifySeconds = secondsSince(start);
+
+  auto results = nlohmann::ordered_json::array();
+  for (const std::vector<std::string> &dims : sizes) {
+    if (&dims != &sizes.front() && !options.json)
+      std::printf("\n");
+    options.inputs.dims = dims;
+    benchSizes(module, options, report, options.json ? &results : nullptr);
+  }
+  if (options.json)
+    std::cout << (sizes.size() == 1 ? results.front() : results)
+                     .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+              << '\n';
   return ExitFine;
 }
 
@@ -350,6 +404,7 @@ void addBenchCommand(CLI::App &root, Action &action) {
       "  lathe bench model.lathe                     all processors, random inputs\n"
       "  lathe bench model.lathe --threads 1 --runs 100\n"
       "  lathe bench model.onnx --target x86-64-v3   compiles first\n"
+      "  lathe bench model.onnx --dim batch=1,8      with code for both sizes, measured in turn\n"
       "  lathe bench model.lathe --kernels           time and speed of every kernel, and the "
       "percentage\n"
       "                                              of what arithmetic or memory allows\n"
@@ -358,6 +413,11 @@ void addBenchCommand(CLI::App &root, Action &action) {
       "number of threads.\n");
   command.add_option("model", options->model, "Artifact (.lathe) or model (.onnx)")->required();
   addInputOptions(command, options->inputs);
+  command.get_option("--dim")
+      ->description("Size of a symbolic dimension of random inputs (default 1); several are "
+                    "measured one after another. With a model, several sizes get code of their "
+                    "own, and bounds are compiled in")
+      ->type_name(dimForm);
   command.add_option("--threads,-t", options->threads,
                      "Threads; 0, the default: one per processor");
   command.add_option("--runs,-n", options->runs, "Runs to measure (default: as many as fit)")

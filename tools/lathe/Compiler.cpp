@@ -50,9 +50,11 @@ void becomeSigner(int argc, char **argv) {
   become(signer, argv);
 }
 
+bool isModel(const std::string &file) { return file.ends_with(".onnx") || file.ends_with(".mlir"); }
+
 ArtifactFile::ArtifactFile(const std::string &model, const std::vector<std::string> &flags)
     : given(model) {
-  if (!model.ends_with(".onnx") && !model.ends_with(".mlir")) {
+  if (!isModel(model)) {
     if (!flags.empty())
       throw WrongUsage(flags.front() + " is for compiling, but " + model + " is compiled already");
     return;

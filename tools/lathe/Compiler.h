@@ -17,6 +17,9 @@ namespace lathe::tools {
 /// The same for the executable with `sign`, which needs libcrypto.
 [[noreturn]] void becomeSigner(int argc, char **argv);
 
+/// Whether the file's name says that it has to be compiled first.
+bool isModel(const std::string &file);
+
 /// An artifact to open: the one that the user named, or one that was compiled for the occasion from
 /// a model and is removed at the end of the scope.
 class ArtifactFile {

@@ -1,6 +1,7 @@
 // The inputs of a run, from --input, --dim and --seed.
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/lathe/Inputs.h"
+#include "tools/common/Dims.h"
 #include "tools/common/Support.h"
 
 #include <map>

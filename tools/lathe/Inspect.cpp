@@ -26,6 +26,10 @@ std::string featureText(uint64_t features) {
   return text;
 }
 
+bool isBounded(const lathe_dim &dim) {
+  return dim.size == LATHE_DYNAMIC && dim.symbol && (dim.min > 0 || dim.max != INT64_MAX);
+}
+
 bool dependsOnData(const lathe_dim &dim) { return dim.size == LATHE_DYNAMIC && !dim.symbol; }
 
 Json describeTensors(std::span<const lathe_tensor_spec *const> specs) {
@@ -41,6 +45,9 @@ Json describeTensors(std::span<const lathe_tensor_spec *const> specs) {
         dims.push_back(nullptr);
     }
     list.push_back({{"name", spec->name}, {"dtype", typeName(spec->dtype)}, {"dims", dims}});
+    for (const lathe_dim &dim : std::span(spec->dims, spec->rank))
+      if (isBounded(dim))
+        list.back()["bounds"][dim.symbol] = {dim.min, dim.max};
     if (spec->alias >= 0)
       list.back()["alias_of_input"] = spec->alias;
     if (spec->state >= 0)
@@ -85,7 +92,7 @@ void printTensors(const Style &style, const char *title,
   for (const lathe_tensor_spec *spec : specs) {
     std::cout << "  " << printable(spec->name) << "  " << describeSpec(*spec);
     for (const lathe_dim &dim : std::span(spec->dims, spec->rank))
-      if (dim.size == LATHE_DYNAMIC && dim.symbol && (dim.min > 0 || dim.max != INT64_MAX)) {
+      if (isBounded(dim)) {
         std::cout << "  " << dim.min << " <= " << printable(dim.symbol);
         if (dim.max != INT64_MAX)
           std::cout << " <= " << dim.max;
@@ -122,6 +129,14 @@ void printKernels(const Style &style, const TargetInfo &target) {
   }
 }
 
+void printArena(const TargetInfo &code) {
+  if (code.arena.empty())
+    return;
+  std::cout << "  arena " << printable(code.arena);
+  if (code.arenaMost > 0)
+    std::cout << ", at most " << formatBytes(static_cast<uint64_t>(code.arenaMost));
+}
+
 int inspect(const InspectOptions &options) {
   Module module(options.artifact, {"", /*inspectOnly=*/true, /*verifyWeights=*/true});
   Manifest manifest(module.manifest());
@@ -153,8 +168,8 @@ int inspect(const InspectOptions &options) {
     std::cout << "  " << printable(variant.name) << "  needs " << featureText(variant.features)
               << (variant.runnable ? "" : " (this machine lacks them)") << "  weights "
               << formatBytes(variant.weights_bytes);
-    if (target && !target->arena.empty())
-      std::cout << "  arena " << printable(target->arena);
+    if (target)
+      printArena(*target);
     if (target && target->flops > 0)
       std::cout << "  " << formatNumber(target->flops * 1e-6) << " MFLOP";
     if (target)
@@ -162,6 +177,14 @@ int inspect(const InspectOptions &options) {
     std::cout << '\n';
     if (options.kernels && target)
       printKernels(style, *target);
+    if (target)
+      for (const TargetInfo &code : target->specialized) {
+        std::cout << "    for " << printable(code.dims);
+        printArena(code);
+        std::cout << "  " << formatCount(code.kernels.size(), "kernel") << '\n';
+        if (options.kernels)
+          printKernels(style, code);
+      }
   }
   return ExitFine;
 }

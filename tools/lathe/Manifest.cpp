@@ -36,6 +36,30 @@ template <typename Take> void forEach(const Json &object, const char *key, Take 
       take(element);
 }
 
+/// What target and code for certain sizes have in common.
+TargetInfo readCode(const Json &entry) {
+  TargetInfo code;
+  code.arena = asText(findKey(entry, "arena_formula"));
+  if (code.arena.empty())
+    if (const Json *bytes = findKey(entry, "arena_bytes"))
+      code.arena =
+          bytes->is_number_unsigned() ? formatBytes(bytes->get<uint64_t>()) : asText(bytes);
+  code.arenaMost = numberAt(entry, "arena_bytes_at_most");
+  forEach(entry, "kernels", [&](const Json &description) {
+    KernelInfo kernel;
+    kernel.name = asText(findKey(description, "name"));
+    kernel.kind = asText(findKey(description, "kind"));
+    kernel.flops = numberAt(description, "flops");
+    kernel.bytes = numberAt(description, "bytes");
+    kernel.calls = numberAt(description, "calls", 1);
+    forEach(description, "nodes", [&](const Json &node) { kernel.nodes.push_back(asText(&node)); });
+    code.flops += kernel.flops * kernel.calls;
+    code.bytes += kernel.bytes * kernel.calls;
+    code.kernels.push_back(std::move(kernel));
+  });
+  return code;
+}
+
 } // namespace
 
 Manifest::Manifest(const std::string &text)
@@ -43,31 +67,31 @@ Manifest::Manifest(const std::string &text)
   if (!json.is_object())
     json = Json::object();
   forEach(json, "targets", [&](const Json &entry) {
-    TargetInfo target;
+    TargetInfo target = readCode(entry);
     target.name = asText(findKey(entry, "name"));
     target.weightsBytes = numberAt(entry, "weights_bytes");
-    target.arena = asText(findKey(entry, "arena_formula"));
-    if (target.arena.empty())
-      if (const Json *bytes = findKey(entry, "arena_bytes"))
-        target.arena =
-            bytes->is_number_unsigned() ? formatBytes(bytes->get<uint64_t>()) : asText(bytes);
-    double flops = 0;
-    forEach(entry, "kernels", [&](const Json &description) {
-      KernelInfo kernel;
-      kernel.name = asText(findKey(description, "name"));
-      kernel.kind = asText(findKey(description, "kind"));
-      kernel.flops = numberAt(description, "flops");
-      kernel.bytes = numberAt(description, "bytes");
-      kernel.calls = numberAt(description, "calls", 1);
-      forEach(description, "nodes",
-              [&](const Json &node) { kernel.nodes.push_back(asText(&node)); });
-      flops += kernel.flops * kernel.calls;
-      target.bytes += kernel.bytes * kernel.calls;
-      target.kernels.push_back(std::move(kernel));
+    target.flops = numberAt(entry, "flops", numberAt(json, "flops", target.flops));
+    forEach(entry, "specialized", [&](const Json &part) {
+      TargetInfo code = readCode(part);
+      std::vector<std::string> sizes;
+      if (const Json *dims = findKey(part, "dims"); dims && dims->is_object())
+        for (const auto &[name, size] : dims->items())
+          sizes.push_back(name + "=" + asText(&size));
+      code.dims = join(sizes, ", ");
+      target.specialized.push_back(std::move(code));
     });
-    target.flops = numberAt(entry, "flops", numberAt(json, "flops", flops));
     targets.push_back(std::move(target));
   });
+}
+
+const KernelInfo *TargetInfo::findKernel(const std::string &kernel) const {
+  for (const KernelInfo &known : kernels)
+    if (known.name == kernel)
+      return &known;
+  for (const TargetInfo &code : specialized)
+    if (const KernelInfo *found = code.findKernel(kernel))
+      return found;
+  return nullptr;
 }
 
 const TargetInfo *Manifest::find(const std::string &target) const {

@@ -22,8 +22,14 @@ struct TargetInfo {
   std::string name;
   double flops = 0, bytes = 0; ///< per run
   double weightsBytes = 0;
-  std::string arena; ///< bytes, or a formula of the symbolic dimensions; empty: not said
+  std::string arena;    ///< bytes, or a formula of the symbolic dimensions; empty: not said
+  double arenaMost = 0; ///< bytes at most, where the dimensions' bounds tell
+  std::string dims;     ///< "batch=8", where the code is for certain sizes
   std::vector<KernelInfo> kernels;
+  std::vector<TargetInfo> specialized; ///< code for certain sizes beside the general one
+
+  /// A kernel of this or of the specialized code; null: none has that name.
+  const KernelInfo *findKernel(const std::string &kernel) const;
 };
 
 struct Manifest {

@@ -8,6 +8,7 @@ Writes FOLDER/<name>/model.onnx, most with test_data_set_0, and inputs as .npy f
   sum       two inputs
   unknown   an operator that does not exist
   no-data   a model without data sets
+  squeeze   Squeeze without axes
   gather divide reshape fill   what the data of a run can make fail
 """
 import os
@@ -88,6 +89,9 @@ def main(root):
     write_data(path("unknown"), 0, [f32(1, 2)], [f32(1, 2)])
     write_model(path("no-data"), [node("Relu", ["x"], ["y"], "the_Relu")],
                 [("x", "float32", [2])], [("y", "float32", [2])])
+
+    write_model(path("squeeze"), [node("Squeeze", ["x"], ["y"], "squeeze/Squeeze")],
+                [("x", "float32", ["batch", 1, 4])], [("y", "float32", [])])
 
     # Models that the data of a run can make fail.
     write_model(path("gather"), [node("Gather", ["x", "i"], ["y"], "the_Gather")],

@@ -1,5 +1,6 @@
 // Element types: small floats in both directions, packed integers, sizes that overflow.
 // Apache-2.0 WITH LLVM-exception.
+#include "tools/common/Dims.h"
 #include "tools/common/Session.h"
 #include "tools/common/Support.h"
 
@@ -96,6 +97,35 @@ TEST(Support, PairsAndDims) {
   EXPECT_EQ(parseDims({"n=12"})[0].second, 12);
   for (const char *bad : {"n=", "n=x", "n=1x", "n=-1", "n=99999999999999999999"})
     EXPECT_THROW(parseDims({bad}), WrongUsage) << bad;
+}
+
+TEST(Support, RulesForDims) {
+  DimRules rules = parseDimRules({"b=1..64", "b=1,8", "s=16", "t=0..0"});
+  EXPECT_EQ(rules.fixed, (std::vector<std::pair<std::string, int64_t>>{{"s", 16}}));
+  EXPECT_EQ(rules.bounds.size(), 2u);
+  EXPECT_EQ(rules.bounds[0].max, 64);
+  EXPECT_THAT(rules.sizes[0].sizes, ElementsAre(1, 8));
+  for (std::vector<std::string> bad :
+       std::vector<std::vector<std::string>>{{"b=0..-1"},
+                                             {"b=-1..4"},
+                                             {"b=64..1"},
+                                             {"b=1.."},
+                                             {"b=..4"},
+                                             {"b=1...4"},
+                                             {"b=1..4..8"},
+                                             {"b=1,"},
+                                             {"b=1,,2"},
+                                             {"b=1,1"},
+                                             {"b=1..4,8"},
+                                             {"b=1,-2"},
+                                             {"b=1..99999999999999999999"},
+                                             {"b=1", "b=2"},
+                                             {"b=1", "b=1..4"},
+                                             {"b=1..4", "b=1"},
+                                             {"b=1,2", "b=3,4"},
+                                             {"b=1..2", "b=1..3"},
+                                             {"b=1..4", "b=1,8"}})
+    EXPECT_THROW(parseDimRules(bad), WrongUsage) << bad.front();
 }
 
 TEST(Support, UnitsForPeople) {
