@@ -199,7 +199,8 @@ static Cut cutSymbolic(SymbolicShapes &shapes, Value result, unsigned dim, Affin
   auto derive = [&](AffineExpr ideal) {
     return Cut{shapes.derive("slice", {size, start, end, step}, result, dim, ideal), std::nullopt};
   };
-  if (!size || !start || !end || !stride || *stride <= 0)
+  constexpr int64_t longestStride = int64_t(1) << 40; // beyond it, what is added may overflow
+  if (!size || !start || !end || !stride || *stride <= 0 || *stride > longestStride)
     return derive(AffineExpr());
   // Indices from the end become indices from the front; what the bounds can't tell is not guessed.
   auto fromFront = [&](AffineExpr index) -> AffineExpr {

@@ -8,6 +8,7 @@
 #include "dialects/Graph/Constants.h"
 #include "dialects/Graph/Weights.h"
 #include "lib/Graph/ConstantData.h"
+#include "llvm/ADT/SetVector.h"
 #include <cmath>
 
 using namespace mlir;
@@ -120,7 +121,13 @@ struct Folder {
 
   Results concat(ConcatOp concatOp) const {
     std::optional<int64_t> bytes = getBytes(resultType());
-    if (!bytes)
+    // Joined with itself again and again, a constant would double each time.
+    int64_t distinct = 0;
+    for (Value input :
+         llvm::SetVector<Value>(concatOp.getInputs().begin(), concatOp.getInputs().end()))
+      distinct = llvm::SaturatingAdd<uint64_t>(
+          distinct, getBytes(dyn_cast<RankedTensorType>(input.getType())).value_or(0));
+    if (!bytes || *bytes - distinct > maxGrowth)
       return {};
     SmallVector<Data> parts(concatOp.getInputs().size());
     int64_t total = 0;

@@ -110,6 +110,13 @@ static std::optional<Slice> makeRegion(Value root, int64_t maxGrowth, size_t max
   }
   if (getBytes(root.getType()) - source > maxGrowth)
     return std::nullopt;
+  // Nor may what lies between be much larger than what it is computed from.
+  constexpr uint64_t mostTimes = 16, spare = 16 << 20;
+  uint64_t most = llvm::SaturatingMultiplyAdd<uint64_t>(source, mostTimes, spare);
+  for (Operation *op : ops)
+    for (Type type : op->getResultTypes())
+      if (uint64_t(getBytes(type)) > most)
+        return std::nullopt;
   Slice slice{root, ops.takeVector(), source};
   llvm::sort(slice.ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   return slice;

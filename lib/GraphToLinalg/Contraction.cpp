@@ -159,6 +159,29 @@ static Term takeDiagonals(Lowering &l, Term term) {
   return {diagonal, unique};
 }
 
+// Broadcasting: a dimension of size 1 whose letter has another size elsewhere is left out.
+static void dropBroadcast(Lowering &l, MutableArrayRef<Term> terms) {
+  auto isOne = [](const Term &term, size_t i) {
+    return isConstantIntValue(term.tensor.sizes[i], 1);
+  };
+  llvm::SmallDenseSet<char> larger;
+  for (const Term &term : terms)
+    for (auto [i, letter] : llvm::enumerate(term.letters))
+      if (!isOne(term, i))
+        larger.insert(letter);
+  for (Term &term : terms) {
+    Sizes sizes;
+    std::string letters;
+    for (auto [i, letter] : llvm::enumerate(term.letters))
+      if (!isOne(term, i) || !larger.contains(letter)) {
+        sizes.push_back(term.tensor.sizes[i]);
+        letters += letter;
+      }
+    if (letters.size() != term.letters.size())
+      term = {l.reshape(term.tensor, sizes), letters};
+  }
+}
+
 static SmallVector<int64_t> positions(StringRef letters, StringRef in) {
   SmallVector<int64_t> result;
   for (char letter : letters)
@@ -239,6 +262,7 @@ static LogicalResult lowerEinsum(graph::EinsumOp op, Lowering &l) {
                                << term.tensor.rank();
     terms.push_back(takeDiagonals(l, term));
   }
+  dropBroadcast(l, terms);
   output = output.trim();
   auto needed = [&](size_t from) {
     std::string letters = output.str();

@@ -103,7 +103,11 @@ static LogicalResult lowerTrilu(graph::TriluOp op, Lowering &l) {
       return l.unsupported(op) << "k is not one number";
     k = elements->front();
   }
-  Value diagonal = l.value(k);
+  // Beyond every dimension all are alike, and a sum with a row does not overflow.
+  constexpr int64_t farthest = int64_t(1) << 62;
+  Scalars scalars = l.scalars();
+  Value diagonal =
+      scalars.min(scalars.max(l.value(k), scalars.index(-farthest)), scalars.index(farthest));
   l.set(op.getResult(), l.elementwise(
                             {input}, input.sizes, input.element,
                             [&](const Scalars &s, ValueRange x) {

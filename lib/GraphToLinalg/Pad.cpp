@@ -99,13 +99,21 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
     return success();
   }
 
-  SmallVector<Value> lows, sizes;
+  bool isConstant = op.getMode() == PadMode::constant;
+  // Negative pads crop first; the other modes repeat what is left.
+  SmallVector<Value> lows, sizes, cuts;
+  Sizes kept;
   for (int64_t i = 0; i < rank; ++i) {
-    lows.push_back(l.value(low[i]));
-    sizes.push_back(l.value(input.sizes[i]));
+    OpFoldResult zero = l.size(0), cut = l.max(l.sub(zero, low[i]), zero);
+    kept.push_back(isConstant
+                       ? input.sizes[i]
+                       : l.sub(l.sub(input.sizes[i], cut), l.max(l.sub(zero, high[i]), zero)));
+    cuts.push_back(l.value(isConstant ? zero : cut));
+    lows.push_back(l.value(isConstant ? low[i] : l.max(low[i], zero)));
+    sizes.push_back(l.value(kept[i]));
   }
   std::optional<Value> fill;
-  if (op.getMode() == PadMode::constant)
+  if (isConstant)
     fill = value ? l.scalars().extract(value->value,
                                        SmallVector<Value>(value->rank(), l.value(l.size(0))))
                  : l.scalars().constant(getStorageType(input.element), 0);
@@ -114,12 +122,12 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
   for (int64_t i = 0; i < rank; ++i) {
     bool padded = !isConstantIntValue(low[i], 0) || !isConstantIntValue(high[i], 0);
     mayBeEmpty |= !getConstantIntValue(input.sizes[i]).value_or(0);
-    if (padded && !fill && !getConstantIntValue(input.sizes[i])) {
+    if (padded && !fill && !getConstantIntValue(kept[i])) {
       Scalars s = l.scalars();
       s.check(s.cmp(arith::CmpIPredicate::sgt, sizes[i], l.value(l.size(0))), LATHE_CODE_SHAPE,
               "a dimension of size %0 has no element to pad with", {sizes[i]});
     }
-    if (padded && !fill && isConstantIntValue(input.sizes[i], 0))
+    if (padded && !fill && getConstantIntValue(kept[i]).value_or(1) <= 0)
       return l.unsupported(op) << "an empty dimension has no element to pad with";
   }
   l.set(op.getResult(),
@@ -136,7 +144,7 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
               inside = s.andI(inside, s.cmp(arith::CmpIPredicate::sge, at, s.index(0)));
               inside = s.andI(inside, s.cmp(arith::CmpIPredicate::slt, at, sizes[i]));
             }
-            position.push_back(sourceIndex(s, op.getMode(), at, sizes[i]));
+            position.push_back(s.add(cuts[i], sourceIndex(s, op.getMode(), at, sizes[i])));
           }
           if (!fill)
             return s.extract(input.value, position);

@@ -92,6 +92,9 @@ struct SliceDim {
 };
 } // namespace
 
+// Steps beyond any dimension take the first element alone, as this one does, and don't overflow.
+static constexpr int64_t longestStep = int64_t(1) << 40;
+
 // A bound counts from the end when negative.
 static OpFoldResult fromEnd(Lowering &l, OpFoldResult bound, OpFoldResult dim) {
   if (std::optional<int64_t> known = getConstantIntValue(bound))
@@ -110,6 +113,7 @@ static OpFoldResult clamp(Lowering &l, OpFoldResult value, OpFoldResult low, OpF
 
 static SliceDim sliceDim(Lowering &l, OpFoldResult dim, OpFoldResult start, OpFoldResult end,
                          int64_t step) {
+  step = std::clamp(step, -longestStep, longestStep);
   OpFoldResult zero = l.size(0), one = l.size(1);
   // Exporters write huge numbers for "to the end", whose sum with a size could overflow.
   if (std::optional<int64_t> known = getConstantIntValue(end); known && *known >= INT32_MAX)
@@ -147,6 +151,7 @@ static SliceDim sliceDimAtRunTime(Lowering &l, OpFoldResult dimSize, OpFoldResul
   s.check(s.cmp(arith::CmpIPredicate::ne, by, zero), LATHE_CODE_SIZE, "the step of a slice is %0",
           {by});
   by = s.select(isZero, one, by);
+  by = s.min(s.max(by, s.index(-longestStep)), s.index(longestStep));
   Value forward = s.cmp(arith::CmpIPredicate::sgt, by, zero);
   Value last = s.sub(dim, one);
   Value lowEnd = s.select(forward, zero, s.sub(zero, one));

@@ -84,8 +84,8 @@ DynamicQuantization lathe::import::quantizeDynamically(Node &node, Value x) {
   smallest = node.binary(BinaryKind::min, smallest, 0);
   Value scale = node.binary(BinaryKind::div, node.binary(BinaryKind::sub, largest, smallest), 255);
   Value origin = node.unary(graph::UnaryKind::neg, node.binary(BinaryKind::div, smallest, scale));
-  // Rounded to the nearest even number, held in 0..255. Data that is all 0 has a scale of 0; its
-  // zero point is 0, and so is its quantization.
+  // Rounded to the nearest even number, held in 0..255. Data that is all 0 would have a scale of 0;
+  // as in other implementations it is 1, and the zero point is 0, as is what is quantized.
   Value isZero = node.binary(BinaryKind::equal, scale, 0);
   Value rounded = node.unary(graph::UnaryKind::round, origin);
   rounded = node.binary(BinaryKind::min, node.binary(BinaryKind::max, rounded, 0), 255);
@@ -95,7 +95,7 @@ DynamicQuantization lathe::import::quantizeDynamically(Node &node, Value x) {
   if (!zero || !divisor)
     return {};
   auto op = node.create<graph::QuantizeOp>(node.tensorOf(u8), x, divisor, zero, 0);
-  return {op ? Value(op.getResult()) : Value(), scale, zero};
+  return {op ? Value(op.getResult()) : Value(), divisor, zero};
 }
 
 static LogicalResult importDynamicQuantize(Node &node) {

@@ -236,7 +236,7 @@ LogicalResult HostProgram::visit(tensor::DimOp op) {
 View HostProgram::weightView(Location loc, TypedAttr value, Type element) {
   auto type = cast<RankedTensorType>(value.getType());
   View view;
-  view.element = element;
+  view.element = elementInMemory(element);
   for (int64_t size : type.getShape())
     view.sizes.push_back(Size(size));
   view.strides = contiguousStrides(view.sizes);

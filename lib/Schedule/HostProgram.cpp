@@ -166,7 +166,15 @@ void HostProgram::checkNoOverflow(Location loc, const Size &bytes) {
                       "a tensor of more than 2^48 bytes is needed", ValueRange{});
 }
 
+Type lathe::schedule::elementInMemory(Type element) {
+  // Strings that no operation has touched keep their type; they are moved as a lathe_string.
+  if (element.isIntOrIndexOrFloat() || isa<ComplexType>(element))
+    return element;
+  return IntegerType::get(element.getContext(), 8 * sizeof(lathe_string));
+}
+
 View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
+  element = elementInMemory(element);
   View view;
   view.element = element;
   view.sizes.assign(shape.begin(), shape.end());
@@ -308,7 +316,7 @@ FailureOr<View> HostProgram::getOrCreate(Value tensor) {
   if (destination.kind == Destination::Output) {
     SmallVector<Size> shape = getSizes(tensor);
     View view;
-    view.element = type.getElementType();
+    view.element = elementInMemory(type.getElementType());
     view.sizes = shape;
     view.strides = contiguousStrides(shape);
     // The output's memory is at hand before the run only when its shape follows from the inputs'.
@@ -537,7 +545,7 @@ LogicalResult HostProgram::build() {
     if (!type)
       return main.emitError("input ") << index << " is not a ranked tensor";
     View view;
-    view.element = type.getElementType();
+    view.element = elementInMemory(type.getElementType());
     for (auto [dim, size] : llvm::enumerate(type.getShape()))
       view.sizes.push_back(
           ShapedType::isDynamic(size)

@@ -14,6 +14,9 @@ class KernelBuilder;
 /// The type that a scalar has in the host program.
 mlir::Type hostType(mlir::Type type);
 
+/// How elements of a type that @main has lie in memory.
+mlir::Type elementInMemory(mlir::Type element);
+
 /// Walks the blocks of `@main` in order. Tensor values become views of memory; structured
 /// operations are gathered into groups, each emitted as one dispatch; scalars are cloned.
 class HostProgram {
