@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import layers
+from . import layers, oracle
 from .graph import FLOATS, INTEGERS, SMALL
 
 NUMBERS = FLOATS + INTEGERS
@@ -577,12 +577,14 @@ ALL = [unary, unary, binary, binary, binary, divide, integer_divide, compare, lo
        one_hot, quantize, *layers.ALL]
 
 
-def grow(graph, count):
+def grow(graph, count, oracles=False):
     """Adds `count` nodes, as far as the attempts find something to add."""
     for _ in range(4 * count):
         if len(graph.nodes) >= count:
             return
-        make = ALL[graph.random.integers(len(ALL))]
+        # Half of the nodes, where there is someone to ask.
+        choices = oracle.ALL if oracles and oracle.ALL and graph.chance(0.5) else ALL
+        make = choices[graph.random.integers(len(choices))]
         values, nodes = len(graph.values), len(graph.nodes)
         with np.errstate(all="ignore"):
             if make(graph) is None:
