@@ -72,8 +72,8 @@ def loop(trip):
 def cases():
     """Name: (model, what the error says; None: any outcome that is cheap)."""
     relu = node("Relu", ["x"], ["y"])
-    chain = [node("Relu", ["x" if i == 0 else f"t{i}"], ["y" if i == 249999 else f"t{i + 1}"],
-                  name=f"n{i}") for i in range(250000)]
+    chain = [node("Relu", ["x" if i == 0 else f"t{i}"], ["y" if i == 204999 else f"t{i + 1}"],
+                  name=f"n{i}") for i in range(205000)]
     return {
         "deep-functions": (calls(1000, 1), "deep|nest"),
         "recursive-function": (with_functions("f", [
