@@ -122,12 +122,8 @@ void lathe::runtime::endAsync(lathe_context &context) {
 int32_t lathe_context_run_async(lathe_context *context, uint32_t index, const lathe_value *inputs,
                                 uint32_t inputCount, lathe_value *outputs, uint32_t outputCount,
                                 const lathe_completion *completion, lathe_status *status) {
-  if (!context)
-    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
-  Occupy occupied(*context);
-  if (!occupied)
-    return failOccupied(status);
-  const lathe_entry *entry = context->findEntry(index, status);
+  Occupy occupied(context, status);
+  const lathe_entry *entry = occupied.findEntry(index, status);
   if (!entry)
     return LATHE_STATUS_ARGUMENT;
   if (int32_t code = context->checkInputCount(*entry, inputs, inputCount, status))
@@ -188,9 +184,7 @@ int32_t lathe_context_wait(lathe_context *context, int64_t timeoutNs, lathe_stat
 }
 
 int lathe_context_wait_descriptor(lathe_context *context) {
-  if (!context)
-    return -1;
-  Occupy occupied(*context);
+  Occupy occupied(context);
   if (!occupied)
     return -1;
   Async &async = context->async;

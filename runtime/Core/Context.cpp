@@ -140,9 +140,7 @@ int32_t lathe_context_create(lathe_module *module, const lathe_context_options *
 }
 
 void lathe_context_reset(lathe_context *context) {
-  if (!context)
-    return;
-  Occupy occupied(*context);
+  Occupy occupied(context);
   if (!occupied)
     return; // the run in progress keeps what it reads
   for (State &state : context->states)

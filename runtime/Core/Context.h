@@ -157,30 +157,39 @@ private:
 
 namespace lathe::runtime {
 
-/// A context serves one thread at a time; a second one gets an error instead of a race.
+/// Holds a context for a call of the API. A context serves one thread at a time; a second one gets
+/// an error instead of a race.
 class Occupy {
 public:
-  explicit Occupy(lathe_context &context)
-      : context(context), entered(!context.busy.exchange(1, std::memory_order_acquire)) {}
+  /// False, and `status` says why (LATHE_STATUS_ARGUMENT), where `context` is null or in use.
+  explicit Occupy(lathe_context *context, lathe_status *status = nullptr) : context(context) {
+    if (!context)
+      fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
+    else if (context->busy.exchange(1, std::memory_order_acquire))
+      fail(status, LATHE_STATUS_ARGUMENT,
+           "another thread is using the context; make one context per thread");
+    else
+      entered = true;
+  }
   ~Occupy() {
     if (entered)
-      context.busy.store(0, std::memory_order_release);
+      context->busy.store(0, std::memory_order_release);
   }
   Occupy(const Occupy &) = delete;
   explicit operator bool() const { return entered; }
+
+  /// The context's entry; null, and `status` says why, where it is not held or has no such entry.
+  const lathe_entry *findEntry(uint32_t index, lathe_status *status) const {
+    return entered ? context->findEntry(index, status) : nullptr;
+  }
 
   /// The context stays held, by whoever it was handed to.
   void keep() { entered = false; }
 
 private:
-  lathe_context &context;
-  bool entered;
+  lathe_context *context;
+  bool entered = false;
 };
-
-inline int32_t failOccupied(lathe_status *status) {
-  return fail(status, LATHE_STATUS_ARGUMENT,
-              "another thread is using the context; make one context per thread");
-}
 
 /// The services that compiled code gets; one table for all contexts.
 extern const lathe_services services;

@@ -94,10 +94,8 @@ int32_t lathe_context_memory(lathe_context *context, uint32_t index, const lathe
                              uint32_t inputCount, lathe_memory_info *info, lathe_status *status) {
   if (!context || !info)
     return fail(status, LATHE_STATUS_ARGUMENT, "%s is NULL", context ? "info" : "context");
-  Occupy occupied(*context);
-  if (!occupied)
-    return failOccupied(status);
-  const lathe_entry *entry = context->findEntry(index, status);
+  Occupy occupied(context, status);
+  const lathe_entry *entry = occupied.findEntry(index, status);
   if (!entry)
     return LATHE_STATUS_ARGUMENT;
   lathe_memory_info filled;
@@ -108,12 +106,8 @@ int32_t lathe_context_memory(lathe_context *context, uint32_t index, const lathe
 
 int32_t lathe_context_warm_up(lathe_context *context, uint32_t index, const lathe_value *inputs,
                               uint32_t inputCount, lathe_status *status) {
-  if (!context)
-    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
-  Occupy occupied(*context);
-  if (!occupied)
-    return failOccupied(status);
-  const lathe_entry *entry = context->findEntry(index, status);
+  Occupy occupied(context, status);
+  const lathe_entry *entry = occupied.findEntry(index, status);
   if (!entry)
     return LATHE_STATUS_ARGUMENT;
   return context->warmUp(*entry, inputs, inputCount, status);

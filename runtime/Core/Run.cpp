@@ -459,12 +459,8 @@ int32_t lathe_context::checkInputCount(const lathe_entry &called, const lathe_va
 int32_t lathe_context_plan(lathe_context *context, uint32_t index, const lathe_value *inputs,
                            uint32_t inputCount, lathe_value *outputs, uint64_t *arenaBytes,
                            lathe_status *status) {
-  if (!context)
-    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
-  Occupy occupied(*context);
-  if (!occupied)
-    return failOccupied(status);
-  const lathe_entry *entry = context->findEntry(index, status);
+  Occupy occupied(context, status);
+  const lathe_entry *entry = occupied.findEntry(index, status);
   if (!entry)
     return LATHE_STATUS_ARGUMENT;
   uint64_t needed = 0;
@@ -478,11 +474,9 @@ int32_t lathe_context_plan(lathe_context *context, uint32_t index, const lathe_v
 }
 
 int32_t lathe_context_reserve(lathe_context *context, uint64_t bytes, lathe_status *status) {
-  if (!context)
-    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
-  Occupy occupied(*context);
+  Occupy occupied(context, status);
   if (!occupied)
-    return failOccupied(status);
+    return LATHE_STATUS_ARGUMENT;
   if (int32_t code = context->reserve(bytes, status))
     return code;
   return succeed(status);
@@ -491,12 +485,8 @@ int32_t lathe_context_reserve(lathe_context *context, uint64_t bytes, lathe_stat
 int32_t lathe_context_run(lathe_context *context, uint32_t index, const lathe_value *inputs,
                           uint32_t inputCount, lathe_value *outputs, uint32_t outputCount,
                           lathe_status *status) {
-  if (!context)
-    return fail(status, LATHE_STATUS_ARGUMENT, "context is NULL");
-  Occupy occupied(*context);
-  if (!occupied)
-    return failOccupied(status);
-  const lathe_entry *entry = context->findEntry(index, status);
+  Occupy occupied(context, status);
+  const lathe_entry *entry = occupied.findEntry(index, status);
   if (!entry)
     return LATHE_STATUS_ARGUMENT;
   if (int32_t code = context->checkOutputCount(*entry, outputs, outputCount, status))
