@@ -19,6 +19,8 @@ struct TargetInfo {
   /// where there is none. The products of a pair of i16 added up; those of a pair of bf16 added to
   /// an f32 accumulator, the first operand.
   std::string dotI16, dotBF16;
+
+  bool operator==(const TargetInfo &) const = default;
 };
 
 struct Options {
@@ -28,6 +30,8 @@ struct Options {
   /// Leaves out whatever changes the order of rounding beyond the lanes of a vector: Winograd's
   /// algorithm, attention with an online softmax.
   bool strict = false;
+
+  bool operator==(const Options &) const = default;
 };
 
 /// Fuses elementwise producers into their consumers, on tensors; knows no target.

@@ -1,6 +1,7 @@
 // The stages of a compilation, in order.
 // Apache-2.0 WITH LLVM-exception
 #include "Pipeline.h"
+#include "ObjectQueue.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
 #include "dialects/Sched/Sched.h"
@@ -26,7 +27,6 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SaveAndRestore.h"
 #include "llvm/Support/TargetSelect.h"
-#include "llvm/Support/ThreadPool.h"
 #include <chrono>
 
 using namespace mlir;
@@ -42,13 +42,16 @@ struct Specialized {
   OwningOpRef<ModuleOp> module;
 };
 
-/// LLVM IR of all targets and forms, and what they share.
-struct Lowering {
+/// What the code of all targets and forms shares.
+struct Shared {
   codegen::WeightLayout weights;
   codegen::SiteList sites;
-  std::vector<std::unique_ptr<llvm::LLVMContext>> contexts;
-  std::vector<std::unique_ptr<llvm::Module>> modules;
-  std::vector<const codegen::HostTarget *> targets; // of each module
+};
+
+/// A scheduled form that the next target can have as well.
+struct Reusable {
+  schedule::Options options;
+  OwningOpRef<ModuleOp> module;
 };
 
 /// One compilation: its context, its diagnostics, its timer.
@@ -73,15 +76,14 @@ private:
   OwningOpRef<ModuleOp> load(ArrayRef<std::pair<std::string, int64_t>> dims);
   bool runGraph(ModuleOp module);
   bool runTargets(ModuleOp module, StringRef output);
-  bool scheduleFor(ModuleOp module, const codegen::HostTarget &target);
-  /// Adds the LLVM IR of a scheduled module, which is consumed.
-  bool lower(ModuleOp scheduled, const codegen::HostTarget &target, StringRef prefix,
-             Lowering &lowering);
-  bool writeText(ArrayRef<std::unique_ptr<llvm::Module>> modules,
-                 ArrayRef<codegen::HostTarget> targets, StringRef output);
-  bool compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
-                      ArrayRef<const codegen::HostTarget *> targets, bool assembly,
-                      std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects);
+  schedule::Options scheduleOptions(const codegen::HostTarget &target) const;
+  /// A copy of `form`, scheduled for one of `targets`; null where that failed.
+  OwningOpRef<ModuleOp> scheduleFor(ModuleOp form, ArrayRef<codegen::HostTarget> targets,
+                                    size_t index);
+  /// The LLVM IR of a scheduled module, which is consumed; none where that failed.
+  LoweredModule lower(ModuleOp scheduled, const codegen::HostTarget &target, StringRef prefix,
+                      Shared &shared);
+  bool writeText(llvm::StringRef text, StringRef output);
   bool bindStates();
   bool writeLinked(const artifact::Contents &contents, StringRef output);
   bool emits(StringRef form) const {
@@ -96,7 +98,8 @@ private:
   std::unique_ptr<ScopedDiagnosticHandler> handler;
   artifact::Entry entry;
   std::vector<Specialized> specialized;
-  const Specialized *current = nullptr; // that is worked on; null: the general form
+  const Specialized *current = nullptr;           // that is worked on; null: the general form
+  llvm::DenseMap<Operation *, Reusable> reusable; // by form
 };
 
 } // namespace
@@ -260,31 +263,6 @@ bool Compilation::writeLinked(const artifact::Contents &contents, StringRef outp
   return true;
 }
 
-bool Compilation::compileObjects(std::vector<std::unique_ptr<llvm::Module>> modules,
-                                 ArrayRef<const codegen::HostTarget *> targets, bool assembly,
-                                 std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects) {
-  // Modules are independent, and each has a context of its own.
-  llvm::DefaultThreadPool pool(llvm::heavyweight_hardware_concurrency());
-  std::vector<std::optional<llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>>> results(
-      modules.size());
-  for (size_t i = 0; i < modules.size(); ++i)
-    pool.async([&, i] {
-      codegen::HostOptions hostOptions;
-      hostOptions.optLevel = options.optLevel;
-      hostOptions.emitAssembly = assembly;
-      results[i] = codegen::compileHost(std::move(modules[i]), *targets[i], hostOptions);
-    });
-  pool.wait();
-  bool done = true;
-  for (auto &result : results) {
-    if (*result)
-      objects.push_back(std::move(**result));
-    else
-      done = fail(result->takeError());
-  }
-  return done;
-}
-
 // A scheduled module keeps what the rest of the way needs: @main's declaration, which describes the
 // entry, the target that it is for, and the model's operations.
 static void describeScheduled(ModuleOp scheduled, func::FuncOp main, StringRef target,
@@ -325,32 +303,53 @@ static std::string defaultTargets(ModuleOp module, unsigned optLevel) {
   return names + "x86-64-v4,x86-64-v3";
 }
 
-bool Compilation::scheduleFor(ModuleOp module, const codegen::HostTarget &target) {
-  schedule::Options scheduleOptions;
-  scheduleOptions.optLevel = options.optLevel;
-  scheduleOptions.strict = options.strict;
-  scheduleOptions.target.vectorBits = target.vectorBits;
-  scheduleOptions.target.vectorRegisters = target.vectorRegisters;
-  scheduleOptions.target.l1Bytes = target.l1Bytes;
-  scheduleOptions.target.l2Bytes = target.l2Bytes;
-  scheduleOptions.target.dotI16 = target.dotI16;
-  scheduleOptions.target.dotBF16 = target.dotBF16;
-  return stage("schedule",
-               [&] { return succeeded(schedule::scheduleModule(module, scheduleOptions)); });
+schedule::Options Compilation::scheduleOptions(const codegen::HostTarget &target) const {
+  schedule::Options result;
+  result.optLevel = options.optLevel;
+  result.strict = options.strict;
+  result.target.vectorBits = target.vectorBits;
+  result.target.vectorRegisters = target.vectorRegisters;
+  result.target.l1Bytes = target.l1Bytes;
+  result.target.l2Bytes = target.l2Bytes;
+  result.target.dotI16 = target.dotI16;
+  result.target.dotBF16 = target.dotBF16;
+  return result;
 }
 
-bool Compilation::lower(ModuleOp scheduled, const codegen::HostTarget &target, StringRef prefix,
-                        Lowering &lowering) {
-  lowering.contexts.push_back(std::make_unique<llvm::LLVMContext>());
-  return stage("lower", [&] {
-    auto module = codegen::lowerHost(scheduled, target, prefix, lowering.weights, lowering.sites,
-                                     *lowering.contexts.back());
-    if (failed(module))
-      return false;
-    lowering.modules.push_back(std::move(*module));
-    lowering.targets.push_back(&target);
-    return true;
+OwningOpRef<ModuleOp> Compilation::scheduleFor(ModuleOp form, ArrayRef<codegen::HostTarget> targets,
+                                               size_t index) {
+  schedule::Options wanted = scheduleOptions(targets[index]);
+  bool isWantedNext = index + 1 < targets.size() && scheduleOptions(targets[index + 1]) == wanted;
+  Reusable &last = reusable[form];
+  if (last.module && last.options == wanted)
+    return isWantedNext ? OwningOpRef<ModuleOp>(last.module->clone()) : std::move(last.module);
+  OwningOpRef<ModuleOp> module = form.clone();
+  if (!stage("schedule", [&] { return succeeded(schedule::scheduleModule(*module, wanted)); }))
+    return nullptr;
+  if (isWantedNext)
+    last = {wanted, module->clone()};
+  return module;
+}
+
+LoweredModule Compilation::lower(ModuleOp scheduled, const codegen::HostTarget &target,
+                                 StringRef prefix, Shared &shared) {
+  LoweredModule result{std::make_unique<llvm::LLVMContext>(), nullptr, &target};
+  stage("lower", [&] {
+    auto module = codegen::lowerHost(scheduled, target, prefix, shared.weights, shared.sites,
+                                     *result.context);
+    if (succeeded(module))
+      result.module = std::move(*module);
+    return succeeded(module);
   });
+  return result;
+}
+
+bool Compilation::writeText(llvm::StringRef text, StringRef output) {
+  llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
+    stream << text;
+    return llvm::Error::success();
+  });
+  return error ? fail(std::move(error)) : true;
 }
 
 bool Compilation::runTargets(ModuleOp module, StringRef output) {
@@ -381,83 +380,81 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     return "lathe_" + (linked ? modelName(output) + "_" : std::string()) + "v" +
            std::to_string(index);
   };
-  Lowering lowering;
+  Shared shared;
   std::vector<VariantInfo> variants;
+  ObjectQueue queue(options.optLevel, /*assembly=*/options.emit == "asm");
   for (auto [index, target] : llvm::enumerate(*targets)) {
-    OwningOpRef<ModuleOp> variant = module.clone();
-    if (isScheduled)
+    OwningOpRef<ModuleOp> variant;
+    if (isScheduled) {
+      variant = module.clone();
       variant->lookupSymbol("main")->erase();
-    else if (!scheduleFor(*variant, target))
+    } else if (!(variant = scheduleFor(module, *targets, index))) {
       return false;
+    }
     if (stopsAfter("schedule")) {
       describeScheduled(*variant, main, target.name, flops);
       return write(*variant, output);
     }
     variants.push_back(describeVariant(*variant, target.name, entry));
     std::string prefix = prefixOf(index);
-    std::string general = prefix + (specialized.empty() ? "" : "_general");
-    if (!lower(*variant, target, general, lowering))
+    std::string generalPrefix = prefix + (specialized.empty() ? "" : "_general");
+    LoweredModule general = lower(*variant, target, generalPrefix, shared);
+    if (!general.module)
       return false;
+    std::vector<LoweredModule> forms;
     std::vector<codegen::SizeCase> cases;
-    size_t generalModule = lowering.modules.size() - 1;
     for (Specialized &form : specialized) {
       llvm::SaveAndRestore<const Specialized *> working(current, &form);
-      OwningOpRef<ModuleOp> copy = form.module->clone();
-      cases.push_back({prefix + "_size" + std::to_string(cases.size()), form.tests});
-      if (!scheduleFor(*copy, target))
+      OwningOpRef<ModuleOp> copy = scheduleFor(*form.module, *targets, index);
+      if (!copy)
         return false;
       VariantInfo info = describeVariant(*copy, target.name, entry);
       info.sizes = form.sizes;
       variants.back().specialized.push_back(std::move(info));
-      if (!lower(*copy, target, cases.back().prefix, lowering))
+      cases.push_back({prefix + "_size" + std::to_string(cases.size()), form.tests});
+      forms.push_back(lower(*copy, target, cases.back().prefix, shared));
+      if (!forms.back().module)
         return false;
     }
     if (!cases.empty())
-      codegen::addSizeDispatch(*lowering.modules[generalModule], prefix, general, cases);
-  }
-
-  if (options.emit == "llvm" || stopsAfter("codegen")) {
-    if (llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
-          lowering.modules.front()->print(stream, nullptr);
-          return llvm::Error::success();
-        }))
-      return fail(std::move(error));
-    return true;
+      codegen::addSizeDispatch(*general.module, prefix, generalPrefix, cases);
+    // Text is that of the first target's general form.
+    if (options.emit == "llvm" || stopsAfter("codegen")) {
+      std::string text;
+      llvm::raw_string_ostream stream(text);
+      general.module->print(stream, nullptr);
+      return writeText(text, output);
+    }
+    queue.add(std::move(general));
+    if (options.emit == "asm")
+      break;
+    for (LoweredModule &form : forms)
+      queue.add(std::move(form));
   }
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
-  bool text = options.emit == "asm";
-  if (text) {
-    lowering.modules.resize(1);
-    lowering.targets.resize(1);
-  }
   if (!stage("codegen", [&] {
-        return compileObjects(std::move(lowering.modules), lowering.targets, text, objects);
+        llvm::Error error = queue.take(objects);
+        return error ? fail(std::move(error)) : true;
       }))
     return false;
-  if (text) {
-    if (llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &stream) {
-          stream << objects.front()->getBuffer();
-          return llvm::Error::success();
-        }))
-      return fail(std::move(error));
-    return true;
-  }
+  if (options.emit == "asm")
+    return writeText(objects.front()->getBuffer(), output);
 
   artifact::Contents contents;
   contents.triple = targets->front().triple;
-  contents.sites = lowering.sites.messages();
-  contents.weightsBytes = lowering.weights.bytes();
-  for (const codegen::WeightLayout::Chunk &chunk : lowering.weights.chunks()) {
+  contents.sites = shared.sites.messages();
+  contents.weightsBytes = shared.weights.bytes();
+  for (const codegen::WeightLayout::Chunk &chunk : shared.weights.chunks()) {
     auto storage = std::make_shared<SmallVector<char>>();
     ArrayRef<char> bytes = graph::getConstantBytes(chunk.value, *storage);
     contents.weights.push_back({chunk.offset, bytes, storage});
   }
-  contents.manifest = writeManifest(module, options, variants, flops, lowering.weights.bytes());
+  contents.manifest = writeManifest(module, options, variants, flops, shared.weights.bytes());
   for (auto [index, target] : llvm::enumerate(*targets)) {
     artifact::Variant variant;
     variant.name = target.name;
     variant.features = target.featureBits;
-    variant.weightsBytes = lowering.weights.bytes();
+    variant.weightsBytes = shared.weights.bytes();
     std::string prefix = prefixOf(index);
     variant.stateCount = options.states.size();
     entry.runSymbol = prefix + "_run";
