@@ -13,6 +13,9 @@
 #include "llvm/IR/DiagnosticHandler.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -164,6 +167,40 @@ Error optimize(Module &module, TargetMachine &machine, unsigned optLevel) {
   return Error::success();
 }
 
+/// LLVM 22 makes a masked store of one lane, when its value is truncated, a store of the wide
+/// value, and overwrites what follows (https://github.com/llvm/llvm-project/issues/179489).
+void storeSingleLanes(Module &module) {
+  for (Function &function : module)
+    for (Instruction &inst : make_early_inc_range(instructions(function))) {
+      auto *call = dyn_cast<IntrinsicInst>(&inst);
+      if (!call || call->getIntrinsicID() != Intrinsic::masked_store)
+        continue;
+      auto *type = dyn_cast<FixedVectorType>(call->getArgOperand(0)->getType());
+      auto *mask = dyn_cast<Constant>(call->getArgOperand(2));
+      if (!type || !mask)
+        continue;
+      std::optional<unsigned> lane;
+      unsigned others = 0; // that are set, or may be
+      for (unsigned i = 0; i < type->getNumElements(); ++i) {
+        Constant *bit = mask->getAggregateElement(i);
+        if (bit && bit->isNullValue())
+          continue;
+        others += lane.has_value();
+        lane = i;
+      }
+      if (!lane || others > 0)
+        continue;
+      IRBuilder<> builder(call);
+      uint64_t offset = *lane * module.getDataLayout().getTypeStoreSize(type->getElementType());
+      Value *address =
+          builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), call->getArgOperand(1), offset);
+      Value *value = builder.CreateExtractElement(call->getArgOperand(0), *lane);
+      builder.CreateAlignedStore(value, address,
+                                 commonAlignment(call->getParamAlign(1).valueOrOne(), offset));
+      call->eraseFromParent();
+    }
+}
+
 Expected<std::unique_ptr<MemoryBuffer>> emit(Module &module, TargetMachine &machine,
                                              bool assembly) {
   Expected<TargetLibraryInfoImpl> library = libraryInfo(machine.getTargetTriple());
@@ -287,6 +324,7 @@ compileHost(std::unique_ptr<Module> module, const HostTarget &target, const Host
   setProcessor(*module, target, options);
   if (Error error = optimize(*module, **machine, options.optLevel))
     return std::move(error);
+  storeSingleLanes(*module);
   if (Error error = linkBuiltins(*module, {}))
     return std::move(error);
   if (Error error = linkPredicted(*module, triple))

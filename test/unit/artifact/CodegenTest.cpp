@@ -118,6 +118,32 @@ TEST(Compile, AccumulatorsStayInRegisters) {
   EXPECT_THAT(assembly(ir, "x86-64-v4"), Not(HasSubstr("Spill")));
 }
 
+/// A store of the lanes of `mask` of 16 numbers, narrowed to `type`.
+std::string storeNarrow(const std::string &type, const std::string &mask) {
+  return "define void @f(ptr %p, <16 x i32> %v) {\n  %t = trunc <16 x i32> %v to <16 x " + type +
+         ">\n  call void @llvm.masked.store(<16 x " + type + "> %t, ptr %p, <16 x i1> " + mask +
+         ")\n  ret void\n}";
+}
+
+TEST(Compile, OneLaneIsStoredNarrow) {
+  auto lanes = [](unsigned first, unsigned count) {
+    std::string mask;
+    for (unsigned i = 0; i < 16; ++i)
+      mask += (i ? ", i1 " : "<i1 ") + std::to_string(i >= first && i < first + count);
+    return mask + ">";
+  };
+  for (const char *level : {"x86-64-v3", "x86-64-v4"}) {
+    std::string first = assembly(storeNarrow("i8", lanes(0, 1)), level);
+    EXPECT_THAT(first, testing::ContainsRegex("(vpextrb\t\\$0, %xmm0, |movb\t%.l, )\\(%rdi\\)"));
+    EXPECT_THAT(first, Not(HasSubstr("vmovss")));
+    EXPECT_THAT(assembly(storeNarrow("i16", lanes(1, 1)), level),
+                testing::ContainsRegex("(vpextrw\t\\$[0-9]+, %xmm0, |movw\t%.x, )2\\(%rdi\\)"));
+  }
+  // More lanes are one instruction.
+  EXPECT_THAT(assembly(storeNarrow("i8", lanes(0, 2)), "x86-64-v4"),
+              HasSubstr("vpmovdb\t%zmm0, (%rdi) {%k1}"));
+}
+
 TEST(Compile, LinksWhatInstructionSelectionCalls) {
   // No function is named here, but all are called.
   std::string text = assembly(R"(
