@@ -571,6 +571,7 @@ LogicalResult HostProgram::build() {
       return failure();
   }
   allocMarker->erase();
+  kernels->finish();
   if (failed(buildPlan(run)))
     return failure();
   main.erase();

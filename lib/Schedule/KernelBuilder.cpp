@@ -1,10 +1,9 @@
-// Kernel functions: arguments, bodies, deduplication, dispatch.
+// Kernel functions: arguments, bodies, dispatch.
 // Apache-2.0 WITH LLVM-exception
 #include "KernelBuilder.h"
 #include "dialects/Rt/Rt.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Interfaces/VectorInterfaces.h"
-#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -57,29 +56,10 @@ Value Kernel::scalar(Value hostScalar) {
   Type type = hostScalar.getType();
   if (type.isIndex())
     return argument;
-  // All scalars travel in 64 bits; see packScalar.
   OpBuilder early = prologue();
-  Value value = arith::IndexCastOp::create(early, loc, early.getI64Type(), argument);
-  unsigned bits = type.getIntOrFloatBitWidth();
-  if (bits < 64)
-    value = arith::TruncIOp::create(early, loc, early.getIntegerType(bits), value);
-  if (isa<FloatType>(type))
-    value = arith::BitcastOp::create(early, loc, type, value);
+  Value value = unpackScalar(early, loc, argument, type);
   it->second = value;
   return value;
-}
-
-// The form in which a scalar travels to a kernel.
-static Value packScalar(OpBuilder &builder, Location loc, Value value) {
-  Type type = value.getType();
-  if (type.isIndex())
-    return value;
-  unsigned bits = type.getIntOrFloatBitWidth();
-  if (isa<FloatType>(type))
-    value = arith::BitcastOp::create(builder, loc, builder.getIntegerType(bits), value);
-  if (bits < 64)
-    value = arith::ExtUIOp::create(builder, loc, builder.getI64Type(), value);
-  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), value);
 }
 
 Value Kernel::size(const Size &size) {
@@ -483,17 +463,7 @@ void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
   function.setFunctionType(
       builder.getFunctionType(function.getBody().front().getArgumentTypes(), {}));
 
-  // A kernel that was emitted before under another name is the same kernel.
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  function->print(stream, OpPrintingFlags().useLocalScope().assumeVerified());
-  auto [it, inserted] = known.try_emplace(text);
-  if (inserted) {
-    it->second = llvm::formatv("{0}_{1:x-16}", draft.kind, llvm::xxh3_64bits(StringRef(text)));
-    function.setSymName(it->second);
-  } else {
-    function.erase();
-  }
+  std::string name = families.add(function, draft.kind);
 
   Value count = sizes.materialize(builder, loc, work.count);
   for (const auto &[size, divisor] : work.ceilings) {
@@ -512,8 +482,8 @@ void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
     workValues = {counted.flops.materialize(builder, loc, sizes),
                   counted.bytes.materialize(builder, loc, sizes)};
   auto dispatch = rt::DispatchOp::create(
-      builder, FusedLoc::get(context, draft.nodes), FlatSymbolRefAttr::get(context, it->second),
-      call, kernel.hostBuffers, scalars, count, workValues, piece.value,
+      builder, FusedLoc::get(context, draft.nodes), FlatSymbolRefAttr::get(context, name), call,
+      kernel.hostBuffers, scalars, count, workValues, piece.value,
       builder.getI64IntegerAttr(piece.grain), piece.serial ? builder.getUnitAttr() : UnitAttr(),
       draft.checked ? builder.getUnitAttr() : UnitAttr());
   if (isStatic) {

@@ -4,6 +4,7 @@
 #define LATHE_LIB_SCHEDULE_KERNELBUILDER_H
 
 #include "Kernel.h"
+#include "KernelFamilies.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -142,7 +143,7 @@ llvm::SmallVector<Value> emitBody(Kernel &kernel, const Stage &stage,
 class KernelBuilder {
 public:
   KernelBuilder(mlir::ModuleOp module, SizeTable &sizes, const Options &options)
-      : module(module), sizes(sizes), options(options) {}
+      : module(module), sizes(sizes), options(options), families(module) {}
 
   /// The address of a view in the host program, and memory there for so many elements.
   using HostAddress = llvm::function_ref<Value(mlir::Location, const View &)>;
@@ -153,6 +154,8 @@ public:
                 HostAllocation allocate);
   void dispatch(mlir::OpBuilder &builder, Value call, mlir::Location loc, AttentionShape shape,
                 HostAddress addressOf, HostAllocation allocate);
+  /// To be called when all is dispatched: kernels get their names.
+  void finish() { families.finish(); }
 
 private:
   /// What is known of a kernel before it is emitted.
@@ -178,7 +181,7 @@ private:
   mlir::ModuleOp module;
   SizeTable &sizes;
   const Options &options;
-  llvm::StringMap<std::string> known; // text of a kernel without names -> its name
+  KernelFamilies families;
 };
 
 } // namespace lathe::schedule

@@ -508,6 +508,24 @@ def endings():
     return g
 
 
+def families():
+    """Kernels that differ in constants alone, of which some are special and some lie twice."""
+    g = Graph("families")
+    values = [(0.1, 3.5), (0.7, 3.5), (0.5, -2.25), (1.0, 0.0), (-0.3, 0.7), (0.7, 0.7)]
+    for size in (1, 7, 16, 35):
+        with g.case(f"elementwise_{size}"):
+            x = g.input(3, size)
+            for scale, offset in values:
+                y = g.add(g.mul(x, g.weight(values=[scale])), g.weight(values=[offset]))
+                g.output(g.mul(g.tanh(y), g.weight(values=[scale])))
+    for m, n in ((1, 5), (9, 40)):
+        with g.case(f"tiles_{m}_{n}"):
+            for scale, offset in values:
+                y = g.matmul(g.input(m, 20), g.weight(20, n))
+                g.output(g.add(g.mul(y, g.weight(values=[scale])), g.weight(values=[offset])))
+    return g
+
+
 def recurrent():
     g = Graph("recurrent")
     for direction, hidden in [("forward", 5), ("reverse", 16), ("bidirectional", 17)]:
@@ -641,7 +659,7 @@ def dynamic_images(b, h):
 
 
 STATIC = [matmul, gemm, batch_matmul, attention, empty_sizes, conv_2d, winograd, conv_groups, conv_other_ranks, pools,
-          reductions, rows, element_types, views, transposes, residuals, endings,
+          reductions, rows, element_types, views, transposes, residuals, endings, families,
           recurrent, parallel]
 DYNAMIC = [
     (dynamic_matmul, [dict(zip("mnk", sizes)) for sizes in
