@@ -28,8 +28,12 @@ Tensor lathe::g2l::softmax(Lowering &l, const Tensor &input, ArrayRef<int64_t> a
                            Value logSum = math::LogOp::create(s.b, s.loc, x[2]);
                            return s.sub(s.sub(x[0], x[1]), logSum);
                          });
+  // One division for a row: one for each element takes as long as all the rest.
   return l.elementwise({exps, {sum, row}}, input.sizes, input.element,
-                       [](const Scalars &s, ValueRange x) { return s.divf(x[0], x[1]); });
+                       [](const Scalars &s, ValueRange x) {
+                         Value one = s.constant(x[1].getType(), 1.0);
+                         return s.mul(x[0], s.divf(one, x[1]));
+                       });
 }
 
 static LogicalResult lowerSoftmax(graph::SoftmaxOp op, Lowering &l) {

@@ -387,6 +387,8 @@ void HostProgram::flush() {
     return;
   Group done = std::move(group);
   group = Group();
+  if (options.optLevel > 0 && !done.tiled)
+    reuseResults(done);
   SmallVector<std::pair<View, Value>> addresses;
   auto address = [&](Location loc, const View &view) {
     for (auto &[known, address] : addresses)
