@@ -32,5 +32,6 @@ include "dialects/Graph/Control.td"
 include "dialects/Graph/Sequence.td"
 include "dialects/Graph/Detection.td"
 include "dialects/Graph/Random.td"
+include "dialects/Graph/Signal.td"
 
 #endif

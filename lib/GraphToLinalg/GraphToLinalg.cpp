@@ -47,6 +47,7 @@ const LoweringTable &LoweringTable::get() {
     addDeterminant(families);
     addLinearAttention(families);
     addRandom(families);
+    addFourier(families);
     return families;
   }();
   return table;

@@ -292,6 +292,7 @@ void addColumnsToImage(LoweringTable &table);
 void addDeterminant(LoweringTable &table);
 void addLinearAttention(LoweringTable &table);
 void addRandom(LoweringTable &table);
+void addFourier(LoweringTable &table);
 
 } // namespace lathe::g2l
 

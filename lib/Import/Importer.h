@@ -98,6 +98,11 @@ public:
                                                           onnx::GraphProto &thenGraph,
                                                           onnx::GraphProto &elseGraph,
                                                           const onnx::NodeProto &node);
+  /// Makes a graph.if whose regions `branch` fills (0: then, 1: else); it gives their values. The
+  /// sizes of the results are yet to be inferred.
+  llvm::FailureOr<graph::IfOp>
+  fillIf(mlir::Location loc, mlir::Value condition, unsigned results,
+         llvm::function_ref<llvm::FailureOr<llvm::SmallVector<mlir::Value>>(unsigned)> branch);
 
 private:
   struct Function {
@@ -137,9 +142,6 @@ private:
   llvm::LogicalResult buildLoopBody(graph::LoopOp loop, LoopBody body);
   bool adjustCarried(graph::LoopOp loop, const void *key);
   void discard(mlir::Operation *op);
-  llvm::FailureOr<graph::IfOp>
-  fillIf(mlir::Location loc, mlir::Value condition, unsigned results,
-         llvm::function_ref<llvm::FailureOr<llvm::SmallVector<mlir::Value>>(unsigned)> branch);
   llvm::LogicalResult splitAtIf(mlir::Location loc, mlir::Value condition,
                                 llvm::ArrayRef<onnx::GraphProto *> branches,
                                 const onnx::NodeProto &node);

@@ -62,7 +62,6 @@ FailureOr<SmallVector<Value>> GraphImporter::inlineGraph(onnx::GraphProto &graph
 
 // ---- if
 
-/// Makes a graph.if whose regions `branch` fills; it gives their values.
 FailureOr<graph::IfOp>
 GraphImporter::fillIf(Location loc, Value condition, unsigned results,
                       function_ref<FailureOr<SmallVector<Value>>(unsigned)> branch) {

@@ -1,5 +1,6 @@
-// Signal processing, as products with the matrices of the transforms.
+// Signal processing: transforms of Fourier, and what they are made of where sizes are odd.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Importer.h"
 #include "lib/Import/Operators.h"
 #include "lib/Import/RunTimeAxes.h"
 #include "llvm/Support/MathExtras.h"
@@ -31,14 +32,11 @@ static Complex twiddles(Node &node, Value rows, Value columns, Value length, Typ
   return {node.unary(UnaryKind::cos, angle), node.unary(UnaryKind::sin, angle)};
 }
 
-/// The transform along the last dimension of x [..., N], or its inverse: x times a matrix
-/// [N, bins]. Signals shorter than `length` count as padded with zeros. Sums of N terms replace the
-/// log N steps of a fast transform, so they are in f64: no error shows in a result of f32.
-static Complex transform(Node &node, Complex x, Value samples, Value bins, Value length,
-                         bool inverse) {
-  if (!x.real)
-    return {};
-  Type given = Node::elementOf(x.real), element = node.builder().getF64Type();
+/// Sums of N terms for each of N results, x times a matrix [samples, bins], in f64: for sizes that
+/// only the run knows, and small ones with large prime factors.
+static Complex transformByMatrix(Node &node, Complex x, Value samples, Value bins, Value length,
+                                 bool inverse) {
+  Type element = node.builder().getF64Type();
   x = {node.cast(x.real, element), node.cast(x.imaginary, element)};
   Complex w = twiddles(node, samples, bins, length, element);
   // e^-ia = cos a - i sin a; the inverse turns the other way.
@@ -54,12 +52,12 @@ static Complex transform(Node &node, Complex x, Value samples, Value bins, Value
     y.real = node.binary(BinaryKind::div, y.real, scale);
     y.imaginary = node.binary(BinaryKind::div, y.imaginary, scale);
   }
-  return {node.cast(y.real, given), node.cast(y.imaginary, given)};
+  return y;
 }
 
 /// Moves dimension `axis` to the end, or back again.
 static Value moveAxis(Node &node, Value x, int64_t axis, int64_t rank, bool back) {
-  if (axis == rank - 1)
+  if (!x || axis == rank - 1)
     return x;
   Ints perm;
   for (int64_t i = 0; i < rank; ++i)
@@ -73,6 +71,123 @@ static Value moveAxis(Node &node, Value x, int64_t axis, int64_t rank, bool back
     perm = inverse;
   }
   return node.transpose(x, perm);
+}
+
+/// x[..., :size] along a dimension that has `from` elements, or zeros behind them.
+static Value resized(Node &node, Value x, int64_t axis, int64_t from, int64_t size) {
+  if (!x || from == size)
+    return x;
+  if (from > size)
+    return node.slice(x, axis, 0, size);
+  auto op = node.create<graph::PadOp>(node.likeOf(x), x, node.constant({0, size - from}), Value(),
+                                      node.constant(Ints{axis}), graph::PadMode::constant);
+  return op ? Value(op.getResult()) : Value();
+}
+
+static Complex resized(Node &node, Complex x, int64_t axis, int64_t from, int64_t size) {
+  return {resized(node, x.real, axis, from, size), resized(node, x.imaginary, axis, from, size)};
+}
+
+static Complex fourier(Node &node, Complex x, int64_t axis, bool inverse) {
+  if (!x.real)
+    return {};
+  Type type = node.likeOf(x.real);
+  auto op = node.create<graph::FourierOp>(type, type, x.real, x.imaginary, axis, inverse);
+  return op ? Complex{op.getRealResult(), op.getImaginaryResult()} : Complex();
+}
+
+static Complex times(Node &node, Complex x, Complex y) {
+  auto mul = [&](Value a, Value b) { return node.binary(BinaryKind::mul, a, b); };
+  if (!x.imaginary)
+    return {mul(x.real, y.real), mul(x.real, y.imaginary)};
+  return {node.binary(BinaryKind::sub, mul(x.real, y.real), mul(x.imaginary, y.imaginary)),
+          node.binary(BinaryKind::add, mul(x.real, y.imaginary), mul(x.imaginary, y.real))};
+}
+
+/// Bluestein's algorithm for sizes with large prime factors: since 2 n k = n^2 + k^2 - (k - n)^2,
+/// a transform is a convolution with a chirp, which is a product of transforms of any larger size.
+static Complex transformByChirp(Node &node, Complex x, int64_t axis, int64_t rank, int64_t samples,
+                                int64_t length, bool inverse) {
+  Type i64 = node.builder().getI64Type(), f64 = node.builder().getF64Type();
+  int64_t padded = llvm::NextPowerOf2(2 * length - 2);
+  Value k = node.range(node.scalarInt(0, i64), node.scalarInt(length, i64), node.scalarInt(1, i64));
+  Value turn = node.binary(BinaryKind::mod, node.binary(BinaryKind::mul, k, k),
+                           node.scalarInt(2 * length, i64));
+  Value angle = node.binary(BinaryKind::mul, node.cast(turn, f64), llvm::numbers::pi / length);
+  Value cosine = node.unary(UnaryKind::cos, angle), sine = node.unary(UnaryKind::sin, angle);
+  Value less = node.unary(UnaryKind::neg, sine);
+  // Back and forth around 0, as a period of `padded`.
+  auto around = [&](Value half) {
+    Value back = node.reverse(node.slice(half, 0, 1, length), 0);
+    return node.concat({resized(node, half, 0, length, padded - length + 1), back}, 0);
+  };
+  Complex chirp = inverse ? Complex{cosine, sine} : Complex{cosine, less};
+  Complex filter{around(cosine), around(inverse ? less : sine)};
+  filter = fourier(node, filter, 0, false);
+  Ints trailing;
+  for (int64_t i = 1; i < rank - axis; ++i)
+    trailing.push_back(i);
+  auto along = [&](Complex value) {
+    if (!trailing.empty())
+      value = {node.unsqueeze(value.real, trailing), node.unsqueeze(value.imaginary, trailing)};
+    return value;
+  };
+  x = {node.cast(x.real, f64), node.cast(x.imaginary, f64)};
+  x = times(node, x, along(resized(node, chirp, 0, length, samples)));
+  x = fourier(node, resized(node, x, axis, samples, padded), axis, false);
+  if (!x.real || !filter.real)
+    return {};
+  x = fourier(node, times(node, x, along(filter)), axis, true);
+  x = times(node, resized(node, x, axis, padded, length), along(chirp));
+  if (inverse)
+    x = {node.binary(BinaryKind::div, x.real, double(length)),
+         node.binary(BinaryKind::div, x.imaginary, double(length))};
+  return x;
+}
+
+/// The number if it is known when compiling.
+static std::optional<int64_t> known(Node &node, Value value) {
+  std::optional<Ints> ints = value ? node.graphs().evaluateInts(value) : std::nullopt;
+  return ints && ints->size() == 1 ? std::optional(ints->front()) : std::nullopt;
+}
+
+/// Tables of larger transforms would be a burden to files; no model has them.
+static constexpr int64_t maxFastSize = 1 << 20;
+
+static bool isFast(std::optional<int64_t> samples, std::optional<int64_t> length) {
+  if (!samples || !length || *samples < 1 || *length < 1 || *length > maxFastSize)
+    return false;
+  // Below that the matrix has fewer operations than three longer transforms.
+  constexpr int64_t smallest = 64;
+  return *length >= smallest || graph::FourierOp::getRadices(*length);
+}
+
+/// The transform of x along a dimension, or its inverse. Signals shorter than `length` count as
+/// padded with zeros. A transform of f32 runs in f64 and is rounded once; the inverse runs in its
+/// type, as NumPy and with it the reference implementation of ONNX have it.
+static Complex transform(Node &node, Complex x, int64_t axis, int64_t rank, Value samples,
+                         Value bins, Value length, bool inverse) {
+  if (!x.real)
+    return {};
+  Type given = Node::elementOf(x.real), f64 = node.builder().getF64Type();
+  std::optional<int64_t> from = known(node, samples), size = known(node, length);
+  std::optional<int64_t> used = known(node, bins);
+  Complex y;
+  if (used && isFast(from, size)) {
+    if (graph::FourierOp::getRadices(*size)) {
+      Type element = inverse && !given.isF64() ? node.builder().getF32Type() : Type(f64);
+      x = {node.cast(x.real, element), node.cast(x.imaginary, element)};
+      y = fourier(node, resized(node, x, axis, *from, *size), axis, inverse);
+    } else {
+      y = transformByChirp(node, x, axis, rank, *from, *size, inverse);
+    }
+    y = resized(node, y, axis, *size, *used);
+  } else {
+    x = {moveAxis(node, x.real, axis, rank, false), moveAxis(node, x.imaginary, axis, rank, false)};
+    y = transformByMatrix(node, x, samples, bins, length, inverse);
+    y = {moveAxis(node, y.real, axis, rank, true), moveAxis(node, y.imaginary, axis, rank, true)};
+  }
+  return {node.cast(y.real, given), node.cast(y.imaginary, given)};
 }
 
 static Value scalarOf(Node &node, Value value) {
@@ -101,15 +216,51 @@ static Value join(Node &node, Complex x, int64_t rank) {
   return node.concat({node.unsqueeze(x.real, {rank}), node.unsqueeze(x.imaginary, {rank})}, rank);
 }
 
-/// x[..., :count]
-static Value firstSamples(Node &node, Value x, Value count) {
-  std::optional<int64_t> rank = Node::rankOf(x);
-  if (!rank || !count)
+/// x[..., :count] along a dimension.
+static Value firstSamples(Node &node, Value x, int64_t axis, Value count) {
+  if (!x || !count)
     return {};
   auto op =
       node.create<graph::SliceOp>(node.likeOf(x), x, node.constant(Ints{0}),
-                                  node.unsqueeze(count, {0}), node.constant({*rank - 1}), Value());
+                                  node.unsqueeze(count, {0}), node.constant(Ints{axis}), Value());
   return op ? Value(op.getResult()) : Value();
+}
+
+/// A real signal from the first half of its spectrum, `used` bins of [..., size / 2 + 1].
+static Value realInverse(Node &node, Complex x, int64_t axis, int64_t rank, Value used,
+                         Value length) {
+  Type i64 = node.builder().getI64Type();
+  std::optional<int64_t> bins = known(node, used), size = known(node, length);
+  if (isFast(bins, size)) {
+    // The other half mirrors it.
+    int64_t half = *size / 2 + 1;
+    auto mirrored = [&](Value part, bool turned) -> Value {
+      part = resized(node, part, axis, *bins, half);
+      if (!part || half == *size)
+        return part;
+      Value rest = node.reverse(node.slice(part, axis, 1, 1 + *size - half), axis);
+      if (turned && rest)
+        rest = node.unary(UnaryKind::neg, rest);
+      return node.concat({part, rest}, axis);
+    };
+    Complex whole{mirrored(x.real, false), mirrored(x.imaginary, true)};
+    return transform(node, whole, axis, rank, length, length, length, true).real;
+  }
+  // Every bin but the first (and the middle one) counts twice, by its real part.
+  Value zero = node.scalarInt(0, i64), one = node.scalarInt(1, i64), two = node.scalarInt(2, i64);
+  Type element = Node::elementOf(x.real);
+  Value place = node.range(zero, used, one);
+  Value isFirst = node.binary(BinaryKind::equal, place, zero);
+  Value isMiddle = node.binary(BinaryKind::equal, node.binary(BinaryKind::mul, place, two), length);
+  Value isAlone = node.binary(BinaryKind::logical_or, isFirst, isMiddle);
+  Value weight = node.select(isAlone, node.scalar(1, element), node.scalar(2, element));
+  auto weigh = [&](Value value) -> Value {
+    value = moveAxis(node, value, axis, rank, false);
+    return value ? node.binary(BinaryKind::mul, value, weight) : value;
+  };
+  x = {weigh(x.real), weigh(x.imaginary)};
+  Value y = transform(node, x, rank - 1, rank, used, length, length, true).real;
+  return moveAxis(node, y, axis, rank, true);
 }
 
 /// The transform of x [..., 1 or 2] along a dimension other than the last.
@@ -119,10 +270,7 @@ static Value dftAlong(Node &node, Value x, int64_t axis, int64_t rank) {
   if (!parts)
     return {};
   int64_t inner = rank - 1;
-  Complex signal{moveAxis(node, parts->real, axis, inner, false), {}};
-  if (parts->imaginary)
-    signal.imaginary = moveAxis(node, parts->imaginary, axis, inner, false);
-
+  Complex signal = *parts;
   Type i64 = node.builder().getI64Type();
   Value size = node.squeeze(node.shapeOf(x, axis, axis + 1), {0});
   Value one = node.scalarInt(1, i64), two = node.scalarInt(2, i64);
@@ -131,35 +279,52 @@ static Value dftAlong(Node &node, Value x, int64_t axis, int64_t rank) {
   };
   Value length = node.hasInput(1) ? scalarOf(node, node.input(1)) : size;
   if (inverse && onesided) {
-    // The given bins are half of a spectrum whose other half mirrors it: the signal is real, and
-    // every bin but the first (and the middle one) counts twice, by its real part.
     if (!node.hasInput(1))
       length = node.binary(BinaryKind::mul, node.binary(BinaryKind::sub, size, one), two);
     Value used = node.binary(BinaryKind::min, size, half(length));
-    Type element = Node::elementOf(x);
-    Value zero = node.scalarInt(0, i64), bins = node.range(zero, used, one);
-    Value isFirst = node.binary(BinaryKind::equal, bins, zero);
-    Value isMiddle =
-        node.binary(BinaryKind::equal, node.binary(BinaryKind::mul, bins, two), length);
-    Value isAlone = node.binary(BinaryKind::logical_or, isFirst, isMiddle);
-    Value weight = node.select(isAlone, node.scalar(1, element), node.scalar(2, element));
-    auto weigh = [&](Value value) -> Value {
-      return node.binary(BinaryKind::mul, firstSamples(node, value, used), weight);
-    };
-    Complex y =
-        transform(node, {weigh(signal.real), weigh(signal.imaginary)}, used, length, length, true);
-    return node.unsqueeze(moveAxis(node, y.real, axis, inner, true), {inner});
+    signal = {firstSamples(node, signal.real, axis, used),
+              firstSamples(node, signal.imaginary, axis, used)};
+    if (!signal.real)
+      return {};
+    return node.unsqueeze(realInverse(node, signal, axis, inner, used, length), {inner});
   }
   Value used = size;
   if (node.hasInput(1)) {
     used = node.binary(BinaryKind::min, size, length);
-    signal = {firstSamples(node, signal.real, used), firstSamples(node, signal.imaginary, used)};
+    signal = {firstSamples(node, signal.real, axis, used),
+              firstSamples(node, signal.imaginary, axis, used)};
   }
   if (!signal.real)
     return {};
-  Complex y = transform(node, signal, used, onesided ? half(length) : length, length, inverse);
-  y = {moveAxis(node, y.real, axis, inner, true), moveAxis(node, y.imaginary, axis, inner, true)};
+  Complex y =
+      transform(node, signal, axis, inner, used, onesided ? half(length) : length, length, inverse);
   return join(node, y, inner);
+}
+
+/// A transform along each axis from `axis` on, of which the one that `mask` marks runs. So each
+/// is of a size that is known.
+static Value dftByAxis(Node &node, Value x, Value mask, int64_t axis, int64_t rank) {
+  if (axis == rank - 2)
+    return dftAlong(node, x, axis, rank);
+  Value marked = node.squeeze(node.slice(mask, 0, axis, axis + 1), {0});
+  Value condition =
+      node.binary(BinaryKind::equal, marked, node.scalarInt(1, node.builder().getI64Type()));
+  if (!condition)
+    return {};
+  GraphImporter &graphs = node.graphs();
+  auto op = graphs.fillIf(node.location(), condition, 1,
+                          [&](unsigned branch) -> FailureOr<SmallVector<Value>> {
+                            Value y = branch == 0 ? dftAlong(node, x, axis, rank)
+                                                  : dftByAxis(node, x, mask, axis + 1, rank);
+                            if (!y)
+                              return failure();
+                            return SmallVector<Value>{y};
+                          });
+  if (failed(op) || failed(graphs.inferShapes(*op))) {
+    (void)node.fail();
+    return {};
+  }
+  return op->getResult(0);
 }
 
 /// Along an axis that only the run knows: the dimensions before it are one, and those after it.
@@ -173,10 +338,16 @@ static Value dftAtRunTime(Node &node, Value x, int64_t rank) {
   Value isNegative = node.binary(BinaryKind::less, axis, node.scalarInt(0, i64));
   Value at = node.select(isNegative, fromEnd, axis);
   Value mask = axisMask(node, at, rank - 1); // the last dimension holds the complex parts
-  int64_t parts = cast<RankedTensorType>(x.getType()).getDimSize(rank - 1);
+  if (!mask)
+    return {};
+  auto type = cast<RankedTensorType>(x.getType());
+  constexpr int64_t fewAxes = 5;
+  if (type.hasStaticShape() && rank <= fewAxes)
+    return dftByAxis(node, x, mask, 0, rank);
+  int64_t parts = type.getDimSize(rank - 1);
   Value apart = node.reshape(splitAtAxis(node, x, at), {0, 0, -1, parts});
   Value y = apart ? dftAlong(node, apart, 1, 4) : Value();
-  if (!y || !mask)
+  if (!y)
     return {};
   Value chosen = node.binary(BinaryKind::equal, mask, node.scalarInt(1, i64));
   Value sizes = node.select(chosen, node.shapeOf(y, 1, 2), node.shapeOf(x, 0, rank - 1));
@@ -247,7 +418,7 @@ static LogicalResult importStft(Node &node) {
   Complex signal{framed(parts->real), framed(parts->imaginary)};
   if (!signal.real)
     return failure();
-  return node.result(join(node, transform(node, signal, length, bins, length, false), 3));
+  return node.result(join(node, transform(node, signal, 2, 3, length, bins, length, false), 3));
 }
 
 /// Triangles between points that are evenly spaced in mels, [bins, bands]: each rises from one
