@@ -1,6 +1,7 @@
 // Operators that read or write at indices found in the data.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "lib/Import/Recurrent.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -110,9 +111,29 @@ static LogicalResult importOneHot(Node &node) {
   return op ? node.result(op.getResult()) : failure();
 }
 
-/// ReverseSequence: gather along time at index i < length ? length - 1 - i : i, for each batch.
+/// A gather along time at index i < length ? length - 1 - i : i, for each batch.
+Value lathe::import::reverseInTime(Node &node, Value data, Value lengths, int64_t timeAxis) {
+  std::optional<int64_t> rank = Node::rankOf(data);
+  if (!rank)
+    return {};
+  // Both are lined up with the first two dimensions of the data, further ones broadcast.
+  Value time = node.unsqueeze(node.iota(data, timeAxis), {1 - timeAxis});
+  lengths = node.unsqueeze(node.cast(lengths, node.builder().getI64Type()), {timeAxis});
+  Value last = node.binary(BinaryKind::sub, lengths, 1);
+  Value mirrored = node.binary(BinaryKind::sub, last, time);
+  Value isReversed = node.binary(BinaryKind::less, time, lengths);
+  Value index = node.select(isReversed, mirrored, time);
+  if (*rank > 2)
+    index = node.unsqueeze(index, llvm::to_vector(llvm::seq<int64_t>(2, *rank)));
+  index = node.expand(index, node.shapeOf(data));
+  if (!index)
+    return {};
+  auto op = node.create<graph::GatherElementsOp>(node.likeOf(data), data, index, timeAxis);
+  return op ? Value(op.getResult()) : Value();
+}
+
 static LogicalResult importReverseSequence(Node &node) {
-  Value data = node.input(0), lengths = node.cast(node.input(1), node.builder().getI64Type());
+  Value data = node.input(0);
   int64_t batchAxis = node.intAttribute("batch_axis", 1),
           timeAxis = node.intAttribute("time_axis", 0);
   std::optional<int64_t> rank = node.requireRank(data, "input 0");
@@ -125,21 +146,7 @@ static LogicalResult importReverseSequence(Node &node) {
   if (batchAxis + timeAxis != 1)
     return node.error() << "ReverseSequence has batch_axis " << batchAxis << " and time_axis "
                         << timeAxis << ", they must be 0 and 1";
-  // Both are lined up with the first two dimensions of the data, further ones broadcast.
-  Value time = node.iota(data, timeAxis);
-  time = node.unsqueeze(time, {batchAxis == 0 ? 0 : 1});
-  lengths = node.unsqueeze(lengths, {timeAxis == 0 ? 0 : 1});
-  Value last = node.binary(BinaryKind::sub, lengths, 1);
-  Value mirrored = node.binary(BinaryKind::sub, last, time);
-  Value isReversed = node.binary(BinaryKind::less, time, lengths);
-  Value index = node.select(isReversed, mirrored, time);
-  if (*rank > 2)
-    index = node.unsqueeze(index, llvm::to_vector(llvm::seq<int64_t>(2, *rank)));
-  index = node.expand(index, node.shapeOf(data));
-  if (!index)
-    return failure();
-  auto op = node.create<graph::GatherElementsOp>(node.likeOf(data), data, index, timeAxis);
-  return op ? node.result(op.getResult()) : failure();
+  return node.result(reverseInTime(node, data, node.input(1), timeAxis));
 }
 
 ArrayRef<Operator> lathe::import::indexingOperators() {

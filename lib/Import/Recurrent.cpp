@@ -1,5 +1,6 @@
 // Recurrent layers.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Recurrent.h"
 #include "lib/Import/Operators.h"
 
 using namespace mlir;
@@ -23,15 +24,10 @@ constexpr ActivationDefault activationDefaults[] = {
     {"Elu", 1, 0},           {"Softsign", 0, 0},
     {"Softplus", 0, 0}};
 
-struct Activations {
-  SmallVector<Attribute> names, alphas, betas;
-};
-
 } // namespace
 
-/// Names in ONNX's spelling, with both parameters for each, in the order of the functions.
-static bool readActivations(Node &node, ArrayRef<StringRef> defaults, unsigned directions,
-                            Activations &result) {
+bool lathe::import::readActivations(Node &node, ArrayRef<StringRef> defaults, unsigned directions,
+                                    Activations &result) {
   std::vector<std::string> names;
   if (auto given = node.stringsAttribute("activations"); given && !given->empty())
     names = *given;
@@ -194,6 +190,7 @@ ArrayRef<Operator> lathe::import::recurrentOperators() {
       {"GRU", {1, 3, 7, 14, 22}, 3, 6, importRecurrent<RecurrentKind::gru>, kFloats},
       {"LSTM", {1, 7, 14, 22}, 3, 8, importRecurrent<RecurrentKind::lstm>, kFloats},
       {"LinearAttention", {27}, 3, 6, importLinearAttention, kFloats},
+      {"DynamicQuantizeLSTM", {1}, 3, 12, importQuantizedLstm, kF32, "", "com.microsoft"},
   };
   return operators;
 }

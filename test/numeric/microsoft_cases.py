@@ -276,6 +276,98 @@ def integer_products():
     return g
 
 
+def quantized(x):
+    """x (of f32) around its zero point, and the scale that its range gives."""
+    top, bottom = max(x.max(initial=0), 0), min(x.min(initial=0), 0)
+    scale = np.float32((top - bottom) / np.float32(255)) or np.float32(1)
+    zero = np.clip(np.rint(-bottom / scale), 0, 255)
+    return np.clip(np.rint(x / scale) + zero, 0, 255) - zero, float(scale)
+
+
+def lstm_pass(x, w, r, bias, h, c, peepholes, lengths, clip, input_forget):
+    """One direction: y [T, B, H] and the last states. Weights are (integers, scale)."""
+    batch, size = h.shape
+    x = np.where(np.arange(len(x))[:, None, None] < lengths.max(), x, 0)
+    whole, scale = quantized(x.astype("float32"))
+    inputs = whole @ w[0] * (scale * w[1]) + bias
+    out, y = h, np.zeros((len(x), batch, size))
+
+    def sigmoid(value):
+        return 1 / (1 + np.exp(-np.clip(value, -clip, clip)))
+
+    for t in range(len(x)):
+        whole, scale = quantized(out.astype("float32"))
+        i, o, f, g = np.split(inputs[t] + whole @ r[0] * (scale * r[1]), 4, -1)
+        i = sigmoid(i + peepholes[0] * c)
+        f = 1 - i if input_forget else sigmoid(f + peepholes[2] * c)
+        cell = f * c + i * np.tanh(np.clip(g, -clip, clip))
+        out = sigmoid(o + peepholes[1] * cell) * np.tanh(cell)
+        active = (t < lengths)[:, None]
+        h, c, out = np.where(active, out, h), np.where(active, cell, c), np.where(active, out, 0)
+        y[t] = out
+    ended = (lengths == 0)[:, None]
+    return y, np.where(ended, 0, h), np.where(ended, 0, c)
+
+
+def reversed_in_time(x, lengths):
+    x = x.copy()
+    for b, length in enumerate(lengths):
+        x[:length, b] = x[:length, b][::-1]
+    return x
+
+
+def quantized_lstm(**sizes):
+    """Directions; scales for all and for each column; with and without what may be omitted."""
+    g = Graph("quantized_lstm", 27, **sizes)
+    steps, batch, inputs, size = sizes["t"], 3, 5, 6
+    for case, (direction, kind, per_column, full) in enumerate(
+            [("forward", "int8", False, False), ("reverse", "int8", True, False),
+             ("bidirectional", "uint8", False, True), ("bidirectional", "int8", True, True)]):
+        count = 2 if direction == "bidirectional" else 1
+        low, high, zero = (-100, 100, 3) if kind == "int8" else (0, 200, 90)
+        zero = 0 if per_column else zero
+        scales = (count, 4 * size) if per_column else (count,)
+        with g.case(f"lstm_{case}"):
+            x = g.input("t", batch, inputs)
+            matrices, quants = [], []
+            for rows in (inputs, size):
+                values = g.weights.integers(low, high, (count, rows, 4 * size)).astype(kind)
+                scale = g.weights.uniform(0.002, 0.01, scales).astype("float32")
+                matrices.append((values.astype("int64") - zero, scale.astype("float64"),
+                                 g.weight(values=values)))
+                quants += [g.weight(values=scale), g.weight(values=np.full(scales, zero, kind))]
+            given, optional = np.full(batch, steps, "int32"), ["", "", "", "", ""]
+            bias, peepholes = np.zeros((count, 8 * size)), np.zeros((count, 3 * size))
+            h = c = np.zeros((count, batch, size))
+            if full:
+                given = np.array([steps, 0, (steps + 1) // 2], "int32")
+                optional = [g.weight(count, 8 * size), g.given(given), g.input(count, batch, size),
+                            g.input(count, batch, size), g.weight(count, 3 * size)]
+                bias, _, h, c, peepholes = (value.array for value in optional)
+            results = [[], [], []]
+            for d in range(count):
+                back = direction == "reverse" or d == 1
+                data = reversed_in_time(x.array, given) if back else x.array
+                y, *states = lstm_pass(
+                    data, *((values[d], scale[d]) for values, scale, _ in matrices),
+                    bias[d, :4 * size] + bias[d, 4 * size:], h[d], c[d],
+                    np.split(peepholes[d], 3), given, 0.9 if full else np.inf, case == 3)
+                results[0].append(reversed_in_time(y, given) if back else y)
+                results[1].append(states[0])
+                results[2].append(states[1])
+            attributes = {"clip": 0.9, "input_forget": int(case == 3)} if full else {}
+            outputs = g.nodes("DynamicQuantizeLSTM",
+                              [np.stack(part, 1 if i == 0 else 0)
+                               for i, part in enumerate(results)],
+                              x, matrices[0][2], matrices[1][2], *optional, *quants, domain=MS,
+                              hidden_size=size, direction=direction, **attributes)
+            g.output(outputs[0], ["t", count, batch, size])
+            g.output(outputs[1])
+            g.output(outputs[2])
+    return g
+
+
 STATIC = [projected_attention, multi_head, group_queries, embeddings, few_bits, integer_products]
 DYNAMIC = [(dynamic_group_queries, [{"batch": 1, "queries": 1, "past": 3},
-                                    {"batch": 3, "queries": 2, "past": 5}])]
+                                    {"batch": 3, "queries": 2, "past": 5}]),
+           (quantized_lstm, [{"t": 4}, {"t": 1}])]

@@ -311,6 +311,42 @@ TEST(Operator, TransformsKnowTheirSizes) {
   EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x9x2xf32>", "tensor<2x3x5x2xf32>"));
 }
 
+TEST(Operator, TheAxisOfATransformChoosesAmongKnownSizes) {
+  TestModel model(20);
+  model.input("x", {2, 6, 4, 2}).output("y").input("axis", {}, onnx::TensorProto::INT64);
+  model.node("DFT", {"x", "", "axis"}, {"y"});
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x6x4x2xf32>"));
+  EXPECT_TRUE(imported.find<graph::FourierOp>());
+}
+
+TEST(Operator, QuantizedLstm) {
+  auto layer = [](const Dims &weights, int zeroType, const Dims &scale) {
+    TestModel model(17);
+    model.import("com.microsoft", 1);
+    model.input("x", {7, 2, 3}).output("y");
+    model.input("w", weights, onnx::TensorProto::INT8);
+    model.input("r", {1, 5, 20}, onnx::TensorProto::INT8);
+    model.input("scale", scale).input("zero", scale, zeroType);
+    onnx::NodeProto &node =
+        model.node("DynamicQuantizeLSTM",
+                   {"x", "w", "r", "", "", "", "", "", "scale", "zero", "scale", "zero"}, {"y"});
+    node.set_domain("com.microsoft");
+    attribute(node, "hidden_size", int64_t(5));
+    return importModel(model);
+  };
+  Imported imported = layer({1, 3, 20}, onnx::TensorProto::INT8, {1, 20});
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<7x1x2x5xf32>"));
+  EXPECT_THAT(layer({1, 3, 15}, onnx::TensorProto::INT8, {1}).errors,
+              HasSubstr("expected are 1 direction(s) of 20 columns"));
+  EXPECT_THAT(layer({1, 3, 20}, onnx::TensorProto::UINT8, {1}).errors,
+              HasSubstr("has element type 'i8' and its zero point 'ui8'"));
+  EXPECT_THAT(layer({1, 3, 20}, onnx::TensorProto::INT8, {}).errors,
+              HasSubstr("input 8 of DynamicQuantizeLSTM has rank 0"));
+}
+
 TEST(Operator, GridSampleKnowsItsShape) {
   TestModel model(20);
   model.input("x", {2, 3, 8, 8}).input("grid", {2, 5, 6, 2}).output("y");
