@@ -113,6 +113,10 @@ mlir::FailureOr<std::unique_ptr<llvm::Module>>
 lowerHost(mlir::ModuleOp module, const HostTarget &target, llvm::StringRef prefix,
           WeightLayout &weights, SiteList &sites, llvm::LLVMContext &context);
 
+/// The first operation of `module` whose rounding is LLVM's to choose, as "'FUNCTION': fadd
+/// reassoc"; empty: there is none.
+std::string findLooseRounding(const llvm::Module &module);
+
 /// A size that a dimension of an input must have.
 struct SizeTest {
   unsigned input, dim;

@@ -50,6 +50,10 @@ struct CompileOptions {
   /// no Winograd convolutions, no online softmax, no scales moved into weights, no rewritten
   /// formulas.
   bool strict = false;
+  /// Same inputs, same bits: with any number of threads and in any place of a batch, for one
+  /// variant of the artifact. Nothing is left to LLVM that could round the same element in two
+  /// ways; code for several sizes of a dimension is refused.
+  bool deterministic = false;
   bool lowersPrecision() const { return precision != "model"; }
   /// Print the IR to standard error after every pass that changed it.
   bool printIrAfterChange = false;

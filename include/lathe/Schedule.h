@@ -30,6 +30,8 @@ struct Options {
   /// Leaves out whatever changes the order of rounding beyond the lanes of a vector: Winograd's
   /// algorithm, attention with an online softmax.
   bool strict = false;
+  /// Leaves LLVM no choice of results at all: signs of zeros count in maxima as well.
+  bool deterministic = false;
 
   bool operator==(const Options &) const = default;
 };
@@ -45,6 +47,11 @@ mlir::LogicalResult expandComposites(mlir::ModuleOp module, const Options &optio
 /// kernels they dispatch; every intermediate is an `rt.alloc`. Pre-condition: the output of
 /// graph-to-linalg. What cannot be scheduled is a located error.
 mlir::LogicalResult formDispatches(mlir::ModuleOp module, const Options &options);
+
+/// Takes away the fast-math flags by which LLVM could choose a rounding, which it would do
+/// otherwise in the whole vectors of a loop and in its tail: an element has the same bits in
+/// whatever piece it is computed. With `zeroSigns` no flag is left at all.
+void fixRounding(mlir::ModuleOp module, bool zeroSigns);
 
 /// Puts every `rt.alloc` into one arena by liveness, and its size into `@plan`.
 mlir::LogicalResult planMemory(mlir::ModuleOp module);

@@ -56,6 +56,11 @@ llvm::Error lathe::pipeline::checkDims(func::FuncOp main, const CompileOptions &
       return llvm::createStringError("dimension '" + bounds.name + "' cannot be " +
                                      Twine(bounds.min) + " to " + Twine(bounds.max));
   }
+  if (options.deterministic && !options.dimSizes.empty())
+    return llvm::createStringError("code for some sizes of dimension '" +
+                                   options.dimSizes.front().name +
+                                   "' rounds otherwise than the general code, which "
+                                   "--deterministic excludes: give bounds or one size");
   size_t combinations = 1;
   for (const DimSizes &dim : options.dimSizes) {
     if (llvm::Error error = checkName(main, dim.name))

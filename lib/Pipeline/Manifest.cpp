@@ -143,6 +143,7 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
     states[input] = output;
   llvm::json::Object flags{{"opt_level", int64_t(options.optLevel)},
                            {"strict", options.strict},
+                           {"deterministic", options.deterministic},
                            {"target", options.target},
                            {"precision", options.precision},
                            {"dims", std::move(dims)},

@@ -307,6 +307,7 @@ schedule::Options Compilation::scheduleOptions(const codegen::HostTarget &target
   schedule::Options result;
   result.optLevel = options.optLevel;
   result.strict = options.strict;
+  result.deterministic = options.deterministic;
   result.target.vectorBits = target.vectorBits;
   result.target.vectorRegisters = target.vectorRegisters;
   result.target.l1Bytes = target.l1Bytes;
@@ -337,9 +338,18 @@ LoweredModule Compilation::lower(ModuleOp scheduled, const codegen::HostTarget &
   stage("lower", [&] {
     auto module = codegen::lowerHost(scheduled, target, prefix, shared.weights, shared.sites,
                                      *result.context);
-    if (succeeded(module))
-      result.module = std::move(*module);
-    return succeeded(module);
+    if (failed(module))
+      return false;
+    // What comes from a stage file may have been scheduled otherwise.
+    if (std::string loose = options.deterministic ? codegen::findLooseRounding(**module) : "";
+        !loose.empty()) {
+      emitError(UnknownLoc::get(&context))
+          << loose << " leaves rounding to the code generator, which --deterministic excludes: "
+          << "schedule with --deterministic as well, or remove the flags";
+      return false;
+    }
+    result.module = std::move(*module);
+    return true;
   });
   return result;
 }

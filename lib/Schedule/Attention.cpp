@@ -3,6 +3,7 @@
 // exponentials and the weighted sum of the values, which it rescales when a larger score turns up
 // (online softmax). Apache-2.0 WITH LLVM-exception
 #include "KernelBuilder.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace lathe::schedule;
@@ -271,8 +272,14 @@ void AttentionEmitter::emitSoftmax(Value row, int64_t rows) {
       store(power, partOf(i, j));
       sum = sum ? arith::AddFOp::create(b, loc, sum, power).getResult() : power;
     }
-    Value total = vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, sum,
-                                              arith::FastMathFlags::reassoc);
+    for (int64_t half = lanes / 2; half > 0; half /= 2) {
+      SmallVector<int64_t> low(half), high(half);
+      std::iota(low.begin(), low.end(), 0);
+      std::iota(high.begin(), high.end(), half);
+      sum = arith::AddFOp::create(b, loc, vector::ShuffleOp::create(b, loc, sum, sum, low),
+                                  vector::ShuffleOp::create(b, loc, sum, sum, high));
+    }
+    Value total = vector::ExtractOp::create(b, loc, sum, ArrayRef<int64_t>{0});
     Value at = kernel.add(totals, kernel.add(row, i));
     Value factor = loadNumber(scratch, kernel.add(factors, i));
     Value old = arith::MulFOp::create(b, loc, loadNumber(scratch, at), factor);

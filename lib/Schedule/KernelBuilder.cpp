@@ -168,6 +168,35 @@ void lathe::schedule::ignoreZeroSigns(Operation *op) {
     set(min);
 }
 
+// `made`, a sum of the body, as one multiply-add with its operand that is a product nobody else
+// reads; null where there is none. Left to LLVM, the same sum might be rounded twice in the whole
+// vectors of a row, where it can move the product out of a loop, and once in its tail.
+static Value fuseProduct(OpBuilder &builder, Operation &op, Operation *made) {
+  Type type = op.getNumResults() == 1 ? op.getResult(0).getType() : Type();
+  if (!isa<arith::AddFOp, arith::SubFOp>(op) || !(type.isF32() || type.isF64()))
+    return {};
+  auto contracts = [](Operation *operation) {
+    auto flags = cast<arith::ArithFastMathInterface>(operation).getFastMathFlagsAttr().getValue();
+    return bitEnumContainsAny(flags, arith::FastMathFlags::contract);
+  };
+  for (unsigned i : {0u, 1u}) {
+    auto product = op.getOperand(i).getDefiningOp<arith::MulFOp>();
+    auto madeProduct = made->getOperand(i).getDefiningOp<arith::MulFOp>();
+    if (!product || !madeProduct || !product->hasOneUse() || product->getBlock() != op.getBlock() ||
+        !contracts(product) || !contracts(&op))
+      continue;
+    Value a = madeProduct.getLhs(), b = madeProduct.getRhs(), other = made->getOperand(1 - i);
+    auto negate = [&](Value value) { return arith::NegFOp::create(builder, op.getLoc(), value); };
+    if (isa<arith::SubFOp>(op))
+      (i == 0 ? other : a) = negate(i == 0 ? other : a);
+    Value fused = math::FmaOp::create(builder, op.getLoc(), a, b, other);
+    made->erase();
+    madeProduct->erase();
+    return fused;
+  }
+  return {};
+}
+
 SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
                                              ArrayRef<Value> operands, ArrayRef<Value> indices,
                                              int64_t lanes,
@@ -250,6 +279,10 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
       }
       if (lanes == 0) {
         Operation *copy = builder.clone(op, mapping);
+        if (Value fused = fuseProduct(builder, op, copy)) {
+          mapping.map(op.getResult(0), fused);
+          continue;
+        }
         // Kernels know no node, so the message of a check names it from here on.
         if (auto check = dyn_cast<rt::CheckOp>(copy))
           if (std::string node = rt::describeNode(op.getLoc()); !node.empty())
@@ -268,7 +301,8 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
       state.propertiesAttr = op.getPropertiesAsAttribute();
       Operation *made = builder.create(state);
       ignoreZeroSigns(made);
-      mapping.map(op.getResult(0), made->getResult(0));
+      Value fused = fuseProduct(builder, op, made);
+      mapping.map(op.getResult(0), fused ? fused : made->getResult(0));
     }
   };
   emitBlock(*stage.body);

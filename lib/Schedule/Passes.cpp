@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -36,8 +37,10 @@ struct ScheduleFormDispatchesPass
     options.target = {vectorBits, vectorRegisters, l1Bytes, l2Bytes, dotI16, dotBF16};
     options.optLevel = optLevel;
     options.strict = strict;
+    options.deterministic = deterministic;
     if (failed(formDispatches(getOperation(), options)))
-      signalPassFailure();
+      return signalPassFailure();
+    fixRounding(getOperation(), deterministic);
   }
 };
 

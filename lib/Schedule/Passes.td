@@ -54,7 +54,8 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
   let dependentDialects = [
     "::lathe::graph::GraphDialect", "::lathe::rt::RtDialect", "::lathe::sched::SchedDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::arith::ArithDialect",
-    "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"
   ];
   let options = [
@@ -69,7 +70,9 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     Option<"optLevel", "opt-level", "unsigned", "3",
            "0: a dispatch for every operation, plain loops, no register tiles">,
     Option<"strict", "strict", "bool", "false",
-           "Leave out what changes the order of rounding beyond the lanes of a vector">
+           "Leave out what changes the order of rounding beyond the lanes of a vector">,
+    Option<"deterministic", "deterministic", "bool", "false",
+           "Leave LLVM no choice of results: signs of zeros count in maxima as well">
   ];
 }
 

@@ -1,6 +1,7 @@
 // The stage: its steps in order.
 // Apache-2.0 WITH LLVM-exception
 #include "lathe/Schedule.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -13,6 +14,16 @@ static LogicalResult cleanUp(ModuleOp module) {
   return passes.run(module);
 }
 
+void lathe::schedule::fixRounding(ModuleOp module, bool zeroSigns) {
+  auto kept = zeroSigns ? arith::FastMathFlags::none : arith::FastMathFlags::nsz;
+  module.walk([&](arith::ArithFastMathInterface op) {
+    arith::FastMathFlagsAttr flags = op.getFastMathFlagsAttr();
+    if (flags && (flags.getValue() & ~kept) != arith::FastMathFlags::none)
+      op->setAttr(op.getFastMathAttrName(),
+                  arith::FastMathFlagsAttr::get(module.getContext(), flags.getValue() & kept));
+  });
+}
+
 LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &options) {
   if (failed(cleanUp(module)))
     return failure();
@@ -20,7 +31,10 @@ LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &op
     return failure();
   if (options.optLevel > 0 && (failed(fuseOnTensors(module)) || failed(cleanUp(module))))
     return failure();
-  if (failed(formDispatches(module, options)) || failed(cleanUp(module)))
+  if (failed(formDispatches(module, options)))
+    return failure();
+  fixRounding(module, options.deterministic);
+  if (failed(cleanUp(module)))
     return failure();
   return planMemory(module);
 }

@@ -183,6 +183,8 @@ void addCheckCommand(CLI::App &root, Action &action) {
       ->check(CLI::Range(0u, 3u));
   command.add_flag("--strict", suite.check.compiler.strict,
                    "Compute in the order that the model writes, but for the lanes of vectors");
+  command.add_flag("--deterministic", suite.check.compiler.deterministic,
+                   "Same bits with any number of threads and in any place of a batch");
   command.add_flag(
       "--dynamic", flags->dynamic,
       "Take every dimension of the inputs as unknown; then run at other sizes as well, "

@@ -110,6 +110,7 @@ void addCompileCommand(CLI::App &root, Action &action) {
       "  lathe compile model.onnx --dim batch=1..64        other sizes are refused when running\n"
       "  lathe compile model.onnx --dim batch=1,8,32       code for these beside the general one\n"
       "  lathe compile model.onnx --precision bf16         faster, with less exact products\n"
+      "  lathe compile model.onnx --deterministic          same bits in every batch, for certain\n"
       "  lathe compile model.onnx --stop-after schedule -o x.mlir\n"
       "  lathe compile x.mlir -o m.lathe                   goes on from there\n"
       "  lathe compile model.onnx --emit asm -o -          shows the machine code\n"
@@ -147,6 +148,8 @@ void addCompileCommand(CLI::App &root, Action &action) {
       ->check(CLI::Range(0u, 3u));
   command.add_flag("--strict", flags->compiler.strict,
                    "Compute in the order that the model writes, but for the lanes of vectors");
+  command.add_flag("--deterministic", flags->compiler.deterministic,
+                   "Same bits with any number of threads and in any place of a batch");
   command.add_flag("--time", flags->time, "Show the time of every stage");
   command.add_flag("--quiet,-q", flags->quiet, "Say nothing where all is well");
   command.add_flag("--mlir-print-ir-after-change", flags->compiler.printIrAfterChange,

@@ -29,6 +29,7 @@
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/Operator.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -98,6 +99,22 @@ static void alignStrings(llvm::Module &module) {
             store && isString(store->getValueOperand()->getType()))
           store->setAlignment(llvm::Align(alignof(lathe_string)));
       }
+}
+
+std::string lathe::codegen::findLooseRounding(const llvm::Module &module) {
+  for (const llvm::Function &function : module)
+    for (const llvm::BasicBlock &block : function)
+      for (const llvm::Instruction &inst : block) {
+        auto *operation = llvm::dyn_cast<llvm::FPMathOperator>(&inst);
+        if (!operation || operation->getFastMathFlags().none())
+          continue;
+        std::string text;
+        llvm::raw_string_ostream stream(text);
+        stream << '\'' << function.getName() << "': " << inst.getOpcodeName();
+        operation->getFastMathFlags().print(stream);
+        return text;
+      }
+  return "";
 }
 
 FailureOr<std::unique_ptr<llvm::Module>>
