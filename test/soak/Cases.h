@@ -23,8 +23,8 @@ struct Model {
   std::vector<Case> cases;
 };
 
-/// The bytes of outputs, strings as they are.
-std::vector<std::string> bytesOf(const std::vector<lathe_value> &outputs);
+/// Kind, dims and bytes of values, and of what they hold.
+std::vector<std::string> bytesOf(const std::vector<lathe_value> &values);
 
 /// Opens an artifact and makes up `count` calls with different sizes of its symbolic dims; some
 /// have integers that are out of every range.
