@@ -175,7 +175,7 @@ def measure(case, args, build):
         feed = make_inputs(case, session)
         theirs, expected = ort_caller(session, feed)
         lathe = runtime.Lathe(runtime.load(build), artifact, threads)
-        lathe.bind([numpy.ascontiguousarray(feed[name]) for name in lathe.input_names()])
+        lathe.bind([numpy.asarray(feed[name], order="C") for name in lathe.input_names()])
         if expected:
             result["difference"] = difference(expected, lathe.results(numpy))
         ours, times = lathe.caller(), ([], [])

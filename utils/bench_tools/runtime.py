@@ -1,6 +1,7 @@
 # liblathe through ctypes, as far as a benchmark needs it.
 # Licensed under Apache-2.0 WITH LLVM-exception.
 import ctypes
+import functools
 import os
 
 MAX_RANK = 16
@@ -96,16 +97,14 @@ class Lathe:
 
     def caller(self):
         """A function without arguments for the inner loop."""
-        # A function of its own, whose arguments are plain numbers: ctypes takes several times as
-        # long to convert structures, which the other side does not pay for.
-        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_uint32,
-                                     ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p,
-                                     ctypes.c_uint32, ctypes.c_void_p)
-        run = prototype(("lathe_context_run", self.library))
-        context, inputs, count = self.context.value, ctypes.addressof(self.inputs), len(self.inputs)
-        outputs, results = ctypes.addressof(self.outputs), len(self.outputs)
-        status = ctypes.addressof(self.status)
-        return lambda: run(context, 0, inputs, count, outputs, results, status)
+        # Arguments that are ctypes already, and no structures: converting those at every call takes
+        # longer than a small run, and the other side does not pay for it.
+        kinds = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p,
+                 ctypes.c_uint32, ctypes.c_void_p]
+        values = [self.context.value, 0, ctypes.addressof(self.inputs), len(self.inputs),
+                  ctypes.addressof(self.outputs), len(self.outputs), ctypes.addressof(self.status)]
+        run = ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(("lathe_context_run", self.library))
+        return functools.partial(run, *[kind(value) for kind, value in zip(kinds, values)])
 
     def results(self, numpy):
         arrays = []

@@ -43,7 +43,7 @@ def run_side(side, path, inputs, threads, build):
         from . import runtime
         library = runtime.load(build)
         session, ready = timed(lambda: runtime.Lathe(library, path, threads))
-        arrays = [numpy.ascontiguousarray(feed[name]) for name in session.input_names()]
+        arrays = [numpy.asarray(feed[name], order="C") for name in session.input_names()]
         session.borrow(arrays)
         call = session.run_once
     _, first = timed(call)
