@@ -164,8 +164,8 @@ void collapseLoops(Stage &stage);
 /// The same for a tiled group, alike in the root and its epilogue.
 void collapseTiledGroup(Group &group);
 
-/// Intermediate results of a group that is not tiled share the memory of a result that replaces them
-/// element by element.
+/// Intermediate results of a group that is not tiled share the memory of a result that replaces
+/// them element by element.
 void reuseResults(Group &group);
 
 /// Results that only the group itself reads stay in registers.
