@@ -162,5 +162,10 @@ std::optional<uint32_t> lathe::graph::getElementNumber(Type element) {
       .Case([](Float8E5M2FNUZType) { return LATHE_F8E5M2FNUZ; })
       .Case([](Float8E8M0FNUType) { return LATHE_F8E8M0; })
       .Case([](Float4E2M1FNType) { return LATHE_F4E2M1; })
+      .Case([](ComplexType type) -> std::optional<uint32_t> {
+        if (type.getElementType().isF32())
+          return LATHE_C64;
+        return type.getElementType().isF64() ? std::optional(LATHE_C128) : std::nullopt;
+      })
       .Default([](Type) { return std::nullopt; });
 }

@@ -312,14 +312,27 @@ std::optional<SmallVector<int64_t>> Lowering::getConstantElements(Value graphVal
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-// Operations that move elements as they are, and those that know strings.
-static bool takesStrings(Operation &op) {
+// Operations that move elements as they are. What they fill with is the element whose bits are 0.
+static bool movesElements(Operation &op) {
+  if (auto scatter = dyn_cast<graph::ScatterElementsOp>(op))
+    return scatter.getReduction() == graph::ScatterReduction::none;
+  if (auto resize = dyn_cast<graph::ResizeOp>(op))
+    return resize.getMode() == graph::ResizeMode::nearest &&
+           resize.getCoordinates() != graph::ResizeCoordinates::tf_crop_and_resize;
+  if (auto scatter = dyn_cast<graph::ScatterNDOp>(op))
+    return scatter.getReduction() == graph::ScatterReduction::none;
   return isa<graph::GatherOp, graph::GatherElementsOp, graph::GatherNDOp, graph::ReshapeOp,
              graph::FlattenOp, graph::SqueezeOp, graph::UnsqueezeOp, graph::TransposeOp,
              graph::ConcatOp, graph::SliceOp, graph::SplitOp, graph::ExpandOp, graph::TileOp,
-             graph::SelectOp, graph::ShapeOp, graph::SizeOp, graph::BinaryOp, graph::CastOp,
-             graph::FindOp, graph::StringNormalizeOp, graph::StringSplitOp, graph::StringMatchOp,
-             graph::SplitToSequenceOp, graph::ConcatFromSequenceOp, graph::MapConstructOp,
+             graph::SelectOp, graph::ShapeOp, graph::SizeOp, graph::PadOp, graph::TriluOp,
+             graph::OneHotOp, graph::DepthToSpaceOp, graph::SpaceToDepthOp, graph::NonZeroOp,
+             graph::SplitToSequenceOp, graph::ConcatFromSequenceOp>(op);
+}
+
+// Operations that know strings.
+static bool takesStrings(Operation &op) {
+  return isa<graph::BinaryOp, graph::CastOp, graph::FindOp, graph::StringNormalizeOp,
+             graph::StringSplitOp, graph::StringMatchOp, graph::UniqueOp, graph::MapConstructOp,
              graph::MapEntriesOp>(op);
 }
 
@@ -339,7 +352,9 @@ static std::string findBadType(Operation &op) {
     if (!tensor.hasRank() && !takesValues(op))
       return llvm::formatv("a value's rank is not known ({0})", type);
     Type element = tensor.getElementType();
-    if (isa<graph::StringType>(element) && (takesStrings(op) || takesValues(op)))
+    if (isa<graph::StringType, ComplexType>(element) && (movesElements(op) || takesValues(op)))
+      continue;
+    if (isa<graph::StringType>(element) && takesStrings(op))
       continue;
     unsigned width = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
     if (!llvm::is_contained({1u, 2u, 4u, 8u, 16u, 32u, 64u}, width) ||

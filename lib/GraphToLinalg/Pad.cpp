@@ -113,10 +113,14 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
     sizes.push_back(l.value(kept[i]));
   }
   std::optional<Value> fill;
-  if (isConstant)
-    fill = value ? l.scalars().extract(value->value,
-                                       SmallVector<Value>(value->rank(), l.value(l.size(0))))
-                 : l.scalars().constant(getStorageType(input.element), 0);
+  SmallVector<Value> first(value ? value->rank() : 0, l.value(l.size(0)));
+  // Scalars of more than 64 bits do not go into kernels; their tensor does.
+  Type storage = getStorageType(input.element);
+  bool readsInside = value && storage.getIntOrFloatBitWidth() > 64;
+  if (isConstant && (!value || readsInside))
+    fill = l.scalars().constant(storage, 0);
+  else if (isConstant)
+    fill = l.scalars().extract(value->value, first);
   // Nothing can be read from an empty input.
   bool mayBeEmpty = false;
   for (int64_t i = 0; i < rank; ++i) {
@@ -148,14 +152,15 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
           }
           if (!fill)
             return s.extract(input.value, position);
+          Value outside = readsInside ? s.extract(value->value, first) : *fill;
           if (!mayBeEmpty)
-            return s.select(inside, s.extract(input.value, position), *fill);
+            return s.select(inside, s.extract(input.value, position), outside);
           auto choice = scf::IfOp::create(
               s.b, s.loc, inside,
               [&](OpBuilder &b, Location loc) {
                 scf::YieldOp::create(b, loc, Scalars{b, loc}.extract(input.value, position));
               },
-              [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, *fill); });
+              [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, outside); });
           return choice.getResult(0);
         }));
   return success();

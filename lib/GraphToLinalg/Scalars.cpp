@@ -19,6 +19,9 @@ Type lathe::g2l::getStorageType(Type element) {
     return IntegerType::get(element.getContext(), type.getWidth());
   if (isa<graph::StringType>(element)) // a lathe_string, moved as it is
     return IntegerType::get(element.getContext(), 128);
+  if (auto type = dyn_cast<ComplexType>(element)) // both parts side by side, moved as they are
+    return IntegerType::get(element.getContext(),
+                            2 * type.getElementType().getIntOrFloatBitWidth());
   return element;
 }
 

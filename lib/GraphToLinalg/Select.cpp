@@ -1,6 +1,7 @@
 // Lowering of operations whose result is as long as the data says.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/GraphToLinalg/Select.h"
+#include "lib/GraphToLinalg/Builtins.h"
 #include "lib/GraphToLinalg/Loops.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -95,10 +96,29 @@ Tensor lathe::g2l::selectPlaces(Lowering &l, const Tensor &flags) {
   });
 }
 
+// Strings are when they are not empty, complex numbers when one of their parts is.
+static Tensor areNotZero(Lowering &l, const Tensor &input) {
+  Type i1 = l.b.getI1Type();
+  bool isString = isa<graph::StringType>(input.element);
+  if (!isString && !isa<ComplexType>(input.element))
+    return l.convert(input, i1);
+  return l.elementwise({input}, input.sizes, i1, [&](const Scalars &s, ValueRange x) -> Value {
+    Type type = x[0].getType();
+    unsigned half = type.getIntOrFloatBitWidth() / 2;
+    // The size of a string stands behind its address. The signs of two zeros do not count.
+    APInt mask = isString ? APInt::getHighBitsSet(2 * half, half) : APInt::getAllOnes(2 * half);
+    if (!isString) {
+      mask.clearBit(half - 1);
+      mask.clearBit(2 * half - 1);
+    }
+    return s.cmp(I::ne, s.andI(x[0], s.constant(type, mask)), s.constant(type, 0));
+  });
+}
+
 static LogicalResult lowerNonZero(graph::NonZeroOp op, Lowering &l) {
   Tensor input = l.get(op.getData());
-  Type i1 = l.b.getI1Type(), i64 = l.b.getI64Type();
-  Tensor flags = l.reshape(l.convert(input, i1), {l.product(input.sizes)});
+  Type i64 = l.b.getI64Type();
+  Tensor flags = l.reshape(areNotZero(l, input), {l.product(input.sizes)});
   Tensor places = selectPlaces(l, flags);
   OpFoldResult count = places.sizes[0];
   Sizes sizes = l.resultSizes(op.getResult(), {l.size(input.rank()), count});
@@ -165,8 +185,11 @@ struct Rows {
 static LogicalResult lowerUnique(graph::UniqueOp op, Lowering &l) {
   Tensor input = l.get(op.getInput());
   int64_t rank = input.rank(), axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
-  if (isa<ComplexType>(input.element))
-    return l.unsupported(op) << "element type " << input.element;
+  // Of strings their order is looked at.
+  if (isa<graph::StringType>(input.element))
+    input = callBuiltin(l, "lathe_text_rank", {input}, {}, {{input.sizes, l.b.getI64Type()}},
+                        "strings of this size cannot be ordered")
+                .front();
   SmallVector<int64_t> order{axis};
   for (int64_t i = 0; i < rank; ++i)
     if (i != axis)

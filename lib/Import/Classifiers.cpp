@@ -1,5 +1,6 @@
 // Linear models and support vector machines (ai.onnx.ml): matrix products and what follows.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Importer.h"
 #include "lib/Import/Operators.h"
 #include "lib/Import/Scores.h"
 
@@ -186,11 +187,108 @@ static LogicalResult importLinearSvm(Node &node, Value x, const ClassLabels &lab
   return node.status();
 }
 
+/// The probabilities of all classes from those of every two, by the iteration of Wu, Lin and Weng
+/// (2004, their second method) that libsvm has: a row ends when its largest error is small.
+static Value coupledProbabilities(Node &node, Value pairwise, int64_t classes) {
+  Type f32 = node.builder().getF32Type(), i1 = node.builder().getI1Type();
+  auto binary = [&](BinaryKind kind, Value a, auto b) { return node.binary(kind, a, b); };
+  // Q [N, K, K]: -r(j, i) r(i, j) beside the diagonal, which has the sums of r(j, i)^2.
+  Value turned = node.transpose(pairwise, {0, 2, 1});
+  Value diagonal = node.reduce(ReduceKind::sum, binary(BinaryKind::mul, turned, turned), Ints{2},
+                               false); // [N, K]
+  SmallVector<double> unit(classes * classes, 0);
+  for (int64_t i = 0; i < classes; ++i)
+    unit[i * classes + i] = 1;
+  Value units = floatConstant(node, {classes, classes}, unit, f32);
+  Value q = binary(BinaryKind::sub, binary(BinaryKind::mul, units, node.unsqueeze(diagonal, {2})),
+                   binary(BinaryKind::mul, pairwise, turned));
+  if (!q)
+    return {};
+  Value rows = node.shapeOf(q, 0, 1);
+  Value p = node.full(node.concat({rows, node.constant(Ints{classes})}, 0), 1.0f / classes, f32);
+  Value ended = node.full(node.concat({rows, node.constant(Ints{1})}, 0), 0, i1);
+  constexpr int64_t mostRounds = 100;
+  Value trip = node.scalarInt(mostRounds, node.builder().getI64Type());
+  Value yes = node.scalarInt(1, i1);
+  auto build = [&](ValueRange arguments) -> FailureOr<GraphImporter::LoopYield> {
+    node.recover();
+    Value now = arguments[1], done = arguments[2];
+    Value qp = node.reduce(ReduceKind::sum, binary(BinaryKind::mul, q, node.unsqueeze(now, {1})),
+                           Ints{2}, false);
+    Value pqp = node.reduce(ReduceKind::sum, binary(BinaryKind::mul, now, qp), Ints{1}, true);
+    Value error =
+        node.reduce(ReduceKind::max, node.unary(UnaryKind::abs, binary(BinaryKind::sub, qp, pqp)),
+                    Ints{1}, true);
+    done = binary(BinaryKind::logical_or, done,
+                  binary(BinaryKind::less, error, 0.005f / static_cast<float>(classes)));
+    Value next = now;
+    for (int64_t i = 0; i < classes; ++i) {
+      Value row = node.squeeze(node.slice(q, 1, i, i + 1), {1});
+      Value middle = node.slice(diagonal, 1, i, i + 1), mine = node.slice(qp, 1, i, i + 1);
+      Value step = binary(BinaryKind::div, binary(BinaryKind::sub, pqp, mine), middle);
+      Value grown = binary(BinaryKind::add, step, 1.0);
+      Value here = node.slice(units, 0, i, i + 1);
+      next = binary(BinaryKind::add, next, binary(BinaryKind::mul, here, step));
+      next = binary(BinaryKind::div, next, grown);
+      Value inner = binary(BinaryKind::add, binary(BinaryKind::mul, step, middle),
+                           binary(BinaryKind::mul, mine, 2.0));
+      pqp = binary(BinaryKind::add, pqp, binary(BinaryKind::mul, step, inner));
+      pqp = binary(BinaryKind::div, binary(BinaryKind::div, pqp, grown), grown);
+      qp = binary(BinaryKind::add, qp, binary(BinaryKind::mul, step, row));
+      qp = binary(BinaryKind::div, qp, grown);
+    }
+    next = node.select(done, now, next);
+    Value left = node.reduce(
+        ReduceKind::max,
+        node.cast(node.unary(UnaryKind::logical_not, done), node.builder().getI32Type()),
+        std::nullopt, false);
+    Value goesOn = binary(BinaryKind::greater, left, 0.0);
+    if (!next || !goesOn)
+      return failure();
+    return GraphImporter::LoopYield{goesOn, {next, done}};
+  };
+  auto loop =
+      node.graphs().buildLoop(node.location(), &node.getProto(), trip, yes, {p, ended}, 0, build);
+  if (failed(loop)) {
+    (void)node.fail();
+    return {};
+  }
+  return loop->getResult(0);
+}
+
+/// Scores [N, pairs] as probabilities of the first class of each pair, and from them those of all.
+static Value pairwiseProbabilities(Node &node, Value scores, int64_t classes,
+                                   ArrayRef<double> slopes, ArrayRef<double> offsets) {
+  Type f32 = node.builder().getF32Type();
+  int64_t pairs = classes * (classes - 1) / 2;
+  auto each = [&](ArrayRef<double> values) {
+    return floatConstant(node, {pairs}, values.take_front(pairs), f32);
+  };
+  Value line = node.binary(BinaryKind::mul, scores, each(slopes));
+  line = node.binary(BinaryKind::add, line, each(offsets));
+  Value first = node.unary(UnaryKind::sigmoid, node.unary(UnaryKind::neg, line));
+  first = node.binary(BinaryKind::max, first, 1e-7);
+  first = node.binary(BinaryKind::min, first, double(1 - 1e-7f));
+  Value second = first ? node.binary(BinaryKind::sub, node.scalar(1, f32), first) : Value();
+  // Place (i, j) of [K, K] for i < j has the first, (j, i) the second, the diagonal 0.
+  Ints places(classes * classes, 2 * pairs);
+  int64_t pair = 0;
+  for (int64_t i = 0; i < classes; ++i)
+    for (int64_t j = i + 1; j < classes; ++j, ++pair) {
+      places[i * classes + j] = pair;
+      places[j * classes + i] = pairs + pair;
+    }
+  Value none = node.binary(BinaryKind::mul, node.slice(first, 1, 0, 1), 0.0);
+  Value all = node.gather(node.concat({first, second, none}, 1), node.constant(places), 1);
+  return coupledProbabilities(node, node.reshape(all, {-1, classes, classes}), classes);
+}
+
 /// Decides between every two classes: how coefficients of the support vectors make up the sums, and
 /// whom they vote for.
 static LogicalResult importVotes(Node &node, Value kernels, const ClassLabels &labels,
                                  ArrayRef<double> coefficients, ArrayRef<int64_t> perClass,
-                                 ArrayRef<double> rho, PostTransform transform) {
+                                 ArrayRef<double> rho, ArrayRef<double> probA,
+                                 ArrayRef<double> probB, PostTransform transform) {
   int64_t classes = labels.count, pairs = classes * (classes - 1) / 2, count = 0;
   SmallVector<int64_t> starts;
   for (int64_t each : perClass) {
@@ -224,7 +322,10 @@ static LogicalResult importVotes(Node &node, Value kernels, const ClassLabels &l
       BinaryKind::add, node.matmul(first, floatConstant(node, {pairs, classes}, forFirst, f32)),
       node.matmul(second, floatConstant(node, {pairs, classes}, forSecond, f32)));
   node.setResult(0, labelOfBest(node, labels, votes));
-  if (classes == 2)
+  if (!probA.empty())
+    node.setResult(1, applyTransform(node, transform,
+                                     pairwiseProbabilities(node, scores, classes, probA, probB)));
+  else if (classes == 2)
     node.setResult(1, scoresOfTwo(node, transform, scores, transform != PostTransform::none));
   else
     node.setResult(1, applyTransform(node, transform, scores));
@@ -238,9 +339,7 @@ static LogicalResult importSvmClassifier(Node &node) {
   Ints perClass = node.intsAttribute("vectors_per_class").value_or(Ints());
   PostTransform transform = postTransformAttribute(node);
   SvmKernel kernel = kernelAttributes(node);
-  if (node.hasAttribute("prob_a") || node.hasAttribute("prob_b"))
-    if (!floatsOf(node, "prob_a").empty() || !floatsOf(node, "prob_b").empty())
-      node.error() << "SVMClassifier with probabilities ('prob_a', 'prob_b') is not supported";
+  SmallVector<double> probA = floatsOf(node, "prob_a"), probB = floatsOf(node, "prob_b");
   Value x = asRows(node, node.input(0));
   if (!x || !labels.table || node.hasFailed())
     return failure();
@@ -253,6 +352,14 @@ static LogicalResult importSvmClassifier(Node &node) {
       return node.error() << "attribute 'vectors_per_class' of SVMClassifier holds " << each;
     count += each;
   }
+  size_t pairs = classes * (classes - 1) / 2;
+  if (probA.size() != probB.size() || (!probA.empty() && probA.size() < pairs))
+    return node.error() << "attributes 'prob_a' and 'prob_b' of SVMClassifier have " << probA.size()
+                        << " and " << probB.size() << " values, they take " << pairs << " each";
+  if (!probA.empty() && (count == 0 || classes > 64))
+    return node.error() << "SVMClassifier with probabilities has " << count
+                        << " support vectors and " << classes
+                        << " classes, it takes 1 or more vectors and 64 classes at most";
   if (count == 0)
     return importLinearSvm(node, x, labels, coefficients, rho[0], transform);
   if (int64_t(perClass.size()) != classes || classes < 2)
@@ -263,11 +370,11 @@ static LogicalResult importSvmClassifier(Node &node) {
   if (int64_t(coefficients.size()) != (classes - 1) * count)
     return node.error() << "attribute 'coefficients' of SVMClassifier has " << coefficients.size()
                         << " values, it takes " << (classes - 1) * count;
-  if (int64_t(rho.size()) < classes * (classes - 1) / 2)
+  if (rho.size() < pairs)
     return node.error() << "attribute 'rho' of SVMClassifier has " << rho.size()
-                        << " values, it takes " << classes * (classes - 1) / 2;
+                        << " values, it takes " << pairs;
   return importVotes(node, applyKernel(node, kernel, x, vectors, count), labels, coefficients,
-                     perClass, rho, transform);
+                     perClass, rho, probA, probB, transform);
 }
 
 ArrayRef<Operator> lathe::import::classifierOperators() {
@@ -276,7 +383,14 @@ ArrayRef<Operator> lathe::import::classifierOperators() {
   static const Operator operators[] = {
       {"LinearClassifier", {1}, 1, 1, importLinearClassifier, kTypes, "", domain},
       {"LinearRegressor", {1}, 1, 1, importLinearRegressor, kTypes, "", domain},
-      {"SVMClassifier", {1}, 1, 1, importSvmClassifier, kTypes, "no probabilities", domain},
+      {"SVMClassifier",
+       {1},
+       1,
+       1,
+       importSvmClassifier,
+       kTypes,
+       "64 classes with probabilities",
+       domain},
       {"SVMRegressor", {1}, 1, 1, importSvmRegressor, kTypes, "", domain},
   };
   return operators;

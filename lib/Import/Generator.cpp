@@ -134,7 +134,7 @@ ArrayRef<Operator> lathe::import::generatorOperators() {
       {"ConstantOfShape", {9, 20, 21, 23, 24, 25}, 1, 1, importConstantOfShape, kSigned},
       {"Range", {11, 27}, 3, 3, importRange, kNumbers},
       {"EyeLike", {9, 22}, 1, 1, importEyeLike, kNumbers | kBool},
-      {"Trilu", {14}, 1, 2, importTrilu, kNumbers | kBool | kComplex},
+      {"Trilu", {14}, 1, 2, importTrilu, kNumbers | kBool | kComplex | kString},
       {"HannWindow", {17}, 1, 1, importHann, kSigned},
       {"HammingWindow", {17}, 1, 1, importHamming, kSigned},
       {"BlackmanWindow", {17}, 1, 1, importBlackman, kSigned},

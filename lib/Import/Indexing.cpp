@@ -157,7 +157,7 @@ ArrayRef<Operator> lathe::import::indexingOperators() {
       {"Scatter", {9, 11}, 3, 3, importScatterElements, kAny},
       {"ScatterElements", {11, 13, 16, 18}, 3, 3, importScatterElements, kAny},
       {"ScatterND", {11, 13, 16, 18}, 3, 3, importScatterND, kAny},
-      {"NonZero", {9, 13}, 1, 1, importNonZero, kNumbers | kBool},
+      {"NonZero", {9, 13}, 1, 1, importNonZero, kNumbers | kBool | kComplex | kString},
       {"Compress", {9, 11, 28}, 2, 2, importCompress, kAny},
       {"OneHot", {9, 11, 28}, 3, 3, importOneHot, kNumbers},
       {"ReverseSequence", {10, 28}, 2, 2, importReverseSequence, kAny},

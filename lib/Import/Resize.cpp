@@ -44,6 +44,12 @@ static LogicalResult build(Node &node, const ResizeForm &form) {
                         << ", it takes one of them";
   OpBuilder &builder = node.builder();
   Value data = node.input(0);
+  bool moves = form.mode == graph::ResizeMode::nearest &&
+               form.coordinates != graph::ResizeCoordinates::tf_crop_and_resize;
+  Type element = Node::elementOf(data);
+  if (!moves && (element.isInteger(1) || !element.isIntOrFloat()))
+    return node.error() << node.opType() << " of element type " << element
+                        << " can only move elements: mode 'nearest' without tf_crop_and_resize";
   auto op = node.create<graph::ResizeOp>(
       node.likeOf(data), data, form.roi, form.scales, form.sizes,
       form.axes ? builder.getDenseI64ArrayAttr(*form.axes) : DenseI64ArrayAttr(),
@@ -128,8 +134,8 @@ static LogicalResult importResize(Node &node) {
 
 ArrayRef<Operator> lathe::import::resizeOperators() {
   static const Operator operators[] = {
-      {"Upsample", {1, 7, 9, 10}, 1, 2, importUpsample, kNumbers},
-      {"Resize", {10, 11, 13, 18, 19}, 1, 4, importResize, kNumbers},
+      {"Upsample", {1, 7, 9, 10}, 1, 2, importUpsample, kNumbers | kBool | kComplex | kString},
+      {"Resize", {10, 11, 13, 18, 19}, 1, 4, importResize, kNumbers | kBool | kComplex | kString},
   };
   return operators;
 }

@@ -168,8 +168,11 @@ void HostProgram::checkNoOverflow(Location loc, const Size &bytes) {
 
 Type lathe::schedule::elementInMemory(Type element) {
   // Strings that no operation has touched keep their type; they are moved as a lathe_string.
-  if (element.isIntOrIndexOrFloat() || isa<ComplexType>(element))
+  if (element.isIntOrIndexOrFloat())
     return element;
+  if (auto type = dyn_cast<ComplexType>(element))
+    return IntegerType::get(element.getContext(),
+                            2 * type.getElementType().getIntOrFloatBitWidth());
   return IntegerType::get(element.getContext(), 8 * sizeof(lathe_string));
 }
 

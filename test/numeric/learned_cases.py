@@ -206,6 +206,28 @@ def linear():
     return g
 
 
+def coupled(pairwise):
+    """Probabilities of three classes from those of 0 against 1, 0 against 2, 1 against 2; an
+    iteration that ends at an error of 0.005 / 3."""
+    r = np.zeros((3, 3))
+    r[[0, 0, 1], [1, 2, 2]] = np.clip(pairwise, 1e-7, 1 - 1e-7)
+    r += np.tril(1 - r.T, -1)
+    q = -r * r.T + np.diag((r**2).sum(0))
+    p = np.full(3, 1 / 3)
+    for _ in range(100):
+        qp = q @ p
+        pqp = p @ qp
+        if np.abs(qp - pqp).max() < 0.005 / 3:
+            break
+        for i in range(3):
+            step = (pqp - qp[i]) / q[i, i]
+            p[i] += step
+            pqp = (pqp + step * (step * q[i, i] + 2 * qp[i])) / (1 + step)**2
+            qp = (qp + step * q[i]) / (1 + step)
+            p /= 1 + step
+    return p
+
+
 def support_vectors():
     g = Graph("support_vectors", 8)
     gamma, shift, degree = 0.5, 0.25, 3.0
@@ -240,6 +262,17 @@ def support_vectors():
                                   [np.array([3, 1, 2])[votes.argmax(1)], np.stack(scores, 1)], x,
                                   domain="ai.onnx.ml:1", classlabels_ints=[3, 1, 2],
                                   vectors_per_class=per_class, rho=[float(v) for v in rho],
+                                  coefficients=[float(v) for v in weights.ravel()], **attributes):
+                g.output(result)
+            slopes, offsets = g.weights.uniform(-2, 2, (2, 3)).astype("float32")
+            lines = np.stack(scores, 1) * slopes + offsets
+            results = [np.array([3, 1, 2])[votes.argmax(1)],
+                       np.stack([coupled(1 / (1 + np.exp(line))) for line in lines])]
+            for result in g.nodes("SVMClassifier", results, x, domain="ai.onnx.ml:1",
+                                  classlabels_ints=[3, 1, 2], vectors_per_class=per_class,
+                                  rho=[float(v) for v in rho],
+                                  prob_a=[float(v) for v in slopes],
+                                  prob_b=[float(v) for v in offsets],
                                   coefficients=[float(v) for v in weights.ravel()], **attributes):
                 g.output(result)
     return g

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Compares operators on strings with what numpy and Python compute, as a suite of `lathe check`.
+# Compares operators on strings, and those that move complex numbers, with what numpy and Python compute, as a suite of `lathe check`.
 # Licensed under Apache-2.0 WITH LLVM-exception.
 import argparse
 import itertools
@@ -44,6 +44,85 @@ def moves():
     g.output(g.node("Identity", texts(["one", "", "drei"]), constant))
     g.output(g.given(texts(np.empty((0, 3), object))))
     g.output(g.transpose(g.given(texts(np.empty((0, 3), object))), 1, 0))
+    return g
+
+
+def rearranged(name, values, nothing):
+    """What moves elements of [2, 4] and fills with `nothing`: the same for all that are not numbers."""
+    g = Graph(name, opset=19)
+    x = g.given(values)
+    g.output(g.node("Pad", np.pad(values, ((1, 0), (0, 2)), constant_values=nothing), x,
+                    g.ints([1, 0, 0, 2])))
+    fill = values[1, 3]
+    g.output(g.node("Pad", np.pad(values, ((0, 1), (1, 0)), constant_values=fill), x,
+                    g.ints([0, 1, 1, 0]), g.given(np.asarray(fill, values.dtype))))
+    g.output(g.node("Pad", np.pad(values, ((0, 0), (2, 2)), mode="reflect"), x,
+                    g.ints([0, 2, 0, 2]), mode="reflect"))
+    rows, columns = np.indices(values.shape)
+    for upper in (0, 1):
+        keep = columns >= rows if upper else columns <= rows
+        g.output(g.node("Trilu", np.where(keep, values, nothing), x, upper=upper))
+    image = np.concatenate([values, values[::-1], values, values]).reshape(1, 8, 2, 2)
+    y = g.given(image)
+    apart = image.reshape(1, 2, 2, 2, 2, 2).transpose(0, 3, 4, 1, 5, 2).reshape(1, 2, 4, 4)
+    spread = g.node("DepthToSpace", apart, y, blocksize=2)
+    g.output(spread)
+    g.output(g.node("SpaceToDepth", image, spread, blocksize=2))
+    scattered = values.copy()
+    scattered[[1, 0], [0, 1]] = values[0, 2:]
+    g.output(g.node("ScatterElements", scattered, x, g.ints([[1, 0]]), g.given(values[:1, 2:])))
+    scattered = values.copy()
+    scattered[1] = values[0]
+    g.output(g.node("ScatterND", scattered, x, g.ints([[1]]), g.given(values[:1])))
+    hot = np.where(np.arange(3) == np.array([[2], [0]]), values[0, 1], values[0, 2])
+    g.output(g.node("OneHot", hot.astype(values.dtype), g.ints([2, 0]), g.ints(3),
+                    g.given(values[0, [2, 1]])))
+    g.output(g.node("NonZero", np.array(np.nonzero(values != nothing)), x))
+    g.output(g.node("Resize", values.repeat(2, 0), x, "", g.given(np.array([2.0, 1.0]))))
+    g.output(g.node("ReverseSequence", np.stack([values[0], values[1, [1, 0, 2, 3]]]), x,
+                    g.ints([1, 2]), batch_axis=0, time_axis=1))
+    g.output(g.node("Compress", values[:, [1, 3]], x, g.given(np.array([False, True, False, True])),
+                    axis=1))
+    for value in (values[:0], values[:1]):
+        y = g.given(value)
+        g.output(g.node("Concat", np.concatenate([value, values]), y, x, axis=0))
+    return g
+
+
+def strings():
+    return rearranged("strings", WORDS, "")
+
+
+def complex_numbers(kind):
+    numbers = np.array([[0, 1 - 2j, -3j, 0.5], [-1, 2 + 1j, 1e30 - 1j, 0]], kind)
+    g = rearranged(kind, numbers, 0)
+    constant = g.weight(values=numbers * 2)
+    g.output(g.concat(0, g.given(numbers), constant))
+    g.output(g.where(g.given(np.array([[True], [False]])), g.given(numbers), constant))
+    g.output(g.given(numbers))
+    return g
+
+
+def distinct():
+    """Strings are compared byte by byte."""
+    g = Graph("distinct", opset=20)
+    values = texts(["b", "a", "", "ab", "b", "é", "a", "B", "a\0", "a" * 40, "b"])
+    for array, is_sorted in itertools.product((values, values[:0], values[:1]), (0, 1)):
+        plain = [text.encode() for text in array]
+        keys = sorted(set(plain))
+        first = np.array([plain.index(key) for key in keys], "int64")
+        inverse = np.array([keys.index(text) for text in plain], "int64")
+        counts = np.array([plain.count(key) for key in keys], "int64")
+        order = np.arange(len(first)) if is_sorted else np.argsort(first)
+        names = g.nodes("Unique", [array[first[order]], first[order],
+                                   np.argsort(order)[inverse].astype("int64"), counts[order]],
+                        g.given(array), sorted=is_sorted)
+        for result in names:
+            g.output(result)
+    rows = texts([["b", "a"], ["a", "b"], ["b", "a"], ["a", ""]])
+    results = [rows[[3, 1, 0]], np.array([3, 1, 0]), np.array([2, 1, 2, 0]), np.array([1, 1, 2])]
+    for result in g.nodes("Unique", results, g.given(rows), axis=0):
+        g.output(result)
     return g
 
 
@@ -200,7 +279,8 @@ def vocabularies():
     return g
 
 
-CASES = [moves, pairs, splits, normalizers, patterns, numbers, vocabularies]
+CASES = [moves, pairs, splits, normalizers, patterns, numbers, vocabularies, strings, distinct,
+         lambda: complex_numbers("complex64"), lambda: complex_numbers("complex128")]
 
 
 def main():

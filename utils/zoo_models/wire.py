@@ -10,6 +10,7 @@ import numpy as np
 DTYPES = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7,
     "object": 8, "bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13,
+    "complex64": 14, "complex128": 15,
 }
 # Types that numpy lacks: of inputs and outputs only.
 NARROW_DTYPES = {

@@ -168,6 +168,13 @@ TEST(LinearModels, SizesMustAgree) {
                       floats(node, "rho", {1});
                     }),
               HasSubstr("'kernel_params' of SVMRegressor has 0 values, it takes 3"));
+  EXPECT_THAT(error("SVMClassifier",
+                    [](auto &node) {
+                      strings(node, "classlabels_strings", {"a", "b"});
+                      floats(node, "rho", {1});
+                      floats(node, "prob_a", {1});
+                    }),
+              HasSubstr("'prob_a' and 'prob_b' of SVMClassifier have 1 and 0 values"));
   EXPECT_THAT(error("Scaler", [](auto &node) { floats(node, "scale", {1, 2, 3}); }),
               HasSubstr("'scale' of Scaler has 3 values, the input has 2 features"));
   EXPECT_THAT(error("Imputer", [](auto &) {}), HasSubstr("no attribute 'imputed_value_floats'"));

@@ -321,6 +321,19 @@ TEST(Operator, TheAxisOfATransformChoosesAmongKnownSizes) {
   EXPECT_TRUE(imported.find<graph::FourierOp>());
 }
 
+TEST(Operator, ResizeOfWhatIsNoNumber) {
+  for (const char *mode : {"nearest", "linear"}) {
+    TestModel model(19);
+    model.input("x", {2, 2}, onnx::TensorProto::BOOL).output("y").floats("scales", {2}, {2, 2});
+    attribute(model.node("Resize", {"x", "", "scales"}, {"y"}), "mode", mode);
+    Imported imported = importModel(model);
+    if (mode[0] == 'n')
+      EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<4x4xi1>")) << imported.errors;
+    else
+      EXPECT_THAT(imported.errors, HasSubstr("Resize of element type 'i1' can only move elements"));
+  }
+}
+
 TEST(Operator, QuantizedLstm) {
   auto layer = [](const Dims &weights, int zeroType, const Dims &scale) {
     TestModel model(17);

@@ -70,6 +70,40 @@ LATHE_TENSOR_BUILTIN(lathe_text_find) {
   return LATHE_CODE_OK;
 }
 
+/// For each string how many come before it: what compares as the strings do.
+LATHE_TENSOR_BUILTIN(lathe_text_rank) {
+  (void)parameters;
+  i64 count = countElements(inputs[0]);
+  auto *ranks = allocateLike<i64>(call, inputs[0], results[0]);
+  auto *order = static_cast<i64 *>(allocate(call, u64(count), 2 * sizeof(i64)));
+  if (!ranks || !order)
+    return LATHE_CODE_MEMORY;
+  const lathe_string *texts = stringsOf(inputs[0]);
+  // A merge sort of their places, from pairs on.
+  i64 *from = order, *to = order + count;
+  for (i64 i = 0; i < count; ++i)
+    from[i] = i;
+  for (i64 width = 1; width < count; width *= 2) {
+    for (i64 start = 0; start < count; start += 2 * width) {
+      i64 middle = start + width < count ? start + width : count;
+      i64 end = middle + width < count ? middle + width : count;
+      for (i64 a = start, b = middle, out = start; out < end; ++out) {
+        bool first =
+            b == end || (a < middle && compareStrings(texts[from[a]], texts[from[b]]) <= 0);
+        to[out] = from[first ? a++ : b++];
+      }
+    }
+    i64 *swapped = from;
+    from = to;
+    to = swapped;
+  }
+  for (i64 i = 0; i < count; ++i) {
+    bool isSame = i > 0 && compareStrings(texts[from[i - 1]], texts[from[i]]) == 0;
+    ranks[from[i]] = isSame ? ranks[from[i - 1]] : i;
+  }
+  return LATHE_CODE_OK;
+}
+
 LATHE_TENSOR_BUILTIN(lathe_text_match) {
   auto *matches = allocateLike<unsigned char>(call, inputs[0], results[0]);
   if (!matches)
