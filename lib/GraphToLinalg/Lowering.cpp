@@ -1,6 +1,7 @@
 // Values of the function that is being lowered, and the walk over it.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/GraphToLinalg/Lowering.h"
+#include "dialects/Graph/Locations.h"
 #include "dialects/Graph/Map.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
@@ -26,7 +27,15 @@ Lowering::Lowering(func::FuncOp source, graph::SymbolicShapes &shapes)
 // The location names the node; who prints the diagnostic puts it in front.
 InFlightDiagnostic Lowering::unsupported(Operation *op) {
   InFlightDiagnostic diagnostic = emitError(op->getLoc());
-  diagnostic << "operator '" << op->getName().stripDialect() << "' is not supported: ";
+  // Of a model's node, the operator that the user knows.
+  StringRef known = graph::getOperator(op->getLoc());
+  if (known.empty()) {
+    diagnostic << "operator '" << op->getName().stripDialect() << "' is not supported: ";
+    return diagnostic;
+  }
+  diagnostic << known.split('-').first << " is not supported in this form: ";
+  Diagnostic &note = diagnostic.attachNote();
+  note << "operator " << known << (op->getNumOperands() ? ", of " : "") << op->getOperandTypes();
   return diagnostic;
 }
 

@@ -1,6 +1,7 @@
 // Entry points of the import stage: files, bytes, diagnostics.
 // Apache-2.0 WITH LLVM-exception
 #include "lathe/Import.h"
+#include "dialects/Graph/Locations.h"
 #include "lib/Import/Importer.h"
 #include "lib/Import/Rewrite.h"
 #include "llvm/Support/FileSystem.h"
@@ -148,8 +149,15 @@ std::string lathe::formatDiagnostic(const Diagnostic &diagnostic) {
       StringRef(message).starts_with("'graph.") ? message.find("' op ") : std::string::npos;
   line += printable(prefix == std::string::npos ? message : message.substr(prefix + 5));
   // The importer says which operator it is, of which types.
+  bool isSaid = false;
   for (Diagnostic &note : const_cast<Diagnostic &>(diagnostic).getNotes())
-    if (std::string text = note.str(); StringRef(text).consume_front("operator "))
+    if (std::string text = note.str(); StringRef(text).consume_front("operator ")) {
       line += " (" + printable(text.substr(strlen("operator "))) + ")";
+      isSaid = true;
+    }
+  // Of later stages, the location does.
+  StringRef known = graph::getOperator(diagnostic.getLocation());
+  if (!isSaid && !known.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
+    line += " (" + printable(known) + ")";
   return line;
 }

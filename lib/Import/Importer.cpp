@@ -1,6 +1,7 @@
 // The graph importer: inputs, initializers, nodes, outputs.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Importer.h"
+#include "dialects/Graph/Locations.h"
 #include "dialects/Graph/Sequence.h"
 #include "lib/Import/ValueTypes.h"
 
@@ -253,13 +254,48 @@ std::string lathe::import::nodeLabel(const onnx::NodeProto &node, int index) {
   return "node #" + std::to_string(index) + " (" + node.op_type() + ")";
 }
 
+const Operator *GraphImporter::operatorOf(const onnx::NodeProto &node) const {
+  StringRef domain = node.domain() == "ai.onnx" ? StringRef() : StringRef(node.domain());
+  return findOperator(domain, node.op_type());
+}
+
+std::optional<int64_t> GraphImporter::versionOf(const Operator &op,
+                                                const onnx::NodeProto &node) const {
+  return resolveVersion(op, std::max<int64_t>(opsetOf(node.domain()), 1));
+}
+
+std::string GraphImporter::operatorText(const onnx::NodeProto &node, int64_t version) const {
+  return llvm::formatv("{0}-{1}, opset {2}", node.op_type(), version, opsetOf(node.domain()));
+}
+
+/// Says in a note which operator failed, and of which types; formatDiagnostic shows it.
+static void addOperatorNote(Diagnostic &diagnostic, const std::string &text,
+                            ArrayRef<Value> inputs) {
+  for (Diagnostic &note : diagnostic.getNotes())
+    if (StringRef(note.str()).starts_with("operator "))
+      return;
+  Diagnostic &note = diagnostic.attachNote();
+  note << "operator " << text;
+  StringRef separator = ", of ";
+  for (Value input : inputs) {
+    note << separator;
+    if (input)
+      note << input.getType();
+    else
+      note << "nothing";
+    separator = ", ";
+  }
+}
+
 Location GraphImporter::locationOf(const onnx::NodeProto &node, int index) {
   std::string name = node.name();
   if (name.empty())
     name = "#" + std::to_string(index) + " (" + node.op_type() + ")";
-  Location location =
-      NameLoc::get(builder.getStringAttr(name),
-                   FileLineColLoc::get(builder.getContext(), fileName, index + 1, 0));
+  Location place = FileLineColLoc::get(builder.getContext(), fileName, index + 1, 0);
+  if (const Operator *op = operatorOf(node))
+    if (std::optional<int64_t> version = versionOf(*op, node))
+      place = graph::withOperator(place, operatorText(node, *version));
+  Location location = NameLoc::get(builder.getStringAttr(name), place);
   if (scope->caller)
     location = CallSiteLoc::get(location, *scope->caller);
   return location;
@@ -344,12 +380,15 @@ LogicalResult GraphImporter::importNode(onnx::NodeProto &node, Location location
                                << options.maxExpandedNodes << " nodes";
 
   // checkOperators has found every operator and version before, or has reported it.
-  StringRef domain = node.domain() == "ai.onnx" ? StringRef() : StringRef(node.domain());
-  const Operator *op = findOperator(domain, node.op_type());
-  std::optional<int64_t> version =
-      op ? resolveVersion(*op, std::max<int64_t>(scope->opsets.lookup(domain), 1)) : std::nullopt;
+  const Operator *op = operatorOf(node);
+  std::optional<int64_t> version = op ? versionOf(*op, node) : std::nullopt;
   if (!version)
     return failure(); // has been reported
+  ScopedDiagnosticHandler handler(builder.getContext(), [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+      addOperatorNote(diagnostic, operatorText(node, *version), inputs);
+    return failure(); // for others to report
+  });
 
   while (!inputs.empty() && !inputs.back())
     inputs.pop_back();

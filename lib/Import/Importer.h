@@ -138,6 +138,11 @@ private:
   /// The value of that name, null when nothing defines it or its initializer is bad (reported).
   mlir::Value lookup(llvm::StringRef name);
   mlir::Location locationOf(const onnx::NodeProto &node, int index);
+  /// The operator of a node in the table; null for functions and what is not known.
+  const Operator *operatorOf(const onnx::NodeProto &node) const;
+  std::optional<int64_t> versionOf(const Operator &op, const onnx::NodeProto &node) const;
+  /// "Conv-11, opset 13"
+  std::string operatorText(const onnx::NodeProto &node, int64_t version) const;
   mlir::Attribute evaluate(mlir::Value value, unsigned depth = 0);
   llvm::LogicalResult buildLoopBody(graph::LoopOp loop, LoopBody body);
   bool adjustCarried(graph::LoopOp loop, const void *key);

@@ -18,20 +18,7 @@ OpBuilder &Node::builder() { return importer.builder; }
 
 InFlightDiagnostic Node::error() {
   failed = true;
-  InFlightDiagnostic diagnostic = emitError(loc);
-  Diagnostic &note = diagnostic.attachNote();
-  note << "operator " << opType() << "-" << sinceVersion << ", opset "
-       << importer.opsetOf(proto.domain());
-  std::string separator = ", of ";
-  for (Value input : inputs) {
-    note << separator;
-    if (input)
-      note << input.getType();
-    else
-      note << "nothing";
-    separator = ", ";
-  }
-  return diagnostic;
+  return emitError(loc);
 }
 
 InFlightDiagnostic Node::warning() { return emitWarning(loc); }

@@ -55,7 +55,7 @@ TEST(Model, NodesWithoutNamesAreCounted) {
   model.node("Relu", {"x"}, {"a"});
   model.node("Add", {"a", "gone"}, {"y"});
   EXPECT_EQ(refusal(model), "model.onnx: node #1 (Add): input 'gone' of Add is not defined by any "
-                            "node, graph input or initializer\n");
+                            "node, graph input or initializer (Add-13, opset 13)\n");
 }
 
 TEST(Model, ControlCharactersOfNamesAreNotPrinted) {

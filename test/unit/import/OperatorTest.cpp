@@ -321,6 +321,15 @@ TEST(Operator, TheAxisOfATransformChoosesAmongKnownSizes) {
   EXPECT_TRUE(imported.find<graph::FourierOp>());
 }
 
+TEST(Operator, ErrorsOfVerifiersNameOperatorAndTypes) {
+  TestModel model(26);
+  model.input("x", {2}).output("y");
+  attribute(model.node("BitCast", {"x"}, {"y"}), "to", int64_t(onnx::TensorProto::INT64));
+  EXPECT_EQ(importModel(model).errors,
+            "model.onnx: node #0 (BitCast): element types 'f32' and 'i64' differ in width "
+            "(BitCast-26, opset 26, of 'tensor<2xf32>')\n");
+}
+
 TEST(Operator, ResizeOfWhatIsNoNumber) {
   for (const char *mode : {"nearest", "linear"}) {
     TestModel model(19);
