@@ -454,7 +454,8 @@ LATHE_API int32_t lathe_context_plan(lathe_context *context, uint32_t entry,
 /* What the runtime's allocator is asked for in a run, beyond what the module holds. */
 typedef struct lathe_memory_info {
   uint32_t size; /* sizeof(lathe_memory_info), set by the caller */
-  /* 1: values whose size depends on data (strings among them) come on top, at most dynamic_limit */
+  /* 1: values whose size depends on data, outputs (strings among them) or temporaries, come on top,
+   * at most dynamic_limit */
   uint32_t dynamic;
   uint64_t
       arena_bytes; /* as lathe_context_plan says; 0 of the context's where it is the caller's */

@@ -146,9 +146,15 @@ typedef struct lathe_error {
   int64_t args[LATHE_ERROR_ARGS];
 } lathe_error;
 
+/* Bits of lathe_call.flags. */
+enum {
+  /* Set by `plan`: `run` asks for temporary memory of a size that depends on data. */
+  LATHE_CALL_ALLOCATES = 1
+};
+
 typedef struct lathe_call {
   uint32_t abi_version; /* LATHE_ABI_VERSION */
-  uint32_t flags;
+  uint32_t flags;       /* LATHE_CALL_ALLOCATES; 0 when `plan` is called */
   const lathe_value *inputs;
   lathe_value *outputs;
   char *arena; /* at least plan->arena_bytes, aligned to LATHE_ALIGNMENT */

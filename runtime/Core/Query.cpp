@@ -60,6 +60,7 @@ int32_t lathe_context::queryMemory(const lathe_entry &newEntry, const lathe_valu
   uint64_t needed = 0;
   if (int32_t code = plan(newEntry, given, inputCount, false, needed, status))
     return code;
+  info.dynamic = call.flags & LATHE_CALL_ALLOCATES ? 1 : 0;
   info.arena_bytes = options.arena ? 0 : std::max(needed, arenaBytes);
   for (uint32_t i = 0; i < entry->output_count; ++i) {
     info.dynamic |= outputStates[i].dynamic || outputs[i].kind != LATHE_VALUE_TENSOR;

@@ -47,6 +47,40 @@ void addMessage(TextBuilder &builder, const char *message, const int64_t *args) 
   }
 }
 
+// A piece of memory.
+struct Range {
+  const void *data;
+  int64_t bytes;
+
+  bool meets(const Range &other) const {
+    auto begin = reinterpret_cast<uint64_t>(data), end = begin + uint64_t(bytes);
+    auto from = reinterpret_cast<uint64_t>(other.data);
+    return bytes > 0 && other.bytes > 0 && from < end && begin < from + uint64_t(other.bytes);
+  }
+
+  // A value, or what it holds: items, or the bytes of strings. It was checked before.
+  bool meetsValue(const lathe_value &value) const {
+    if (isContainer(value.kind)) {
+      auto *items = static_cast<const lathe_value *>(value.data);
+      if (meets({items, value.dims[0] * int64_t(sizeof(lathe_value))}))
+        return true;
+      for (int64_t i = 0; i < value.dims[0]; ++i)
+        if (meetsValue(items[i]))
+          return true;
+      return false;
+    }
+    if (meets({value.data, lathe_value_bytes(&value)}))
+      return true;
+    if (value.dtype != LATHE_STRING)
+      return false;
+    auto *strings = static_cast<const lathe_string *>(value.data);
+    for (int64_t i = 0, count = lathe_value_elements(&value); i < count; ++i)
+      if (meets({strings[i].data, int64_t(strings[i].size)}))
+        return true;
+    return false;
+  }
+};
+
 void addRefusal(TextBuilder &builder, const Refusal &refusal) {
   unsigned long long wanted = refusal.wanted, available = refusal.available;
   switch (refusal.kind.load(std::memory_order_acquire)) {
@@ -332,15 +366,10 @@ void lathe_context::keepStates() {
 
 int32_t lathe_context::checkOverlap(uint32_t index, lathe_status *status) const {
   const OutputState &state = outputStates[index];
-  auto begin = reinterpret_cast<uint64_t>(state.callerData);
-  auto overlaps = [&](const void *data, int64_t bytes) {
-    auto other = reinterpret_cast<uint64_t>(data);
-    return bytes > 0 && state.callerBytes > 0 && other < begin + state.callerBytes &&
-           begin < other + bytes;
-  };
+  Range output = {state.callerData, state.callerBytes};
   const lathe_tensor_spec &spec = entry->outputs[index];
   for (uint32_t i = 0; i < entry->input_count; ++i)
-    if (overlaps(inputs[i].data, lathe_value_bytes(&inputs[i])) &&
+    if (output.meetsValue(inputs[i]) &&
         !((spec.alias == int32_t(i) || spec.layout == LATHE_LAYOUT_CAPACITY) &&
           inputs[i].data == state.callerData))
       return fail(status, LATHE_STATUS_LAYOUT,
@@ -348,11 +377,11 @@ int32_t lathe_context::checkOverlap(uint32_t index, lathe_status *status) const 
                   entry->inputs[i].name);
   for (uint32_t i = 0; i < index; ++i)
     if (outputStates[i].callerData &&
-        overlaps(outputStates[i].callerData, outputStates[i].callerBytes))
+        output.meets({outputStates[i].callerData, outputStates[i].callerBytes}))
       return fail(status, LATHE_STATUS_LAYOUT,
                   "output '%.200s': it shares memory with output '%.200s'", spec.name,
                   entry->outputs[i].name);
-  if (overlaps(arena, arenaBytes))
+  if (output.meets({arena, int64_t(arenaBytes)}))
     return fail(status, LATHE_STATUS_LAYOUT, "output '%.200s': it shares memory with the arena",
                 spec.name);
   return LATHE_STATUS_OK;

@@ -652,6 +652,14 @@ LogicalResult RtLowering::run() {
   for (Operation *op : ops)
     if (auto dispatch = dyn_cast<rt::DispatchOp>(op); dispatch && !dispatch.getSerial())
       argumentArray(op->getParentOfType<func::FuncOp>(), 0);
+  bool allocates = llvm::any_of(
+      ops, [](Operation *op) { return isa<rt::AllocateOp, rt::ReserveOp, rt::InvokeOp>(op); });
+  if (auto plan = module.lookupSymbol<func::FuncOp>("plan"); plan && allocates) {
+    builder.setInsertionPointToStart(&plan.getBody().front());
+    store(plan.getLoc(),
+          arith::ConstantIntOp::create(builder, plan.getLoc(), LATHE_CALL_ALLOCATES, 32),
+          plan.getArgument(0), offsetof(lathe_call, flags));
+  }
   for (Operation *op : ops)
     if (failed(lower(op)))
       return failure();

@@ -93,6 +93,8 @@ TEST_F(Query, PromisesThePeakOfStates) {
 TEST_F(Query, MarksWhatDependsOnData) {
   std::vector<float> data(64, 1);
   EXPECT_EQ(memory("nonzero", {borrow(LATHE_F32, {64}, data)}).dynamic, 1u);
+  // Temporaries as well, where no output tells.
+  EXPECT_EQ(memory("many", {}).dynamic, 1u);
 }
 
 TEST_F(Query, CallersArenaCostsNothing) {

@@ -208,6 +208,26 @@ TEST_F(Run, SharesMemoryOnlyWhereTheModelAllows) {
   EXPECT_EQ(run("increment", {in}, outputs), LATHE_STATUS_LAYOUT);
 }
 
+TEST_F(Run, SharesNoMemoryWithWhatSequencesHold) {
+  std::vector<float> data = count(8);
+  std::vector<int64_t> result(2);
+  std::vector<lathe_value> items = {borrow(LATHE_F32, {4}, data), borrow(LATHE_F32, {2, 2}, data)};
+  lathe_value list = {};
+  ASSERT_EQ(lathe_value_borrow_items(&list, LATHE_VALUE_SEQUENCE, 2, items.data(), &status),
+            LATHE_STATUS_OK);
+  list.dtype = LATHE_F32; // as its spec says
+  std::vector<lathe_value> outputs = {borrow(LATHE_I64, {}, result)};
+  ASSERT_EQ(run("length", {list}, outputs), LATHE_STATUS_OK) << status.message;
+  EXPECT_EQ(result[0], 2);
+  items[1].data = data.data() + 4;
+  // Of the items, the second; then the array of items itself.
+  for (void *place : {static_cast<void *>(data.data() + 6), static_cast<void *>(&items[1].dims)}) {
+    outputs[0].data = place;
+    EXPECT_EQ(run("length", {list}, outputs), LATHE_STATUS_LAYOUT);
+    EXPECT_STREQ(status.message, "output 'value': it shares memory with input 'list'");
+  }
+}
+
 TEST_F(Run, RefusesBadCalls) {
   std::vector<float> data = count(8);
   lathe_value in[2] = {borrow(LATHE_F32, {2, 4}, data), borrow(LATHE_F32, {2, 4}, data)};

@@ -100,6 +100,7 @@ static int32_t run_gather(lathe_call *call) {
 
 static int32_t plan_nonzero(lathe_call *call, lathe_plan *plan) {
   call->outputs[0].dims[0] = LATHE_DYNAMIC;
+  call->flags |= LATHE_CALL_ALLOCATES;
   plan->arena_bytes = 64;
   return LATHE_CODE_OK;
 }
@@ -313,6 +314,12 @@ static void many_body(const uint64_t *args, int64_t begin, int64_t end) {
   }
 }
 
+static int32_t plan_many(lathe_call *call, lathe_plan *plan) {
+  call->flags |= LATHE_CALL_ALLOCATES;
+  plan->arena_bytes = 0;
+  return LATHE_CODE_OK;
+}
+
 static int32_t run_many(lathe_call *call) {
   uint64_t args[1] = {(uint64_t)call};
   call->services->parallel(call, many_body, args, 200, 1);
@@ -387,7 +394,7 @@ static const lathe_entry entries[] = {
     ENTRY("increment", plan_none, run_increment, increment_inputs, increment_outputs),
     ENTRY("length", plan_none, run_length, length_inputs, scalar_i64),
     ENTRY("sequence", plan_none, run_sequence, sequences, sequences),
-    {"many", plan_none, run_many, 0, 0, NULL, NULL},
+    {"many", plan_many, run_many, 0, 0, NULL, NULL},
     ENTRY("sum", plan_sum, run_sum, sum_inputs, sum_outputs),
     ENTRY("append", plan_append, run_append, append_inputs, append_outputs),
     ENTRY("keep", plan_nonzero, run_keep, nonzero_inputs, keep_outputs),
