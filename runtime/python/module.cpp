@@ -35,7 +35,8 @@ template <typename T> T take(lathe::Result<T> result) {
   return *std::move(result);
 }
 
-// What NumPy has for a dtype; types that it lacks travel as their bits. Empty: none.
+// What NumPy has for a dtype; types that it lacks travel as their bits, an element each. Empty:
+// none.
 const char *numpyName(uint32_t dtype) {
   switch (dtype) {
   case LATHE_F32:
@@ -70,14 +71,46 @@ const char *numpyName(uint32_t dtype) {
     return "complex128";
   case LATHE_STRING:
     return "object";
+  case LATHE_I4:
+  case LATHE_I2:
+    return "int8";
   default:
-    return lathe_dtype_bits(dtype) == 8 ? "uint8" : "";
+    return lathe_dtype_bits(dtype) ? "uint8" : "";
   }
 }
 
+const char *kindName(uint32_t kind) {
+  switch (kind) {
+  case LATHE_VALUE_SEQUENCE:
+    return "sequence";
+  case LATHE_VALUE_OPTIONAL:
+    return "optional";
+  case LATHE_VALUE_MAP:
+    return "map";
+  case LATHE_VALUE_NONE:
+    return "any";
+  default:
+    return "tensor";
+  }
+}
+
+bool holdsValues(uint32_t kind) {
+  return kind == LATHE_VALUE_SEQUENCE || kind == LATHE_VALUE_OPTIONAL || kind == LATHE_VALUE_MAP;
+}
+
+// How many specs say what a value holds.
+uint32_t itemSpecs(const lathe_tensor_spec &spec) {
+  if (!holdsValues(spec.kind) || !spec.items)
+    return 0;
+  return spec.kind == LATHE_VALUE_MAP ? 2 : 1;
+}
+
 py::tuple describe(const lathe_tensor_spec &spec) {
-  py::list dims;
-  for (uint32_t d = 0; d < spec.rank; ++d) {
+  py::list dims, items;
+  bool anyRank = spec.rank == LATHE_ANY_RANK;
+  for (uint32_t i = 0; i < itemSpecs(spec); ++i)
+    items.append(describe(spec.items[i]));
+  for (uint32_t d = 0; d < (anyRank || holdsValues(spec.kind) ? 0 : spec.rank); ++d) {
     const lathe_dim &dim = spec.dims[d];
     bool known = dim.size != LATHE_DYNAMIC;
     dims.append(py::make_tuple(known ? py::object(py::int_(dim.size)) : py::none(),
@@ -86,8 +119,41 @@ py::tuple describe(const lathe_tensor_spec &spec) {
   }
   std::string text = lathe::Spec(&spec).text();
   const char *name = lathe_dtype_name(spec.dtype);
-  return py::make_tuple(spec.name, name ? name : "unknown", numpyName(spec.dtype), dims,
-                        spec.state >= 0, text);
+  return py::make_tuple(spec.name, name ? name : "", numpyName(spec.dtype),
+                        anyRank ? py::object(py::none()) : py::object(dims), spec.state >= 0, text,
+                        kindName(spec.kind), items);
+}
+
+// Elements below a byte lie together, the first in the low bits.
+std::string pack(const lathe_tensor_spec &spec, const py::array &array) {
+  uint32_t bits = lathe_dtype_bits(spec.dtype), perByte = 8 / bits;
+  bool isSigned = spec.dtype == LATHE_I4 || spec.dtype == LATHE_I2;
+  int least = isSigned ? -(1 << (bits - 1)) : 0, most = least + (1 << bits) - 1;
+  std::string bytes((array.size() + perByte - 1) / perByte, '\0');
+  auto *elements = static_cast<const uint8_t *>(array.data());
+  for (py::ssize_t i = 0; i < array.size(); ++i) {
+    int element = isSigned ? int(int8_t(elements[i])) : int(elements[i]);
+    if (element < least || element > most)
+      throw py::value_error(std::string("input '") + spec.name + "': " + std::to_string(element) +
+                            " is no " + lathe_dtype_name(spec.dtype) + ", which holds " +
+                            std::to_string(least) + " to " + std::to_string(most));
+    bytes[i / perByte] |= char((elements[i] & ((1 << bits) - 1)) << (i % perByte * bits));
+  }
+  return bytes;
+}
+
+py::array unpack(const lathe_value &value) {
+  uint32_t bits = lathe_dtype_bits(value.dtype), perByte = 8 / bits;
+  bool isSigned = value.dtype == LATHE_I4 || value.dtype == LATHE_I2;
+  py::array result(py::dtype(numpyName(value.dtype)),
+                   std::vector<py::ssize_t>(value.dims, value.dims + value.rank));
+  auto *elements = static_cast<uint8_t *>(result.mutable_data());
+  auto *bytes = static_cast<const uint8_t *>(value.data);
+  for (py::ssize_t i = 0; i < result.size(); ++i) {
+    int element = bytes[i / perByte] >> (i % perByte * bits) & ((1 << bits) - 1);
+    elements[i] = uint8_t(isSigned && element >> (bits - 1) ? element - (1 << bits) : element);
+  }
+  return result;
 }
 
 // Inputs of one run, and what keeps their memory alive.
@@ -95,49 +161,83 @@ struct Inputs {
   std::vector<lathe_value> values;
   std::vector<py::object> kept;
   std::vector<std::vector<lathe_string>> strings;
+  std::vector<std::unique_ptr<std::string>> packed;
+  std::vector<std::unique_ptr<lathe_value[]>> items;
+
+  lathe_value read(const lathe_tensor_spec &spec, const py::handle &given);
 };
 
-// Arrays are contiguous already: lathe/__init__.py has seen to it. None: a state.
+// Arrays are contiguous already, and what holds values is a list of them: lathe/__init__.py has
+// seen to it.
+lathe_value Inputs::read(const lathe_tensor_spec &spec, const py::handle &given) {
+  lathe_value value = {};
+  lathe_status status = {};
+  if (holdsValues(spec.kind)) {
+    auto list = given.cast<py::list>();
+    std::unique_ptr<lathe_value[]> &made =
+        items.emplace_back(std::make_unique<lathe_value[]>(list.size()));
+    lathe_value *place = made.get(); // the vector may move while its items are read
+    for (size_t i = 0; i < list.size(); ++i)
+      place[i] = read(spec.items[spec.kind == LATHE_VALUE_MAP ? i : 0], list[i]);
+    check(lathe_value_borrow_items(&value, spec.kind, list.size(), place, &status), status);
+    return value;
+  }
+  auto array = given.cast<py::array>();
+  std::vector<int64_t> dims(array.shape(), array.shape() + array.ndim());
+  void *data = const_cast<void *>(array.data());
+  if (spec.dtype == LATHE_STRING) {
+    // An array of bytes objects.
+    std::vector<lathe_string> &texts = strings.emplace_back();
+    auto **objects = static_cast<PyObject **>(data);
+    for (py::ssize_t e = 0; e < array.size(); ++e) {
+      char *text;
+      Py_ssize_t size;
+      if (PyBytes_AsStringAndSize(objects[e], &text, &size))
+        throw py::error_already_set();
+      texts.push_back({text, uint64_t(size)});
+    }
+    data = texts.data();
+  } else if (lathe_dtype_bits(spec.dtype) < 8) {
+    data = packed.emplace_back(std::make_unique<std::string>(pack(spec, array)))->data();
+  }
+  check(lathe_value_borrow(&value, spec.dtype, dims.size(), dims.data(), data, &status), status);
+  kept.push_back(array);
+  return value;
+}
+
+// None: a state.
 Inputs readInputs(const lathe_module *module, uint32_t entry, const py::list &arrays) {
   Inputs result;
   for (size_t i = 0; i < arrays.size(); ++i) {
     const lathe_tensor_spec *spec = lathe_module_input_spec(module, entry, i);
-    lathe_value value = {};
-    lathe_status status = {};
-    if (!arrays[i].is_none() && spec) {
-      auto array = arrays[i].cast<py::array>();
-      std::vector<int64_t> dims(array.shape(), array.shape() + array.ndim());
-      void *data = const_cast<void *>(array.data());
-      if (spec->dtype == LATHE_STRING) {
-        // An array of bytes objects.
-        std::vector<lathe_string> &texts = result.strings.emplace_back();
-        auto **objects = static_cast<PyObject **>(data);
-        for (py::ssize_t e = 0; e < array.size(); ++e) {
-          char *text;
-          Py_ssize_t size;
-          if (PyBytes_AsStringAndSize(objects[e], &text, &size))
-            throw py::error_already_set();
-          texts.push_back({text, uint64_t(size)});
-        }
-        data = texts.data();
-      }
-      check(lathe_value_borrow(&value, spec->dtype, dims.size(), dims.data(), data, &status),
-            status);
-      result.kept.push_back(array);
-    }
-    result.values.push_back(value);
+    bool given = !arrays[i].is_none() && spec;
+    result.values.push_back(given ? result.read(*spec, arrays[i]) : lathe_value());
   }
   return result;
 }
 
-py::object toArray(lathe_value value) {
-  // From here on the array, or this guard, owns the memory.
-  auto owner = std::make_unique<lathe::Tensor>(value);
+// A value whose memory `owner` keeps: an array, a list, None or what an optional holds, a dict.
+py::object toObject(const lathe_value &value, const py::object &owner) {
   std::vector<py::ssize_t> dims(value.dims, value.dims + value.rank);
-  if (value.kind == LATHE_VALUE_STRINGS) {
+  if (holdsValues(value.kind)) {
+    auto *items = static_cast<const lathe_value *>(value.data);
+    py::list list;
+    for (int64_t i = 0; i < value.dims[0]; ++i)
+      list.append(toObject(items[i], owner));
+    if (value.kind == LATHE_VALUE_SEQUENCE)
+      return std::move(list);
+    if (value.kind == LATHE_VALUE_OPTIONAL)
+      return list.empty() ? py::object(py::none()) : py::object(list[0]);
+    py::dict map;
+    py::list keys = list[0].attr("tolist")();
+    for (size_t i = 0; i < keys.size(); ++i)
+      map[keys[i]] = list[1][py::int_(i)];
+    return std::move(map);
+  }
+  if (value.dtype == LATHE_STRING) {
     py::list texts;
     auto *strings = static_cast<const lathe_string *>(value.data);
-    for (size_t i = 0; i < owner->size(); ++i)
+    for (int64_t i = 0, count = lathe_value_elements(&value); i < count; ++i)
       texts.append(py::reinterpret_steal<py::object>(
           PyUnicode_DecodeUTF8(strings[i].data, strings[i].size, "surrogateescape")));
     py::object numpy = py::module_::import("numpy");
@@ -146,13 +246,25 @@ py::object toArray(lathe_value value) {
       flat[py::int_(i)] = texts[i];
     return flat.attr("reshape")(dims);
   }
+  uint32_t bits = lathe_dtype_bits(value.dtype);
+  if (bits < 8)
+    return unpack(value);
   std::vector<py::ssize_t> strides;
+  py::ssize_t stride = bits / 8;
+  bool isSet = false; // all zero: contiguous
   for (uint32_t d = 0; d < value.rank; ++d)
-    strides.push_back(value.strides[d] * py::ssize_t(lathe_dtype_bits(value.dtype) / 8));
-  py::dtype dtype(numpyName(value.dtype));
+    isSet |= value.strides[d] != 0;
+  for (uint32_t d = value.rank; d-- > 0; stride *= value.dims[d])
+    strides.insert(strides.begin(), isSet ? value.strides[d] * py::ssize_t(bits / 8) : stride);
+  return py::array(py::dtype(numpyName(value.dtype)), dims, strides, value.data, owner);
+}
+
+py::object toArray(lathe_value value) {
+  // From here on the object that is made, or this guard, owns the memory.
+  auto owner = std::make_unique<lathe::Tensor>(value);
   py::capsule base(owner.get(), [](void *tensor) { delete static_cast<lathe::Tensor *>(tensor); });
   owner.release();
-  return py::array(dtype, dims, strides, value.data, base);
+  return toObject(value, base);
 }
 
 class Context {
@@ -166,12 +278,6 @@ public:
   py::list run(uint32_t entry, const py::list &arrays) {
     Inputs inputs = readInputs(module->get(), entry, arrays);
     uint32_t count = lathe_module_output_count(module->get(), entry);
-    for (uint32_t i = 0; i < count; ++i) {
-      const lathe_tensor_spec &spec = *lathe_module_output_spec(module->get(), entry, i);
-      if (!*numpyName(spec.dtype))
-        throw py::type_error(std::string("output '") + spec.name + "': NumPy has no type for " +
-                             lathe_dtype_name(spec.dtype));
-    }
     std::vector<lathe_value> outputs(count);
     lathe_status status;
     int32_t code;

@@ -8,7 +8,8 @@
 Arguments are NumPy arrays, anything with __dlpack__ (a PyTorch tensor on the CPU), or lists and
 numbers. Arrays that are contiguous and of the model's type are read where they are; results lie in
 memory of their own, and are handed on by DLPack without a copy. The interpreter is free while a model
-runs. Of types that NumPy lacks (bf16, float8) the bits travel in unsigned integers.
+runs. Of types that NumPy lacks (bf16, float8, those below a byte) the bits travel in integers.
+Sequences are lists, maps dicts, and an optional is its value or None.
 """
 import json
 import os
@@ -36,25 +37,58 @@ class Error(RuntimeError):
 _lathe.set_error(Error)
 
 
-class TensorInfo:
-    """What a model takes or returns. In `shape` a number is fixed, a word is a symbol, None is free;
-    `bounds` holds the least and largest size of each dimension."""
+# What ml_dtypes calls the types that NumPy lacks; it lays them out as we do, an element each.
+_ML_DTYPES = {"bf16": "bfloat16", "f8e4m3fn": "float8_e4m3fn", "f8e4m3fnuz": "float8_e4m3fnuz",
+              "f8e5m2": "float8_e5m2", "f8e5m2fnuz": "float8_e5m2fnuz", "f8e8m0": "float8_e8m0fnu",
+              "f4e2m1": "float4_e2m1fn", "i4": "int4", "u4": "uint4", "i2": "int2", "u2": "uint2"}
 
-    def __init__(self, spec):
-        self.name, self.dtype, numpy_name, dims, self.is_state, self._text = spec
+
+class TensorInfo:
+    """What a model takes or returns. In `shape` a number is fixed, a word is a symbol, None is free
+    (in place of the shape: so is the rank); `bounds` holds the least and largest size of each
+    dimension. `kind` is "tensor", or "sequence", "optional" or "map", and then `items` says what it
+    holds (of a map: keys and values)."""
+
+    def __init__(self, spec, name=None):
+        (self.name, self.dtype, numpy_name, dims, self.is_state, self._text, self.kind, items) = spec
+        self.name = name or self.name
         self.numpy_dtype = np.dtype(numpy_name) if numpy_name else None
-        self.shape = tuple(symbol if size is None else size for size, symbol, _, _ in dims)
-        self.bounds = tuple((least, most) if size is None else (size, size)
-                            for size, _, least, most in dims)
+        self.items = [TensorInfo(item, self.name) for item in items]
+        self.shape = self.bounds = None
+        if dims is not None:
+            self.shape = tuple(symbol if size is None else size for size, symbol, _, _ in dims)
+            self.bounds = tuple((least, most) if size is None else (size, size)
+                                for size, _, least, most in dims)
 
     def __repr__(self):
         return f"{self.name}: {self._text}"
 
 
+def _to_value(value, info):
+    """`value` as the runtime takes it: a contiguous array, or a list of what a value holds."""
+    if info.kind == "tensor":
+        return _to_array(value, info)
+    if info.kind == "optional":
+        held = [] if value is None else [value]
+    elif info.kind == "map":
+        if not hasattr(value, "keys"):
+            raise TypeError(f"input '{info.name}': {type(value).__name__} is given where the model "
+                            "takes a map; give a dict")
+        held = [list(value.keys()), list(value.values())]
+    elif info.kind == "sequence" and isinstance(value, (list, tuple)):
+        held = value
+    else:
+        raise TypeError(f"input '{info.name}': {type(value).__name__} is given where the model takes "
+                        f"a {info.kind}; give a list")
+    if held and not info.items:
+        raise TypeError(f"input '{info.name}': the model does not say what it holds")
+    if info.kind == "map":
+        return [_to_value(part, item) for part, item in zip(held, info.items)]
+    return [_to_value(item, info.items[0]) for item in held]
+
+
 def _to_array(value, info):
     """`value` as a contiguous array of the type that `info` asks for."""
-    if info.numpy_dtype is None:
-        raise TypeError(f"input '{info.name}': NumPy has no type for {info.dtype}")
     if info.dtype == "string":
         array = np.asarray(value, dtype=object)
         texts = np.empty(array.shape, dtype=object)
@@ -69,6 +103,8 @@ def _to_array(value, info):
         array = np.from_dlpack(value)
     else:
         array = np.asarray(value, dtype=info.numpy_dtype)  # lists and numbers have no type
+    if array.dtype.name == _ML_DTYPES.get(info.dtype):
+        array = array.view(info.numpy_dtype)
     if array.dtype != info.numpy_dtype:
         raise TypeError(f"input '{info.name}': {array.dtype} is given where the model takes "
                         f"{info.numpy_dtype} ({info.dtype})")
@@ -98,7 +134,7 @@ class _Callable:
         missing = [info.name for info in free if info.name not in values]
         if missing:
             raise TypeError(f"input '{missing[0]}' is missing")
-        return [_to_array(values[info.name], info) if info.name in values else None
+        return [_to_value(values[info.name], info) if info.name in values else None
                 for info in self.inputs]
 
     def run(self, inputs):

@@ -15,16 +15,18 @@ class TensorInfo:
     name: str
     dtype: str
     numpy_dtype: Optional[np.dtype[Any]]
-    shape: Tuple[Union[int, str, None], ...]
-    bounds: Tuple[Tuple[int, int], ...]
+    shape: Optional[Tuple[Union[int, str, None], ...]]
+    bounds: Optional[Tuple[Tuple[int, int], ...]]
     is_state: bool
+    kind: str
+    items: List["TensorInfo"]
 
 class _Callable:
     @property
     def inputs(self) -> List[TensorInfo]: ...
     @property
     def outputs(self) -> List[TensorInfo]: ...
-    def run(self, inputs: Mapping[str, Any]) -> Dict[str, np.ndarray[Any, Any]]: ...
+    def run(self, inputs: Mapping[str, Any]) -> Dict[str, Any]: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 class Context(_Callable):

@@ -158,6 +158,104 @@ class Calls(unittest.TestCase):
         full = whole(tokens, np.ones((1, 4), np.int64))
         np.testing.assert_allclose(last[0, -1], full[0, -1], rtol=1e-4, atol=1e-5)
 
+    def test_types_that_numpy_lacks(self):
+        # Of each: bits, and what they are in float32.
+        cases = {
+            "bfloat16": ("bf16", np.uint16, [0x3f80, 0xc020, 0x0001], [1, -2.5, 9.18355e-41]),
+            "float8e4m3fn": ("f8e4m3fn", np.uint8, [0x38, 0xc4, 0x01], [1, -3, 2**-9]),
+            "float8e5m2": ("f8e5m2", np.uint8, [0x3c, 0xc2, 0x7b], [1, -3, 57344]),
+            "float8e8m0": ("f8e8m0", np.uint8, [127, 128, 120], [1, 2, 2**-7]),
+            "float4e2m1": ("f4e2m1", np.uint8, [2, 15, 1, 8, 7], [1, -6, 0.5, -0.0, 6]),
+            "int4": ("i4", np.int8, [-8, 7, -1, 0, 3], [-8, 7, -1, 0, 3]),
+            "uint4": ("u4", np.uint8, [15, 0, 8], [15, 0, 8]),
+            "int2": ("i2", np.int8, [-2, 1, -1, 0, 1, 1], [-2, 1, -1, 0, 1, 1]),
+            "uint2": ("u2", np.uint8, [3, 0, 2, 1, 3], [3, 0, 2, 1, 3]),
+        }
+        for name, (dtype, carrier, bits, floats) in cases.items():
+            with self.subTest(name):
+                model = lathe.compile(path(name + ".onnx"), target="x86-64-v3")
+                self.assertEqual((model.inputs[0].dtype, model.inputs[0].numpy_dtype), (dtype, carrier))
+                for count in range(len(bits) + 1):
+                    same, wide = model(np.array(bits[:count], carrier))
+                    self.assertEqual((same.dtype, wide.dtype), (carrier, np.float32))
+                    np.testing.assert_array_equal(same, np.array(bits[:count], carrier))
+                    np.testing.assert_allclose(wide, np.array(floats[:count], np.float32), rtol=1e-5)
+                with self.assertRaisesRegex(TypeError, f"float32 is given where the model takes .*{dtype}"):
+                    model(np.zeros(3, np.float32))
+        for name, value, message in (("int4", 8, "8 is no i4, which holds -8 to 7"),
+                                     ("int4", -9, "-9 is no i4"), ("uint2", 4, "holds 0 to 3")):
+            with self.assertRaisesRegex(ValueError, message):
+                lathe.compile(path(name + ".onnx"), target="x86-64-v3")(
+                    np.array([0, value], cases[name][1]))
+
+    def test_sequences(self):
+        def compiled(name):
+            return lathe.compile(path(f"sequences/test_{name}/model.onnx"), target="x86-64-v3")
+
+        model = compiled("editing")
+        self.assertEqual(repr(model.inputs[0]), "xs: sequence of f32[?]")
+        self.assertEqual((model.inputs[0].kind, model.inputs[0].items[0].shape), ("sequence", (None,)))
+        items = [np.arange(n, dtype=np.float32) for n in (3, 0, 2)]
+        x = np.ones(4, np.float32)
+        results = model.run({"xs": items, "x": x, "p": 1, "q": np.int32(-1)})
+        self.assertEqual([len(item) for item in results["inserted"]], [3, 4, 0, 2])
+        self.assertEqual([len(item) for item in results["erased"]], [3, 0])
+        np.testing.assert_array_equal(results["item"], items[2])
+        self.assertEqual(int(results["n"]), 4)
+        # Items keep the memory of their sequence.
+        item = results["inserted"][0]
+        del results
+        gc.collect()
+        np.testing.assert_array_equal(item, items[0])
+        for wrong, message in ((x, "ndarray is given where the model takes a sequence; give a list"),
+                               ([x.astype(np.float64)], "float64 is given where the model takes float32")):
+            with self.assertRaisesRegex(TypeError, message):
+                model(wrong, x, 0, np.int32(0))
+        with self.assertRaisesRegex(lathe.Error, "element 1: rank 2 is given"):
+            model([x, x.reshape(2, 2)], x, 0, np.int32(0))
+        self.assertTrue(model.context().memory(items, x, 1, np.int32(-1))["dynamic"])
+
+        model = compiled("of_strings")
+        ys, y = model([np.array(["a", "\u00e4"]), np.array(["long " * 20])], 0)
+        self.assertEqual(list(ys[2]), ["aa", "\u00e4\u00e4"])
+        self.assertEqual(list(y), ["a", "\u00e4", "long " * 20, "aa", "\u00e4\u00e4"])
+
+        model = compiled("of_int4")
+        x, wide, ys, y = model([np.array([-8, 7, 3], np.int8), np.array([1, -1], np.int8)], 0)
+        self.assertEqual((x.tolist(), wide.tolist()), ([-8, 7, 3], [-8, 7, 3]))
+        self.assertEqual((ys[1].tolist(), y.tolist()), ([1, -1], [-8, 7, 3, 1, -1, -8, 7, 3]))
+
+    def test_optionals_and_maps(self):
+        def compiled(name):
+            return lathe.compile(path(f"sequences/test_{name}/model.onnx"), target="x86-64-v3")
+
+        model = compiled("optional")
+        z = np.zeros(2, np.float32)
+        y, has, same = model(None, z)
+        self.assertEqual((bool(has), same), (False, None))
+        np.testing.assert_array_equal(y, z)
+        y, has, same = model(np.ones(3, np.float32), z)
+        self.assertEqual((bool(has), same.tolist(), y.tolist()), (True, [1, 1, 1], [-1, -1, -1]))
+        model = compiled("optional_sequence")
+        self.assertEqual([int(model(xs)) for xs in (None, [], [z, z])], [-1, 0, 2])
+        model = compiled("vectorized")
+        self.assertEqual(repr(model.inputs[0]), "x: map from string to f32")
+        np.testing.assert_array_equal(model({"c": 1.5, "a": -2.0}).ravel(), [-2, 0, 1.5, 0])
+        with self.assertRaisesRegex(TypeError, "list is given where the model takes a map; give a dict"):
+            model([1, 2])
+        model = compiled("zipped")
+        x = np.arange(6, dtype=np.float32).reshape(2, 3)
+        self.assertEqual(model(x), [{7: 0, -1: 1, 3: 2}, {7: 3, -1: 4, 3: 5}])
+        self.assertEqual([item.name for item in compiled("zipped_by_name").outputs[0].items], ["y"])
+        self.assertEqual(compiled("zipped_by_name")(x)[1], {"b": 3, "a": 4, "long name": 5})
+
+    def test_temporaries_are_told(self):
+        # The result has one size, what is computed in between has not.
+        model = lathe.compile(path("temporary.onnx"), target="x86-64-v3")
+        need = model.context().memory(np.zeros((2, 3), np.float32))
+        self.assertTrue(need["dynamic"])
+        self.assertFalse(self.model.context().memory(self.numeric, self.categories)["dynamic"])
+
     def test_types_are_described(self):
         folder = os.path.dirname(lathe.__file__)
         self.assertTrue(os.path.exists(os.path.join(folder, "py.typed")))
