@@ -112,6 +112,15 @@ BENCHMARK(regions)
     ->ArgsProduct({{1, 2}, {1, 64, 4096}})
     ->UseRealTime();
 
+// A context for each thread, on one module: with as many processors, the time of a run stays.
+void runInThreads(benchmark::State &state) {
+  Call call(64);
+  for (auto _ : state)
+    call.run();
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(runInThreads)->ThreadRange(1, 64)->UseRealTime();
+
 // Dims of the outputs and size of the arena, without running.
 void queryShapes(benchmark::State &state) {
   Call call(1);
