@@ -104,7 +104,9 @@ def _to_array(value, info):
     else:
         array = np.asarray(value, dtype=info.numpy_dtype)  # lists and numbers have no type
     if array.dtype.name == _ML_DTYPES.get(info.dtype):
-        array = array.view(info.numpy_dtype)
+        # Its integers leave the upper bits of a byte open.
+        narrow = info.dtype in ("i4", "u4", "i2", "u2")
+        array = array.astype(info.numpy_dtype) if narrow else array.view(info.numpy_dtype)
     if array.dtype != info.numpy_dtype:
         raise TypeError(f"input '{info.name}': {array.dtype} is given where the model takes "
                         f"{info.numpy_dtype} ({info.dtype})")
