@@ -93,6 +93,17 @@ struct OperatorInfo {
 /// The table of importable operators, ordered by domain and name.
 std::vector<OperatorInfo> listOperators();
 
+/// One operator of a domain that Lathe knows, which it cannot import.
+struct UnsupportedOperatorInfo {
+  std::string domain; ///< "" is ai.onnx
+  std::string name;
+  int64_t since;      ///< the opset that brought it
+  std::string reason; ///< why, as a short phrase
+};
+
+/// What is missing from the table of importable operators, ordered by domain and name.
+std::vector<UnsupportedOperatorInfo> listUnsupportedOperators();
+
 } // namespace lathe
 
 #endif // LATHE_COMPILER_H

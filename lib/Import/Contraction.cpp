@@ -148,6 +148,7 @@ ArrayRef<Operator> lathe::import::contractionOperators() {
       {"Gemm", {1, 6, 7, 9, 11, 13}, 2, 3, importGemm, kNumbers},
       {"Einsum", {12, 28}, 1, kUnlimited, importEinsum, kNumbers},
       {"FusedMatMul", {1}, 2, 2, importFusedMatMul, kFloats, "", "com.microsoft"},
+      {"TransposeMatMul", {1}, 2, 2, importFusedMatMul, kFloats, "", "com.microsoft"},
   };
   return operators;
 }

@@ -81,6 +81,17 @@ static LogicalResult importRange(Node &node) {
                                 asScalar(node, node.input(2))));
 }
 
+/// Its last operand may be missing: steps of 1.
+static LogicalResult importMicrosoftRange(Node &node) {
+  if (node.hasInput(2))
+    return importRange(node);
+  Value start = asScalar(node, node.input(0)), limit = asScalar(node, node.input(1));
+  if (Node::elementOf(start) != Node::elementOf(limit))
+    return node.error() << "operands of Range have element types " << Node::elementOf(start)
+                        << " and " << Node::elementOf(limit) << ", they must agree";
+  return node.result(node.range(start, limit, node.scalar(1, Node::elementOf(start))));
+}
+
 /// EyeLike: 1 where column - row = k.
 static LogicalResult importEyeLike(Node &node) {
   Value x = node.input(0);
@@ -133,8 +144,10 @@ ArrayRef<Operator> lathe::import::generatorOperators() {
       {"Constant", {1, 9, 11, 12, 13, 19, 21, 23, 24, 25}, 0, 0, importConstant, kAny},
       {"ConstantOfShape", {9, 20, 21, 23, 24, 25}, 1, 1, importConstantOfShape, kSigned},
       {"Range", {11, 27}, 3, 3, importRange, kNumbers},
+      {"Range", {1}, 2, 3, importMicrosoftRange, kNumbers, "", "com.microsoft"},
       {"EyeLike", {9, 22}, 1, 1, importEyeLike, kNumbers | kBool},
       {"Trilu", {14}, 1, 2, importTrilu, kNumbers | kBool | kComplex | kString},
+      {"Trilu", {1}, 1, 2, importTrilu, kNumbers | kBool, "", "com.microsoft"},
       {"HannWindow", {17}, 1, 1, importHann, kSigned},
       {"HammingWindow", {17}, 1, 1, importHamming, kSigned},
       {"BlackmanWindow", {17}, 1, 1, importBlackman, kSigned},

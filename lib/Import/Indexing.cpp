@@ -154,6 +154,7 @@ ArrayRef<Operator> lathe::import::indexingOperators() {
       {"Gather", {1, 11, 13}, 2, 2, importGather, kAny},
       {"GatherElements", {11, 13}, 2, 2, importGatherElements, kAny},
       {"GatherND", {11, 12, 13}, 2, 2, importGatherND, kAny},
+      {"GatherND", {1}, 2, 2, importGatherND, kAny, "", "com.microsoft"},
       {"Scatter", {9, 11}, 3, 3, importScatterElements, kAny},
       {"ScatterElements", {11, 13, 16, 18}, 3, 3, importScatterElements, kAny},
       {"ScatterND", {11, 13, 16, 18}, 3, 3, importScatterND, kAny},

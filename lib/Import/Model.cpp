@@ -142,6 +142,7 @@ namespace {
 struct Missing {
   unsigned count = 0;
   std::string firstNode;
+  StringRef reason;
 };
 
 } // namespace
@@ -183,6 +184,7 @@ LogicalResult GraphImporter::checkOperators() {
       Missing &entry = missing[name];
       if (entry.count++ == 0)
         entry.firstNode = nodeLabel(node, index);
+      entry.reason = whyUnsupported(domain, node.op_type());
     }
   };
   scan(model.graph().node(), opsets);
@@ -194,8 +196,9 @@ LogicalResult GraphImporter::checkOperators() {
     return outcome;
   std::string list;
   for (auto &[name, entry] : missing)
-    list += llvm::formatv("{0}{1} ({2} node{3}, first {4})", list.empty() ? "" : ", ", name,
-                          entry.count, entry.count == 1 ? "" : "s", entry.firstNode)
+    list += llvm::formatv("{0}{1} ({2} node{3}, first {4}{5}{6})", list.empty() ? "" : ", ", name,
+                          entry.count, entry.count == 1 ? "" : "s", entry.firstNode,
+                          entry.reason.empty() ? "" : ": ", entry.reason)
                 .str();
   // What else is wrong is found as well, in the nodes that do not depend on these.
   hasUnknownOperators = true;

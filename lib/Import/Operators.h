@@ -74,6 +74,9 @@ std::optional<int64_t> resolveVersion(const Operator &op, int64_t opset);
 /// importer does not know.
 std::optional<int64_t> newestOpset(llvm::StringRef domain);
 
+/// Why an operator that is known is not in the table; "" for any other.
+llvm::StringRef whyUnsupported(llvm::StringRef domain, llvm::StringRef name);
+
 /// All operators, ordered by domain and name.
 std::vector<const Operator *> allOperators();
 

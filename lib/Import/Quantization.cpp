@@ -163,6 +163,8 @@ ArrayRef<Operator> lathe::import::quantizationOperators() {
        3,
        importDequantizeLinear,
        kQuantized},
+      {"QuantizeLinear", {1}, 2, 3, importQuantizeLinear, kFloats, "", "com.microsoft"},
+      {"DequantizeLinear", {1}, 2, 3, importDequantizeLinear, kQuantized, "", "com.microsoft"},
       {"DynamicQuantizeLinear", {11}, 1, 1, importDynamicQuantize, kF32},
       {"MatMulInteger", {10}, 2, 4, importMatMulInteger, kSigned | kUnsigned},
       {"QLinearMatMul", {10, 21}, 8, 8, importQLinearMatMul, kQuantized},

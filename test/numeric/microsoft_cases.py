@@ -276,6 +276,25 @@ def integer_products():
     return g
 
 
+def older_forms():
+    """What ai.onnx has as well, in the forms of before."""
+    g = Graph("older_forms", 28)
+    x, scale = g.input(3, 4), g.weight(values=np.float64(0.05))
+    whole = np.clip(np.rint(x.array / np.float32(0.05)) + 3, -32768, 32767).astype("int16")
+    zero = g.weight(values=np.int16(3))
+    numbers = g.node("QuantizeLinear", whole, x, scale, zero, domain=MS)
+    g.output(numbers)
+    g.output(g.node("DequantizeLinear", (whole - 3.0) * np.float32(0.05), numbers, scale, zero,
+                    domain=MS))
+    a, b = g.input(4, 3), g.input(5, 4)
+    g.output(g.node("TransposeMatMul", 0.5 * (a.array.T @ b.array.T), a, b, domain=MS, transA=1,
+                    transB=1, alpha=0.5))
+    g.output(g.node("Trilu", np.tril(x.array, 1), x, g.ints(1), domain=MS, upper=0))
+    g.output(g.node("GatherND", x.array[[1, 0], [2, 0]], x, g.ints([[1, 2], [0, 0]]), domain=MS))
+    g.output(g.node("Range", np.arange(2, 9), g.ints(2), g.ints(9), domain=MS))
+    return g
+
+
 def quantized(x):
     """x (of f32) around its zero point, and the scale that its range gives."""
     top, bottom = max(x.max(initial=0), 0), min(x.min(initial=0), 0)
@@ -367,7 +386,7 @@ def quantized_lstm(**sizes):
     return g
 
 
-STATIC = [projected_attention, multi_head, group_queries, embeddings, few_bits, integer_products]
+STATIC = [projected_attention, multi_head, group_queries, embeddings, few_bits, integer_products, older_forms]
 DYNAMIC = [(dynamic_group_queries, [{"batch": 1, "queries": 1, "past": 3},
                                     {"batch": 3, "queries": 2, "past": 5}]),
            (quantized_lstm, [{"t": 4}, {"t": 1}])]

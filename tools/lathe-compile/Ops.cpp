@@ -14,11 +14,34 @@ namespace {
 
 struct OpsOptions {
   std::vector<std::string> names;
-  bool json = false;
+  bool json = false, unsupported = false;
 };
 
-const char *domainName(const OperatorInfo &info) {
+const char *domainName(const auto &info) {
   return info.domain.empty() ? "ai.onnx" : info.domain.c_str();
+}
+
+int listUnsupported(const OpsOptions &options) {
+  auto report = nlohmann::ordered_json::array();
+  size_t count = 0;
+  for (const UnsupportedOperatorInfo &info : listUnsupportedOperators()) {
+    if (!options.names.empty() &&
+        std::ranges::find(options.names, info.name) == options.names.end())
+      continue;
+    ++count;
+    report.push_back({{"domain", domainName(info)},
+                      {"name", info.name},
+                      {"since", info.since},
+                      {"reason", info.reason}});
+    if (!options.json)
+      std::cout << domainName(info) << "::" << info.name << "  since " << info.since << "  "
+                << info.reason << '\n';
+  }
+  if (options.json)
+    std::cout << report.dump(2) << '\n';
+  else if (options.names.empty())
+    std::cout << count << " operators\n";
+  return ExitFine;
 }
 
 std::string versionsText(const OperatorInfo &info) {
@@ -29,6 +52,8 @@ std::string versionsText(const OperatorInfo &info) {
 }
 
 int listOps(const OpsOptions &options) {
+  if (options.unsupported)
+    return listUnsupported(options);
   std::vector<OperatorInfo> chosen;
   for (OperatorInfo &info : listOperators())
     if (options.names.empty() || std::ranges::find(options.names, info.name) != options.names.end())
@@ -70,8 +95,11 @@ void addOpsCommand(CLI::App &root, Action &action) {
   CLI::App &command = addCommand(root, "ops", "List the operators that can be compiled",
                                  "  lathe ops\n"
                                  "  lathe ops Conv Resize       is it supported, since when\n"
+                                 "  lathe ops --unsupported     what is missing, and why\n"
                                  "  lathe ops --json | jq -r '.[].name'\n");
   command.add_option("names", options->names, "Show these alone");
+  command.add_flag("--unsupported", options->unsupported,
+                   "List the operators that cannot be compiled, with the reasons");
   command.add_flag("--json", options->json, "Print a JSON array");
   command.callback([options, &action] { action = [options] { return listOps(*options); }; });
 }

@@ -1,5 +1,7 @@
 // Old and new forms of operators give the same operations.
 // Apache-2.0 WITH LLVM-exception
+#include "lathe/Compiler.h"
+#include "lib/Import/Operators.h"
 #include "test/unit/import/TestModel.h"
 
 using namespace lathe;
@@ -319,6 +321,19 @@ TEST(Operator, TheAxisOfATransformChoosesAmongKnownSizes) {
   ASSERT_TRUE(imported.module) << imported.errors;
   EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x6x4x2xf32>"));
   EXPECT_TRUE(imported.find<graph::FourierOp>());
+}
+
+TEST(Operator, WhatIsMissingSaysWhy) {
+  for (const UnsupportedOperatorInfo &info : listUnsupportedOperators()) {
+    EXPECT_EQ(import::findOperator(info.domain, info.name), nullptr) << info.name;
+    EXPECT_FALSE(info.reason.empty()) << info.name;
+  }
+  TestModel model(20);
+  model.input("x", {2}, onnx::TensorProto::UINT8).output("y");
+  model.node("ImageDecoder", {"x"}, {"y"});
+  EXPECT_THAT(
+      importModel(model).errors,
+      HasSubstr("ImageDecoder-20 (1 node, first node #0 (ImageDecoder): reads image files"));
 }
 
 TEST(Operator, ErrorsOfVerifiersNameOperatorAndTypes) {
