@@ -173,6 +173,10 @@ static LogicalResult importGridSample(Node &node) {
     // Coordinates are listed from the innermost dimension on.
     Value g = node.squeeze(node.slice(points, 2, spatial - 1 - d, spatial - d), {2});
     Value x = sampler.denormalize(g, d);
+    // Far outside all neighbours are, and a place that is infinite has no fraction.
+    if (sampler.padding != Padding::reflection)
+      x = sampler.clamp(x, node.scalar(-4, element),
+                        node.binary(BinaryKind::add, sampler.floatSize(d), 3));
     if (!linear && !cubic) {
       base.push_back(node.unary(UnaryKind::round, x));
       weights.push_back({Value()});

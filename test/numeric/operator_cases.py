@@ -156,6 +156,13 @@ def small_things(**sizes):
         if 0 <= row < 4 and 0 <= column < 5:
             y[b, :, i, j] = x.array[b, :, row, column]
     g.output(g.node("GridSample", y, x, grid, mode="nearest"), ["n", 2, 2, 3])
+    # Infinitely far outside is outside.
+    image = g.given(np.arange(1.0, 7).reshape(1, 1, 2, 3))
+    far = g.given(np.array([[np.inf, -1], [-np.inf, -1], [-1, np.inf], [1e30, 1e30]])[None, None])
+    for mode in ("linear", "nearest", "cubic"):
+        for padding, result in (("border", [3, 1, 4, 6]), ("zeros", [0, 0, 0, 0])):
+            g.output(g.node("GridSample", np.float64(result).reshape(1, 1, 1, 4), image, far, mode=mode,
+                            padding_mode=padding, align_corners=1))
     # Which dimensions are 1 follows from the types but for those that must not be.
     x = g.input(2, 1, "m")
     g.output(g.node("Squeeze", x.array.squeeze(1), x), [2, "m"])
