@@ -67,6 +67,8 @@ std::optional<SmallVector<Size>> HostProgram::traceSizes(Value tensor) {
   auto type = cast<RankedTensorType>(tensor.getType());
   if (type.hasStaticShape())
     return shapeOf(type).sizes;
+  if (auto insert = tensor.getDefiningOp<tensor::InsertSliceOp>())
+    return traceSizes(startOfInsertions(insert));
   Operation *def = tensor.getDefiningOp();
   auto known = [&](ArrayRef<OpFoldResult> given) -> std::optional<SmallVector<Size>> {
     if (!isAvailable(given))
@@ -101,8 +103,6 @@ std::optional<SmallVector<Size>> HostProgram::traceSizes(Value tensor) {
     return traceSizes(cast.getSource());
   if (auto dps = dyn_cast_or_null<DestinationStyleOpInterface>(def))
     return traceSizes(dps.getTiedOpOperand(mlir::cast<OpResult>(tensor))->get());
-  if (auto insert = dyn_cast_or_null<tensor::InsertSliceOp>(def))
-    return traceSizes(insert.getDest());
   if (auto branch = dyn_cast_or_null<scf::IfOp>(def)) {
     unsigned index = mlir::cast<OpResult>(tensor).getResultNumber();
     auto yes = traceSizes(branch.thenYield().getOperand(index));

@@ -26,6 +26,18 @@ Size HostProgram::getSize(OpFoldResult size) {
   return sizes.get(scalars.lookup(cast<Value>(size)));
 }
 
+// What a chain of insertions, which all have its sizes, begins with: the last that has a view, or
+// what is none. Not by recursion: a concatenation may have any number of parts.
+Value HostProgram::startOfInsertions(tensor::InsertSliceOp insert) const {
+  Value start = insert.getDest();
+  while (auto previous = start.getDefiningOp<tensor::InsertSliceOp>()) {
+    if (views.contains(start))
+      break;
+    start = previous.getDest();
+  }
+  return start;
+}
+
 SmallVector<Size> HostProgram::getSizes(Value tensor) {
   if (auto it = views.find(tensor); it != views.end())
     return it->second.sizes;
@@ -36,6 +48,8 @@ SmallVector<Size> HostProgram::getSizes(Value tensor) {
       result.push_back(Size(size));
     return result;
   }
+  if (auto insert = tensor.getDefiningOp<tensor::InsertSliceOp>())
+    return getSizes(startOfInsertions(insert));
   Operation *def = tensor.getDefiningOp();
   if (auto empty = dyn_cast_or_null<tensor::EmptyOp>(def)) {
     for (OpFoldResult size : empty.getMixedSizes())
@@ -93,8 +107,6 @@ SmallVector<Size> HostProgram::getSizes(Value tensor) {
     return getSizes(cast.getSource());
   if (auto dps = dyn_cast_or_null<DestinationStyleOpInterface>(def))
     return getSizes(dps.getTiedOpOperand(cast<OpResult>(tensor))->get());
-  if (auto insert = dyn_cast_or_null<tensor::InsertSliceOp>(def))
-    return getSizes(insert.getDest());
   if (auto composite = dyn_cast_or_null<func::CallOp>(def)) {
     SmallVector<Size> result = getSizes(composite.getOperand(0));
     result.back() = getSizes(composite.getOperand(2)).back();
@@ -272,6 +284,15 @@ void HostProgram::request(Value value, Destination destination, Block &block) {
 }
 
 void HostProgram::assignDestinations(Block &block) {
+  // What each chain of insertions begins with, as far as nobody else reads the parts so far. Chains
+  // may be as long as the model has nodes.
+  DenseMap<Value, Value> roots;
+  for (auto insert : block.getOps<tensor::InsertSliceOp>()) {
+    Value before = insert.getDest();
+    auto it = before.hasOneUse() ? roots.find(before) : roots.end();
+    Value root = it == roots.end() ? before : it->second;
+    roots[insert.getResult()] = root;
+  }
   for (Operation &op : llvm::reverse(block)) {
     if (auto ret = dyn_cast<func::ReturnOp>(op)) {
       for (auto [index, value] : llvm::enumerate(ret.getOperands()))
@@ -281,14 +302,10 @@ void HostProgram::assignDestinations(Block &block) {
         request(insert.getDest(), {Destination::SameAs, 0, insert.getResult(), nullptr}, block);
       // Slices of one tensor.empty do not overlap, or its content would depend on their order.
       // With another reader of the parts so far, all of them would be copied over this one.
-      Value root = insert.getDest();
-      auto previous = root.getDefiningOp<tensor::InsertSliceOp>();
-      while (previous && root.hasOneUse()) {
-        root = previous.getDest();
-        previous = root.getDefiningOp<tensor::InsertSliceOp>();
-      }
-      if (root.getDefiningOp<tensor::EmptyOp>() && options.optLevel > 0)
-        request(insert.getSource(), {Destination::Inside, 0, insert.getResult(), insert}, block);
+      auto root = roots.lookup(insert.getResult()).getDefiningOp<tensor::EmptyOp>();
+      if (root && options.optLevel > 0)
+        request(insert.getSource(), {Destination::Inside, 0, insert.getResult(), insert, root},
+                block);
     } else if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
       if (isPureTranspose(generic) && generic.getInputs()[0].getDefiningOp<func::CallOp>())
         request(generic.getInputs()[0], {Destination::Permuted, 0, generic.getResult(0), generic},
@@ -332,9 +349,20 @@ FailureOr<View> HostProgram::getOrCreate(Value tensor) {
     return remember(view);
   }
   if (destination.kind == Destination::SameAs) {
-    FailureOr<View> view = getOrCreate(destination.target);
+    // A chain of them is as long as a concatenation has parts.
+    SmallVector<Value> chain;
+    Value last = destination.target;
+    for (auto next = destinations.find(last); !views.contains(last) && next != destinations.end() &&
+                                              next->second.kind == Destination::SameAs;
+         next = destinations.find(last)) {
+      chain.push_back(last);
+      last = next->second.target;
+    }
+    FailureOr<View> view = getOrCreate(last);
     if (failed(view))
       return failure();
+    for (Value link : chain)
+      views[link] = *view;
     return remember(*view);
   }
   if (auto transpose = dyn_cast<linalg::GenericOp>(destination.slice)) {
@@ -347,13 +375,8 @@ FailureOr<View> HostProgram::getOrCreate(Value tensor) {
     }
   } else if (auto insert = dyn_cast<tensor::InsertSliceOp>(destination.slice)) {
     if (isAvailable(insert.getMixedOffsets()) && isAvailable(insert.getMixedSizes()) &&
-        isAvailable(insert.getMixedStrides()) && isAvailable([&] {
-          SmallVector<OpFoldResult> dims;
-          Value root = insert.getDest();
-          while (auto previous = root.getDefiningOp<tensor::InsertSliceOp>())
-            root = previous.getDest();
-          return root.getDefiningOp<tensor::EmptyOp>().getMixedSizes();
-        }())) {
+        isAvailable(insert.getMixedStrides()) &&
+        isAvailable(cast<tensor::EmptyOp>(destination.root).getMixedSizes())) {
       FailureOr<View> whole = getOrCreate(destination.target);
       if (failed(whole))
         return failure();

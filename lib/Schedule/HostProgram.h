@@ -33,6 +33,7 @@ private:
     Value target;                     // not Output: the value whose memory it shares
     mlir::Operation *slice = nullptr; // Inside: the tensor.insert_slice or tensor.pad;
                                       // Permuted: the transpose
+    mlir::Operation *root = nullptr;  // Inside an insert_slice: the tensor.empty of its chain
   };
 
   // The tensor program.
@@ -101,6 +102,7 @@ private:
 
   // Sizes and views.
   Size getSize(mlir::OpFoldResult size);
+  Value startOfInsertions(mlir::tensor::InsertSliceOp insert) const;
   llvm::SmallVector<Size> getSizes(Value tensor);
   View getView(Value tensor);
   /// The memory of `tensor`, made now if no one has: at its destination or in an rt.alloc.

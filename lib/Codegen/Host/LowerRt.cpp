@@ -8,6 +8,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/xxhash.h"
 #include <cstddef>
@@ -642,12 +643,38 @@ LogicalResult RtLowering::lower(Operation *op) {
       });
 }
 
+/// Every split of a block moves all that follows: the blocks of programs with very many dispatches
+/// are cut into pieces first, from the end.
+static void cutLongBlocks(func::FuncOp function) {
+  constexpr size_t longest = 4096, piece = 1024;
+  for (Block &block : llvm::make_early_inc_range(function.getBody())) {
+    SmallVector<Operation *> cuts;
+    size_t count = 0;
+    for (Operation &op : block)
+      if (++count % piece == 0)
+        cuts.push_back(&op);
+    if (count <= longest)
+      continue;
+    for (Operation *cut : llvm::reverse(cuts)) {
+      Block *rest = block.splitBlock(cut);
+      OpBuilder builder = OpBuilder::atBlockEnd(&block);
+      cf::BranchOp::create(builder, cut->getLoc(), rest);
+    }
+  }
+}
+
 LogicalResult RtLowering::run() {
   SmallVector<Operation *> ops;
   module.walk([&](Operation *op) {
     if (isa<rt::RtDialect>(op->getDialect()))
       ops.push_back(op);
   });
+  llvm::SetVector<func::FuncOp> hosts;
+  for (Operation *op : ops)
+    if (isa<rt::DispatchOp>(op))
+      hosts.insert(op->getParentOfType<func::FuncOp>());
+  for (func::FuncOp host : hosts)
+    cutLongBlocks(host);
   // Arrays are sized by all dispatches of a function, so they come before the first is gone.
   for (Operation *op : ops)
     if (auto dispatch = dyn_cast<rt::DispatchOp>(op); dispatch && !dispatch.getSerial())
