@@ -108,6 +108,8 @@ struct Group {
   unsigned sharedLoops = 0;
   /// The first stage is register-tiled; the others are its epilogue.
   bool tiled = false;
+  /// Instructions of one iteration of all stages, roughly.
+  unsigned codeSize = 0;
 };
 
 /// The register tile of a reduction: `vector` is the loop across lanes, `rows` the loop across

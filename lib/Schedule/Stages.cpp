@@ -196,8 +196,20 @@ unsigned HostProgram::commonLoops(const Group &group, const Stage &stage) {
   return common;
 }
 
+/// Instructions that `block` becomes, roughly: a function of the math dialect takes some 20.
+static unsigned codeSize(Block &block) {
+  unsigned size = 0;
+  block.walk([&](Operation *op) { size += isa<math::MathDialect>(op->getDialect()) ? 20 : 1; });
+  return size;
+}
+
 bool HostProgram::joins(const Group &group, const Stage &stage) {
   if (group.stages.empty() || options.optLevel == 0)
+    return false;
+  // LLVM's time grows faster than a function: a chain of 3,300 tanh as one kernel took 24 s. What
+  // another dispatch costs is little beside a thousand instructions a value.
+  constexpr unsigned mostCode = 1024;
+  if (group.codeSize + codeSize(*stage.body) > mostCode)
     return false;
   // Memory of the group may only be read as it was written.
   auto touches = [&](const View &view) {
@@ -240,17 +252,22 @@ bool HostProgram::joins(const Group &group, const Stage &stage) {
   return true;
 }
 
+static void append(Group &group, Stage stage) {
+  group.codeSize += codeSize(*stage.body);
+  group.stages.push_back(std::move(stage));
+}
+
 void HostProgram::push(Stage stage) {
   if (joins(group, stage)) {
     if (group.tiled) {
       if (fitsEpilogue(group, stage, options.target)) {
-        group.stages.push_back(std::move(stage));
+        append(group, std::move(stage));
         return;
       }
     } else if (unsigned common = commonLoops(group, stage);
                common > 0 && !(stage.hasReduction() && chooseTile(stage, options.target))) {
       group.sharedLoops = common;
-      group.stages.push_back(std::move(stage));
+      append(group, std::move(stage));
       return;
     }
   }
@@ -259,5 +276,5 @@ void HostProgram::push(Stage stage) {
   group.sharedLoops = 0;
   while (group.sharedLoops < stage.numLoops() && !stage.reduction[group.sharedLoops])
     ++group.sharedLoops;
-  group.stages.push_back(std::move(stage));
+  append(group, std::move(stage));
 }

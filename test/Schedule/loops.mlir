@@ -90,3 +90,149 @@ func.func @main(%x: tensor<16xf32>, %y: tensor<16xf32>, %n: tensor<i64>)
   }
   return %r#0, %r#1 : tensor<16xf32>, tensor<16xf32>
 }
+
+// -----
+
+// Kernels have limits of size: two stages of 30 functions are two dispatches, of 20 one.
+// CHECK-LABEL: func.func @run
+// CHECK:         rt.dispatch
+// CHECK:         rt.dispatch
+// CHECK-NOT:     rt.dispatch
+// CHECK-LABEL: func.func @plan
+#id = affine_map<(i, j) -> (i, j)>
+func.func @main(%a: tensor<5x77xf32>) -> tensor<5x77xf32> {
+  %e = tensor.empty() : tensor<5x77xf32>
+  %x = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%a : tensor<5x77xf32>) outs(%e : tensor<5x77xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.tanh %in : f32
+    %1 = math.tanh %0 : f32
+    %2 = math.tanh %1 : f32
+    %3 = math.tanh %2 : f32
+    %4 = math.tanh %3 : f32
+    %5 = math.tanh %4 : f32
+    %6 = math.tanh %5 : f32
+    %7 = math.tanh %6 : f32
+    %8 = math.tanh %7 : f32
+    %9 = math.tanh %8 : f32
+    %10 = math.tanh %9 : f32
+    %11 = math.tanh %10 : f32
+    %12 = math.tanh %11 : f32
+    %13 = math.tanh %12 : f32
+    %14 = math.tanh %13 : f32
+    %15 = math.tanh %14 : f32
+    %16 = math.tanh %15 : f32
+    %17 = math.tanh %16 : f32
+    %18 = math.tanh %17 : f32
+    %19 = math.tanh %18 : f32
+    %20 = math.tanh %19 : f32
+    %21 = math.tanh %20 : f32
+    %22 = math.tanh %21 : f32
+    %23 = math.tanh %22 : f32
+    %24 = math.tanh %23 : f32
+    %25 = math.tanh %24 : f32
+    %26 = math.tanh %25 : f32
+    %27 = math.tanh %26 : f32
+    %28 = math.tanh %27 : f32
+    %29 = math.tanh %28 : f32
+    linalg.yield %29 : f32
+  } -> tensor<5x77xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<5x77xf32>) outs(%e : tensor<5x77xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.tanh %in : f32
+    %1 = math.tanh %0 : f32
+    %2 = math.tanh %1 : f32
+    %3 = math.tanh %2 : f32
+    %4 = math.tanh %3 : f32
+    %5 = math.tanh %4 : f32
+    %6 = math.tanh %5 : f32
+    %7 = math.tanh %6 : f32
+    %8 = math.tanh %7 : f32
+    %9 = math.tanh %8 : f32
+    %10 = math.tanh %9 : f32
+    %11 = math.tanh %10 : f32
+    %12 = math.tanh %11 : f32
+    %13 = math.tanh %12 : f32
+    %14 = math.tanh %13 : f32
+    %15 = math.tanh %14 : f32
+    %16 = math.tanh %15 : f32
+    %17 = math.tanh %16 : f32
+    %18 = math.tanh %17 : f32
+    %19 = math.tanh %18 : f32
+    %20 = math.tanh %19 : f32
+    %21 = math.tanh %20 : f32
+    %22 = math.tanh %21 : f32
+    %23 = math.tanh %22 : f32
+    %24 = math.tanh %23 : f32
+    %25 = math.tanh %24 : f32
+    %26 = math.tanh %25 : f32
+    %27 = math.tanh %26 : f32
+    %28 = math.tanh %27 : f32
+    %29 = math.tanh %28 : f32
+    linalg.yield %29 : f32
+  } -> tensor<5x77xf32>
+  return %y : tensor<5x77xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @run
+// CHECK:         rt.dispatch
+// CHECK-NOT:     rt.dispatch
+// CHECK-LABEL: func.func @plan
+#id = affine_map<(i, j) -> (i, j)>
+func.func @main(%a: tensor<5x77xf32>) -> tensor<5x77xf32> {
+  %e = tensor.empty() : tensor<5x77xf32>
+  %x = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%a : tensor<5x77xf32>) outs(%e : tensor<5x77xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.tanh %in : f32
+    %1 = math.tanh %0 : f32
+    %2 = math.tanh %1 : f32
+    %3 = math.tanh %2 : f32
+    %4 = math.tanh %3 : f32
+    %5 = math.tanh %4 : f32
+    %6 = math.tanh %5 : f32
+    %7 = math.tanh %6 : f32
+    %8 = math.tanh %7 : f32
+    %9 = math.tanh %8 : f32
+    %10 = math.tanh %9 : f32
+    %11 = math.tanh %10 : f32
+    %12 = math.tanh %11 : f32
+    %13 = math.tanh %12 : f32
+    %14 = math.tanh %13 : f32
+    %15 = math.tanh %14 : f32
+    %16 = math.tanh %15 : f32
+    %17 = math.tanh %16 : f32
+    %18 = math.tanh %17 : f32
+    %19 = math.tanh %18 : f32
+    linalg.yield %19 : f32
+  } -> tensor<5x77xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<5x77xf32>) outs(%e : tensor<5x77xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.tanh %in : f32
+    %1 = math.tanh %0 : f32
+    %2 = math.tanh %1 : f32
+    %3 = math.tanh %2 : f32
+    %4 = math.tanh %3 : f32
+    %5 = math.tanh %4 : f32
+    %6 = math.tanh %5 : f32
+    %7 = math.tanh %6 : f32
+    %8 = math.tanh %7 : f32
+    %9 = math.tanh %8 : f32
+    %10 = math.tanh %9 : f32
+    %11 = math.tanh %10 : f32
+    %12 = math.tanh %11 : f32
+    %13 = math.tanh %12 : f32
+    %14 = math.tanh %13 : f32
+    %15 = math.tanh %14 : f32
+    %16 = math.tanh %15 : f32
+    %17 = math.tanh %16 : f32
+    %18 = math.tanh %17 : f32
+    %19 = math.tanh %18 : f32
+    linalg.yield %19 : f32
+  } -> tensor<5x77xf32>
+  return %y : tensor<5x77xf32>
+}
