@@ -11,6 +11,7 @@ SIZES = {
     "stress-chain": dict(kind="chain", nodes=10000),
     "tiny-stress-chain": dict(kind="chain", nodes=120),
     "stress-mixed": dict(kind="mixed", nodes=10000),
+    "small-stress-mixed": dict(kind="mixed", nodes=4000),
     "tiny-stress-mixed": dict(kind="mixed", nodes=120),
 }
 

@@ -101,6 +101,16 @@ static void alignStrings(llvm::Module &module) {
       }
 }
 
+// LLVM's time on one function grows with the square of its blocks (20,000 operators as one @run:
+// 30 s). What that saves beside thousands of kernels is nothing.
+static void leaveUnoptimizedIfLarge(llvm::Function &hostProgram) {
+  constexpr unsigned mostInstructions = 20000;
+  if (hostProgram.getInstructionCount() <= mostInstructions)
+    return;
+  hostProgram.addFnAttr(llvm::Attribute::NoInline);
+  hostProgram.addFnAttr(llvm::Attribute::OptimizeNone);
+}
+
 std::string lathe::codegen::findLooseRounding(const llvm::Module &module) {
   for (const llvm::Function &function : module)
     for (const llvm::BasicBlock &block : function)
@@ -138,9 +148,10 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
       if (isa<LLVM::LLVMPointerType>(function.getArgument(i).getType()))
         function.setArgAttr(i, "llvm.noalias", UnitAttr::get(mlirContext));
   }
+  SmallVector<std::string> hostPrograms;
   for (StringRef name : {"run", "plan"}) {
     auto function = module.lookupSymbol<func::FuncOp>(name);
-    function.setSymName((prefix + "_" + name).str());
+    function.setSymName(hostPrograms.emplace_back((prefix + "_" + name).str()));
   }
   if (target.dotBF16.empty() && failed(expandBF16(module)))
     return failure();
@@ -161,5 +172,7 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
   if (!result)
     return module.emitError("translation to LLVM IR failed");
   alignStrings(*result);
+  for (const std::string &name : hostPrograms)
+    leaveUnoptimizedIfLarge(*result->getFunction(name));
   return result;
 }
