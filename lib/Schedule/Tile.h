@@ -1,0 +1,33 @@
+// Register tiles: what decides them.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_SCHEDULE_TILE_H
+#define LATHE_LIB_SCHEDULE_TILE_H
+
+#include "KernelBuilder.h"
+
+namespace lathe::schedule {
+
+/// The numbers of a register tile; everything the emitter decides by.
+struct TileParameters {
+  int64_t lanes = 0;       // of one vector
+  int64_t vectors = 0;     // per row of the tile
+  int64_t rows = 1;        // most rows of a tile
+  bool apart = false;      // a window's row is added up vector by vector
+  bool vectorOuter = true; // vector tiles are the slowest loop: their weights stay in cache
+};
+
+/// `choice` is what chooseTile gave for `root`.
+TileParameters chooseParameters(const Stage &root, const TileChoice &choice,
+                                const TargetInfo &target);
+
+inline bool isAcross(const Access &access, unsigned loop) {
+  return access.panel > 0 || access.coefficients[loop].is(1);
+}
+
+inline bool isAbsent(const Access &access, unsigned loop) {
+  return access.panel == 0 && access.coefficients[loop].isZero();
+}
+
+} // namespace lathe::schedule
+
+#endif // LATHE_LIB_SCHEDULE_TILE_H

@@ -1,0 +1,157 @@
+// Which loops a register tile runs across, and how large it is. Apache-2.0 WITH LLVM-exception
+#include "Tile.h"
+
+using namespace mlir;
+using namespace lathe::schedule;
+
+static bool fitsLanes(Type type) {
+  return type.isF32() || type.isInteger(32) || type.isF64() || type.isInteger(64);
+}
+
+std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
+                                                      const TargetInfo &target) {
+  if (!stage.hasReduction() || stage.irregular || stage.outputs.size() != 1 ||
+      !isVectorizable(*stage.body) || !fitsLanes(stage.outputs[0].view.element))
+    return std::nullopt;
+  const Access &output = stage.outputs[0];
+  int64_t lanes = target.vectorBits / 32;
+  for (unsigned v = stage.numLoops(); v-- > 0;) {
+    const Size &extent = stage.extents[v];
+    if (stage.reduction[v] || !output.coefficients[v].is(1) || extent.is(1) ||
+        (extent.isStatic() && extent.constant * 4 < lanes && !isMultiplyAdd(stage)))
+      continue;
+    if (!llvm::all_of(stage.inputs, [&](const Access &input) {
+          return input.coefficients.empty() || isAcross(input, v) || isAbsent(input, v);
+        }))
+      continue;
+    TileChoice choice;
+    choice.vectorLoop = v;
+    // Rows reuse what is loaded for the lanes: the innermost loop that some such input lacks.
+    for (unsigned r = stage.numLoops(); r-- > 0 && !choice.rowLoop;) {
+      if (r == v || stage.reduction[r] || stage.extents[r].is(1))
+        continue;
+      if (llvm::any_of(stage.inputs, [&](const Access &input) {
+            return !input.coefficients.empty() && isAcross(input, v) &&
+                   input.coefficients[r].isZero();
+          }))
+        choice.rowLoop = r;
+    }
+    return choice;
+  }
+  return std::nullopt;
+}
+
+bool lathe::schedule::fitsEpilogue(const Group &group, const Stage &stage,
+                                   const TargetInfo &target) {
+  const Stage &root = group.stages.front();
+  std::optional<TileChoice> choice = chooseTile(root, target);
+  if (!choice || stage.irregular || stage.hasReduction() || stage.outputs.size() != 1 ||
+      stage.readsOutput[0] || !isVectorizable(*stage.body))
+    return false;
+  SmallVector<unsigned> parallel;
+  for (unsigned i = 0; i < root.numLoops(); ++i)
+    if (!root.reduction[i])
+      parallel.push_back(i);
+  if (stage.numLoops() != parallel.size())
+    return false;
+  unsigned vector = 0;
+  for (auto [i, loop] : llvm::enumerate(parallel)) {
+    if (stage.extents[i] != root.extents[loop])
+      return false;
+    if (loop == choice->vectorLoop)
+      vector = i;
+  }
+  if (!stage.outputs[0].coefficients[vector].is(1))
+    return false;
+  auto sameCoefficients = [&](const Access &input, const Stage &producer) {
+    for (unsigned i = 0; i < parallel.size(); ++i) {
+      unsigned loop = &producer == &root ? parallel[i] : i;
+      if (input.coefficients[i] != producer.outputs[0].coefficients[loop] &&
+          !stage.extents[i].is(1))
+        return false;
+    }
+    return true;
+  };
+  for (const Access &input : stage.inputs) {
+    if (input.coefficients.empty())
+      continue;
+    bool produced = false;
+    for (const Stage &other : group.stages)
+      if (other.outputs[0].view.base == input.view.base) {
+        if (!sameCoefficients(input, other))
+          return false;
+        produced = true;
+      }
+    if (!produced && !isAcross(input, vector) && !isAbsent(input, vector))
+      return false;
+  }
+  return true;
+}
+
+/// How many rows of a window's tile keep what they read in registers, where windows of neighbouring
+/// rows overlap along the lanes (depthwise convolutions, pooling): two vectors of accumulators, and
+/// the columns of one. 0: there is no such window.
+static int64_t rowsOfWindow(const Stage &root, const TileChoice &choice, const TargetInfo &target) {
+  if (!choice.rowLoop)
+    return 0;
+  for (const Access &input : root.inputs) {
+    if (input.coefficients.empty() || !isAcross(input, choice.vectorLoop))
+      continue;
+    const Size &row = input.coefficients[*choice.rowLoop];
+    for (unsigned loop = 0; loop < root.numLoops(); ++loop) {
+      const Size &column = input.coefficients[loop], &width = root.extents[loop];
+      if (!root.reduction[loop] || !row.isStatic() || !column.isStatic() || column.constant == 0 ||
+          !width.isStatic() || width.constant < 2 || width.constant > 7 ||
+          row.constant % column.constant != 0)
+        continue;
+      int64_t step = row.constant / column.constant;
+      // One register is left for a weight and one for nothing.
+      if (step > 0 && step < width.constant)
+        return std::clamp<int64_t>(
+            (int64_t(target.vectorRegisters) - 2 - width.constant + step) / (2 + step), 1, 8);
+    }
+  }
+  return 0;
+}
+
+TileParameters lathe::schedule::chooseParameters(const Stage &root, const TileChoice &choice,
+                                                 const TargetInfo &target) {
+  TileParameters tile;
+  tile.lanes = target.vectorBits / 32;
+  const Size &extent = root.extents[choice.vectorLoop];
+  int64_t available = extent.isStatic() ? llvm::divideCeil(extent.constant, tile.lanes) : 2;
+  int64_t accumulators = target.vectorRegisters >= 32 ? 28 : 12;
+  int64_t rows = 1, overlapping = rowsOfWindow(root, choice, target);
+  if (choice.rowLoop) {
+    const Size &rowExtent = root.extents[*choice.rowLoop];
+    // 8 rows suit every row stride; 14 use all registers where that is the whole loop.
+    int64_t most = accumulators >= 28 ? 8 : 6;
+    if (available <= 1) // one vector wide: more rows instead, as many chains as hide the latency
+      most = accumulators >= 28 ? 14 : 10;
+    if (rowExtent.isStatic() && accumulators >= 28 && rowExtent.constant <= 14)
+      most = 14;
+    rows = rowExtent.isStatic() ? std::min(rowExtent.constant, most) : most;
+    if (overlapping > 0)
+      rows = std::min(rows, overlapping);
+    rows = std::max<int64_t>(rows, 1);
+    if (rowExtent.isStatic() && rowExtent.constant > 0)
+      rows = llvm::divideCeil(rowExtent.constant, llvm::divideCeil(rowExtent.constant, rows));
+  }
+  tile.rows = rows;
+  // Eight independent chains hide the latency of the multiply-add; beside them lie the vectors that
+  // several rows share, and one number. Windows are short: the next tile's chains run beside.
+  tile.apart = overlapping > 0;
+  tile.vectors = 2;
+  auto inRegisters = [&](int64_t vectors) {
+    return vectors * tile.rows + (tile.rows > 1 ? vectors + 1 : 1) <=
+           int64_t(target.vectorRegisters);
+  };
+  while (!tile.apart && tile.vectors * tile.rows < 8 && tile.vectors * 2 <= available &&
+         inRegisters(tile.vectors * 2))
+    tile.vectors *= 2;
+  tile.vectors = std::min(tile.vectors, std::max<int64_t>(1, available));
+  tile.vectorOuter = llvm::any_of(root.inputs, [&](const Access &input) {
+    return !input.coefficients.empty() && isAbsent(input, choice.vectorLoop);
+  });
+  return tile;
+}
