@@ -1,4 +1,4 @@
-// Register tiles: what decides them.
+// Register tiles: what decides them, and the weights that they walk along.
 // Apache-2.0 WITH LLVM-exception
 #ifndef LATHE_LIB_SCHEDULE_TILE_H
 #define LATHE_LIB_SCHEDULE_TILE_H
@@ -27,6 +27,11 @@ inline bool isAcross(const Access &access, unsigned loop) {
 inline bool isAbsent(const Access &access, unsigned loop) {
   return access.panel == 0 && access.coefficients[loop].isZero();
 }
+
+/// Asks for `lines` cache lines of the `bytes` that begin at the element `region` of `buffer`, from
+/// the line `first` on or the last ones, to come into the second-level cache.
+void emitPrefetch(Kernel &kernel, Value buffer, Value region, int64_t bytes, Value first,
+                  int64_t lines);
 
 } // namespace lathe::schedule
 

@@ -3,6 +3,7 @@
 // emitter serves matrix products, convolutions, depthwise convolutions and pooling. Apache-2.0 WITH
 // LLVM-exception
 #include "Tile.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace lathe::schedule;
@@ -56,6 +57,21 @@ private:
   SmallVector<Value> indices;          // of the root's loops; null: handled apart
   std::optional<unsigned> pairedInput; // the weights, where they lie in pairs
   bool single = false;                 // the last of an odd number, which has no neighbour
+
+  /// Weights in panels that are fetched ahead: while tiles walk along some panels, pass after pass,
+  /// the next ones come.
+  struct Stream {
+    const Access *weights;
+    int64_t panels;     // that one tile reads
+    int64_t bytes;      // of so many
+    int64_t chunkBytes; // of one walk between two prefetches
+    int64_t lines;      // of one prefetch
+    int64_t chunks;     // of one pass
+  };
+  std::optional<Stream> chooseStream(std::optional<int64_t> passes) const;
+  void prefetch(const Lanes &lanes, unsigned loop, Value first);
+  std::optional<Stream> stream;
+  Value pass; // how often the panels were walked along before
 };
 } // namespace
 
@@ -177,6 +193,67 @@ SmallVector<SmallVector<Value>> TileEmitter::stepPairs(SmallVector<SmallVector<V
   return accumulators;
 }
 
+// Steps of the innermost loop between two prefetches.
+static constexpr int64_t chunkSteps = 16;
+
+std::optional<TileEmitter::Stream> TileEmitter::chooseStream(std::optional<int64_t> passes) const {
+  const Size &innermost = root.extents[reductions.back()];
+  if (!tile.vectorOuter || !innermost.isStatic() || innermost.constant < 4 * chunkSteps)
+    return std::nullopt;
+  for (const Access &input : root.inputs) {
+    if (input.panel == 0 || !input.coefficients[reductions.back()].isStatic())
+      continue;
+    // Each group of a grouped convolution has weights of its own.
+    if (llvm::any_of(parallel, [&](unsigned loop) {
+          return loop != choice.vectorLoop && !input.coefficients[loop].isZero();
+        }))
+      return std::nullopt;
+    int64_t width = tile.lanes * tile.vectors;
+    Stream result;
+    result.weights = &input;
+    result.panels = std::max<int64_t>(1, width / input.panel);
+    int64_t elementBytes = input.view.element.getIntOrFloatBitWidth() / 8;
+    result.bytes = result.panels * input.panelStride * elementBytes;
+    int64_t total =
+        root.extents[choice.vectorLoop].constant / input.panel * input.panelStride * elementBytes;
+    // Less than that stays in the cache from the run before, more would drive out what is in use.
+    if (total < int64_t(1) << 16 || result.bytes > int64_t(target.l2Bytes))
+      return std::nullopt;
+    result.chunkBytes = chunkSteps * input.panel * elementBytes * result.panels;
+    // Several narrow tiles walk along one panel.
+    int64_t most = passes.value_or(8) * std::max<int64_t>(1, input.panel / width);
+    result.lines = std::max<int64_t>(1, llvm::divideCeil(result.chunkBytes / 64, most));
+    result.chunks = llvm::divideCeil(result.bytes, result.chunkBytes);
+    return result;
+  }
+  return std::nullopt;
+}
+
+// Before the steps of `loop` from `first` on.
+void TileEmitter::prefetch(const Lanes &lanes, unsigned loop, Value first) {
+  const Access &weights = *stream->weights;
+  SmallVector<Value> at(root.numLoops(), kernel.constant(0));
+  for (unsigned reduction : reductions)
+    at[reduction] = reduction == loop ? first : indices[reduction];
+  int64_t elementBytes = weights.view.element.getIntOrFloatBitWidth() / 8;
+  auto divide = [&](Value a, int64_t b) -> Value {
+    return arith::DivUIOp::create(builder, root.loc, a, kernel.constant(b));
+  };
+  Value chunk = divide(kernel.linear(weights.coefficients, at),
+                       stream->chunkBytes / stream->panels / elementBytes);
+  Value passes = pass;
+  if (int64_t width = tile.lanes * tile.vectors; weights.panel > width) {
+    Value part = arith::RemUIOp::create(builder, root.loc, divide(lanes.start, width),
+                                        kernel.constant(weights.panel / width));
+    passes = kernel.add(kernel.mul(passes, kernel.constant(weights.panel / width)), part);
+  }
+  Value walked = kernel.add(kernel.mul(passes, kernel.constant(stream->chunks)), chunk);
+  Value next = kernel.add(divide(lanes.start, weights.panel), kernel.constant(stream->panels));
+  emitPrefetch(kernel, kernel.buffer(addressOf(weights.view), weights.view.element),
+               kernel.mul(next, kernel.constant(weights.panelStride)), stream->bytes,
+               kernel.mul(walked, kernel.constant(stream->lines)), stream->lines);
+}
+
 SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
                                                     SmallVector<SmallVector<Value>> accumulators,
                                                     const Lanes &lanes,
@@ -224,8 +301,6 @@ SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
   int64_t odd = inPairs ? root.extents[loop].constant % 2 : 0;
   Value end =
       odd ? kernel.constant(root.extents[loop].constant - 1) : kernel.size(root.extents[loop]);
-  auto nest =
-      scf::ForOp::create(builder, root.loc, kernel.constant(0), end, kernel.constant(stride), flat);
   auto unflatten = [&](ValueRange values) {
     SmallVector<SmallVector<Value>> rows(accumulators.size());
     unsigned next = 0;
@@ -234,18 +309,39 @@ SmallVector<SmallVector<Value>> TileEmitter::reduce(ArrayRef<unsigned> loops,
         row.push_back(values[next++]);
     return rows;
   };
-  {
+  // A loop that carries the accumulators; `inside` gives their next values.
+  auto carry = [&](Value from, Value to, int64_t step, ValueRange carried,
+                   llvm::function_ref<SmallVector<Value>(Value, ValueRange)> inside) {
+    auto made = scf::ForOp::create(builder, root.loc, from, to, kernel.constant(step), carried);
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(nest.getBody());
-    indices[loop] = nest.getInductionVar();
-    SmallVector<SmallVector<Value>> inner =
-        reduce(loops.drop_front(), unflatten(nest.getRegionIterArgs()), lanes, rowIndices);
-    SmallVector<Value> yielded;
-    for (auto &row : inner)
-      yielded.append(row.begin(), row.end());
-    scf::YieldOp::create(builder, root.loc, yielded);
+    builder.setInsertionPointToStart(made.getBody());
+    scf::YieldOp::create(builder, root.loc,
+                         inside(made.getInductionVar(), made.getRegionIterArgs()));
+    return SmallVector<Value>(made.getResults());
+  };
+  auto steps = [&](Value from, Value to, ValueRange carried) {
+    return carry(from, to, stride, carried, [&](Value place, ValueRange values) {
+      indices[loop] = place;
+      SmallVector<Value> next;
+      for (auto &row : reduce(loops.drop_front(), unflatten(values), lanes, rowIndices))
+        next.append(row.begin(), row.end());
+      return next;
+    });
+  };
+  if (stream && loops.size() == 1) {
+    int64_t chunk = chunkSteps * stride;
+    bool isWhole = !odd && root.extents[loop].constant % chunk == 0;
+    flat = carry(kernel.constant(0), end, chunk, flat, [&](Value first, ValueRange values) {
+      prefetch(lanes, loop, first);
+      Value last = kernel.add(first, kernel.constant(chunk));
+      if (!isWhole)
+        last = arith::MinUIOp::create(builder, root.loc, last, end);
+      return steps(first, last, values);
+    });
+  } else {
+    flat = steps(kernel.constant(0), end, flat);
   }
-  SmallVector<SmallVector<Value>> sums = unflatten(nest.getResults());
+  SmallVector<SmallVector<Value>> sums = unflatten(flat);
   return odd ? reduceAt(root.extents[loop].constant - 1, std::move(sums)) : sums;
 }
 
@@ -288,12 +384,18 @@ void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTi
     return;
   }
   const Size &extent = root.extents[*choice.rowLoop];
+  // `inside` gets what the loop counts: tiles, of which each is a pass, or their rows.
   auto forTiles = [&](Value begin, Value end, Value step, llvm::function_ref<void(Value)> inside) {
     auto loop = scf::ForOp::create(builder, root.loc, begin, end, step);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
+    llvm::SaveAndRestore<Value> before(pass);
+    if (Value index = loop.getInductionVar(); stream) {
+      if (!extent.isStatic())
+        index = arith::DivUIOp::create(builder, root.loc, index, kernel.constant(tile.rows));
+      pass = kernel.add(pass, index);
+    }
     inside(loop.getInductionVar());
-    return loop;
   };
   Value one = kernel.constant(1);
   if (extent.isStatic()) {
@@ -317,7 +419,7 @@ void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTi
   Value rowEnd = arith::MinUIOp::create(
       builder, root.loc, kernel.mul(lastTile, kernel.constant(tile.rows)), kernel.size(extent));
   Value row = kernel.mul(firstTile, kernel.constant(tile.rows));
-  for (int64_t rows = tile.rows; rows >= 1; rows = rows > 4 ? 4 : rows > 1 ? 1 : 0) {
+  for (int64_t rows = tile.rows; rows >= 1; rows = rows > 8 ? 8 : rows > 4 ? 4 : rows > 1 ? 1 : 0) {
     Value step = kernel.constant(rows);
     Value left = arith::SubIOp::create(builder, root.loc, rowEnd, row);
     Value whole = arith::DivUIOp::create(builder, root.loc, left, step);
@@ -414,6 +516,19 @@ Work TileEmitter::emit() {
   Value lastTile = kernel.add(firstTile, kernel.constant(blockTiles));
   if (rowTiles && *rowTiles % blockTiles != 0)
     lastTile = arith::MinUIOp::create(b, loc, lastTile, kernel.constant(*rowTiles));
+
+  std::optional<int64_t> passes = rowTiles;
+  for (unsigned i : outer)
+    if (passes && root.extents[i].isStatic())
+      *passes *= root.extents[i].constant;
+  stream = chooseStream(passes);
+  if (stream) {
+    pass = kernel.constant(0);
+    for (unsigned i : outer)
+      pass = kernel.add(kernel.mul(pass, kernel.size(root.extents[i])), indices[i]);
+    pass = kernel.mul(pass, rowTiles ? kernel.constant(*rowTiles)
+                                     : kernel.mul(rowBlocks, kernel.constant(blockTiles)));
+  }
 
   Lanes lanes;
   lanes.start = kernel.mul(vectorTile, kernel.constant(width));

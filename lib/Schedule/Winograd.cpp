@@ -6,7 +6,7 @@
 // The points are 0, 3/4, -3/4, 3/2, -3/2 and infinity: the error is then less than twice that of a
 // direct convolution, where the usual 0, 1, -1, 2, -2 lose a digit.
 // Apache-2.0 WITH LLVM-exception
-#include "KernelBuilder.h"
+#include "Tile.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
 
@@ -114,7 +114,9 @@ std::optional<WinogradPlan> lathe::schedule::planWinograd(const Stage &root,
     int64_t mostRows = target.vectorRegisters >= 32 ? 8 : 6;
     int64_t perTile = planes * 4 * (plan.paddedInputs + paddedOutputs);
     int64_t block = std::clamp<int64_t>(int64_t(target.l2Bytes) * 5 / 8 / perTile, mostRows, 64);
-    block = std::min(block, std::max(mostRows, int64_t(llvm::divideCeil(plan.tiles, 8))));
+    // Smaller ones for threads to share, but for weights that each block would fetch anew.
+    if (weightBytes <= int64_t(target.l2Bytes) / 2)
+      block = std::min(block, std::max(mostRows, int64_t(llvm::divideCeil(plan.tiles, 8))));
     int64_t blocks = llvm::divideCeil(plan.tiles, block);
     block = llvm::divideCeil(plan.tiles, blocks);
     int64_t registerTiles = llvm::divideCeil(block, mostRows);
@@ -435,7 +437,18 @@ void WinogradEmitter::multiply(Value part) {
       Value block = kernel.add(kernel.mul(plane, kernel.constant(panels)), panel);
       Value start =
           kernel.add(kernel.mul(block, kernel.constant(plan.inputs * panelLanes)), within);
+      // The panel after this one, or of the next plane, is fetched ahead.
+      int64_t panelElements = plan.inputs * panelLanes, passes = plan.block / plan.rows;
+      int64_t panelsOfPart = std::max<int64_t>(1, plan.part / panelLanes);
+      Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::uge,
+                                           kernel.add(column, kernel.constant(panelLanes)),
+                                           kernel.constant(plan.part));
+      Value distance = arith::SelectOp::create(
+          builder, loc, isLast, kernel.constant((panels - panelsOfPart + 1) * panelElements),
+          kernel.constant(panelElements));
+      Value next = kernel.add(kernel.mul(block, kernel.constant(panelElements)), distance);
       loop(kernel.constant(plan.block), plan.rows, [&](Value first) {
+        Value pass = arith::DivUIOp::create(builder, loc, first, kernel.constant(plan.rows));
         SmallVector<Value> sums(2 * plan.rows, splat(0)), rows;
         for (int64_t i = 0; i < plan.rows; ++i)
           rows.push_back(inputAt(plane, kernel.add(first, kernel.constant(i))));
@@ -448,6 +461,11 @@ void WinogradEmitter::multiply(Value part) {
           Value at = kernel.add(start, kernel.mul(channel, kernel.constant(panelLanes)));
           Value left = load(weights, at);
           Value right = load(weights, kernel.add(at, kernel.constant(plan.lanes)));
+          // A step reads two lines.
+          int64_t lines = passes > 1 ? 1 : 2;
+          Value walked = kernel.add(kernel.mul(pass, kernel.constant(plan.inputs)), channel);
+          emitPrefetch(kernel, weights, next, panelElements * sizeof(float),
+                       kernel.mul(walked, kernel.constant(lines)), lines);
           SmallVector<Value> carried(reduction.getRegionIterArgs());
           for (int64_t i = 0; i < plan.rows; ++i) {
             Value number =

@@ -91,7 +91,7 @@ def make_inputs(case, session):
         elif "mask" in spec.name or dtype == "bool":
             feed[spec.name] = numpy.ones(shape, dtype)
         else:
-            feed[spec.name] = random.integers(0, 3, shape).astype(dtype)
+            feed[spec.name] = random.integers(0, 2, shape).astype(dtype)
     return feed
 
 
