@@ -239,6 +239,20 @@ struct TransposeToReshape : OpRewritePattern<TransposeOp> {
   }
 };
 
+/// What is the same everywhere is so in any order.
+struct TransposeFull : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    auto full = op.getData().getDefiningOp<FullOp>();
+    auto type = dyn_cast<RankedTensorType>(op.getResult().getType());
+    if (!full || !type || !type.hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "no filled tensor of known sizes");
+    Value shape = makeIntegers(rewriter, op.getLoc(), type.getShape());
+    rewriter.replaceOpWithNewOp<FullOp>(op, type, shape, full.getValue());
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Cuts and joins
 //===----------------------------------------------------------------------===//
@@ -433,7 +447,7 @@ void UnsqueezeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRC
 }
 
 void TransposeOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<MergeTransposes, TransposeToReshape>(context);
+  patterns.add<MergeTransposes, TransposeFull, TransposeToReshape>(context);
 }
 
 void ConcatOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {

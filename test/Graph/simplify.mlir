@@ -10,6 +10,19 @@ func.func @transposes(%x: tensor<2x3x4xf32>) -> tensor<2x3x4xf32> {
 
 // -----
 
+// What is the same everywhere is so in any order. (Smaller ones are constants.)
+// CHECK-LABEL: func @transpose_full
+// CHECK: %[[SHAPE:.*]] = graph.constant dense<[1000, 20000]>
+// CHECK-NEXT: %[[R:.*]] = graph.full %[[SHAPE]], dense<2.000000e+00> : tensor<f32> : (tensor<2xi64>) -> tensor<1000x20000xf32>
+// CHECK-NEXT: return %[[R]]
+func.func @transpose_full(%shape: tensor<2xi64>) -> tensor<1000x20000xf32> {
+  %0 = graph.full %shape, dense<2.0> : tensor<f32> : (tensor<2xi64>) -> tensor<20000x1000xf32>
+  %1 = graph.transpose %0 {perm = array<i64: 1, 0>} : (tensor<20000x1000xf32>) -> tensor<1000x20000xf32>
+  return %1 : tensor<1000x20000xf32>
+}
+
+// -----
+
 // A transpose that moves only dimensions of size 1 is a reshape, and reshapes merge.
 // CHECK-LABEL: func @reshapes
 // CHECK: %[[SHAPE:.*]] = graph.constant dense<[-1, 8]>
