@@ -128,8 +128,10 @@ def slice_(graph):
     far = [-2 ** 63, 2 ** 63 - 1, -2 ** 31, 2 ** 31 - 1, -100, 100]
     pick = lambda: int(graph.random.choice(far)) if graph.chance(0.2) else int(graph.random.integers(-9, 9))
     steps = [int(graph.random.choice([1, 1, 2, 3, -1, -2, 2 ** 63 - 1, -2 ** 63])) for _ in axes]
-    return _add(graph, "Slice", [value, graph.integers([pick() for _ in axes]),
-                                 graph.integers([pick() for _ in axes]),
+    # Going backwards, ONNX clamps the largest numbers to the last element, as any others; ONNX Runtime
+    # takes them as "to the end", which ONNX writes as the smallest.
+    ends = [100 if step < 0 and end in (far[1], far[3]) else end for step in steps for end in [pick()]]
+    return _add(graph, "Slice", [value, graph.integers([pick() for _ in axes]), graph.integers(ends),
                                  graph.integers([int(a) - rank * int(graph.chance(0.5)) for a in axes]),
                                  graph.integers(steps)])
 
