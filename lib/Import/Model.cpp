@@ -10,7 +10,7 @@ using namespace lathe;
 using namespace lathe::import;
 
 /// The newest version of the file format that lib/Import/onnx.proto describes.
-static constexpr int64_t kNewestIrVersion = 13;
+static constexpr int64_t kNewestIrVersion = 14;
 
 static StringRef canonicalDomain(StringRef domain) {
   return domain == "ai.onnx" ? StringRef() : domain;

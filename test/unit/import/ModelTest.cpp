@@ -86,7 +86,7 @@ TEST(Model, RefusesWhatIsNoModel) {
 TEST(Model, RefusesNewerVersionsNamingBoth) {
   TestModel model = addModel();
   model.proto.set_ir_version(99);
-  EXPECT_THAT(refusal(model), AllOf(HasSubstr("IR version 99"), HasSubstr("1 to 13")));
+  EXPECT_THAT(refusal(model), AllOf(HasSubstr("IR version 99"), HasSubstr("1 to 14")));
   model = addModel();
   model.proto.mutable_opset_import(0)->set_version(1000);
   EXPECT_THAT(refusal(model),
@@ -95,6 +95,15 @@ TEST(Model, RefusesNewerVersionsNamingBoth) {
   EXPECT_THAT(refusal(model), HasSubstr("opset 0"));
   model.proto.clear_opset_import();
   EXPECT_THAT(refusal(model), HasSubstr("imports no opset of domain 'ai.onnx'"));
+}
+
+TEST(Model, RefusesTypesOfSixBitsByName) {
+  TestModel model = addModel();
+  model.proto.set_ir_version(14);
+  EXPECT_EQ(refusal(model), "");
+  auto *type = model.proto.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type();
+  type->set_elem_type(27);
+  EXPECT_THAT(refusal(model), HasSubstr("float6e2m3, which is not supported"));
 }
 
 TEST(Model, ListsAllUnknownOperatorsAtOnce) {
