@@ -151,6 +151,17 @@ def scatter(graph):
                 None if value.dtype == "int32" else False, axis=axis, reduction=reduction)
 
 
+def _fits(value, kernel, attributes):
+    """Whether a window has room. Of one that has none ONNX Runtime makes one place where the stride is
+    more than what is missing, as it rounds towards zero; ONNX rounds down."""
+    rank = len(kernel)
+    pads = attributes.get("pads", [0] * 2 * rank)
+    dilations = attributes.get("dilations", [1] * rank)
+    return attributes.get("auto_pad", "VALID") != "VALID" or all(
+        size + pads[i] + pads[i + rank] >= (kernel[i] - 1) * dilations[i] + 1
+        for i, size in enumerate(value.shape[2:]))
+
+
 def pools(graph):
     value = _pick(graph, "float32", rank=int(graph.random.integers(3, 6)))
     rank = len(value.shape) - 2
@@ -168,6 +179,8 @@ def pools(graph):
         attributes["count_include_pad"] = int(graph.chance(0.5))
     if op == "MaxPool" and graph.chance(0.5):
         attributes["dilations"] = [int(d) for d in graph.random.integers(1, 3, rank)]
+    if not _fits(value, kernel, attributes):
+        return None
     result = _add(graph, op, [value], None if op == "MaxPool" else False, **attributes)
     # A window of padding alone has no maximum, and one that fits nowhere is refused.
     return result if result and result.array.size and np.isfinite(result.array).all() else None
@@ -185,6 +198,8 @@ def convolution(graph):
                   "pads": [int(p) for p in graph.random.integers(0, 3, 2 * rank)],
                   "dilations": [int(d) for d in graph.random.integers(1, 3, rank)]}
     transposed = bool(graph.chance(0.5))
+    if not transposed and not _fits(value, kernel, attributes):
+        return None
     outputs = int(graph.random.integers(1, 4))
     weight = graph.source("float32", (channels, outputs, *kernel) if transposed else
                           (group * outputs, channels // group, *kernel))
