@@ -1,5 +1,6 @@
 // Lowering of the sum of an image's blocks.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/GraphToLinalg/ComplexParts.h"
 #include "lib/GraphToLinalg/Loops.h"
 
 using namespace mlir;
@@ -14,8 +15,6 @@ static LogicalResult lowerColumnsToImage(graph::ColumnsToImageOp op, Lowering &l
   int64_t spatial = op.getStrides().size();
   if (!image || !block || int64_t(image->size()) != spatial || int64_t(block->size()) != spatial)
     return l.unsupported(op) << "the number of spatial dimensions is not known when compiling";
-  if (input.element.isInteger(1) || isa<ComplexType>(input.element))
-    return l.unsupported(op) << "element type " << input.element;
   OpFoldResult one = l.size(1);
   Sizes blocks;
   for (int64_t i = 0; i < spatial; ++i) {
@@ -36,32 +35,36 @@ static LogicalResult lowerColumnsToImage(graph::ColumnsToImageOp op, Lowering &l
   Sizes sizes = l.resultSizes(op.getResult(), computed);
   SmallVector<Value> blockDims = sizeValues(l, *block), counts = sizeValues(l, blocks);
   Value elementCount = l.value(elements);
-  Type compute = getAccumulatorType(input.element);
+  auto complex = dyn_cast<ComplexType>(input.element);
+  Type compute = complex ? complex.getElementType() : getAccumulatorType(input.element);
   l.set(op.getResult(),
         l.fromIndices(sizes, input.element, [&](const Scalars &s, ValueRange at) -> Value {
-          Value sum =
-              forLoop(s, elementCount, s.constant(compute, 0),
-                      [&](const Scalars &in, Value element, ValueRange x) -> SmallVector<Value> {
-                        Value isThere = in.boolean(true);
-                        SmallVector<Value> places;
-                        for (auto [i, offset] :
-                             llvm::enumerate(delinearize(in, element, blockDims))) {
-                          Value start = in.add(at[2 + i], in.index(op.getPads()[i]));
-                          start = in.sub(start, in.mul(offset, in.index(op.getDilations()[i])));
-                          Value stride = in.index(op.getStrides()[i]);
-                          Value place = in.floorDiv(start, stride);
-                          isThere = in.andI(isThere, in.cmp(I::eq, in.mul(place, stride), start));
-                          isThere = in.andI(isThere, in.cmp(I::sge, place, in.index(0)));
-                          isThere = in.andI(isThere, in.cmp(I::slt, place, counts[i]));
-                          places.push_back(place);
-                        }
-                        Value row = in.add(in.mul(at[1], elementCount), element);
-                        Value column = linearize(in, places, counts);
-                        Value part = extractIf(in, isThere, input.value, {at[0], row, column});
-                        return {in.add(x[0], in.load(part, input.element))};
-                      })
-                  .front();
-          return s.store(sum, input.element);
+          // Both parts of complex elements have a sum.
+          SmallVector<Value> zeros(complex ? 2 : 1, s.constant(compute, 0));
+          auto addPlace = [&](const Scalars &in, Value element,
+                              ValueRange x) -> SmallVector<Value> {
+            Value isThere = in.boolean(true);
+            SmallVector<Value> places;
+            for (auto [i, offset] : llvm::enumerate(delinearize(in, element, blockDims))) {
+              Value start = in.add(at[2 + i], in.index(op.getPads()[i]));
+              start = in.sub(start, in.mul(offset, in.index(op.getDilations()[i])));
+              Value stride = in.index(op.getStrides()[i]);
+              Value place = in.floorDiv(start, stride);
+              isThere = in.andI(isThere, in.cmp(I::eq, in.mul(place, stride), start));
+              isThere = in.andI(isThere, in.cmp(I::sge, place, in.index(0)));
+              isThere = in.andI(isThere, in.cmp(I::slt, place, counts[i]));
+              places.push_back(place);
+            }
+            Value row = in.add(in.mul(at[1], elementCount), element);
+            Value column = linearize(in, places, counts);
+            Value part = extractIf(in, isThere, input.value, {at[0], row, column});
+            if (!complex)
+              return {in.add(x[0], in.load(part, input.element))};
+            auto [real, imaginary] = splitComplex(in, part, complex);
+            return {in.add(x[0], real), in.add(x[1], imaginary)};
+          };
+          SmallVector<Value> sums = forLoop(s, elementCount, zeros, addPlace);
+          return complex ? joinComplex(s, sums[0], sums[1]) : s.store(sums[0], input.element);
         }));
   return success();
 }

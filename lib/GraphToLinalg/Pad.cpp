@@ -80,19 +80,25 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
     Sizes offsets, sizes, before, after;
     for (int64_t i = 0; i < rank; ++i) {
       bool cutsLow = !isNonNegativeConstant(low[i]), cutsHigh = !isNonNegativeConstant(high[i]);
-      offsets.push_back(cutsLow ? l.sub(l.size(0), low[i]) : l.size(0));
-      OpFoldResult size = input.sizes[i];
-      if (cutsLow)
-        size = l.add(size, low[i]);
-      if (cutsHigh)
-        size = l.add(size, high[i]);
-      // A crop may take more than there is; the other side's pad makes up for it.
-      if (std::optional<int64_t> number = getConstantIntValue(size); number && *number < 0)
-        return l.unsupported(op) << "it crops more than the whole dimension " << i;
-      l.requireNonNegative(size);
-      sizes.push_back(size);
-      before.push_back(cutsLow ? l.size(0) : low[i]);
-      after.push_back(cutsHigh ? l.size(0) : high[i]);
+      OpFoldResult zero = l.size(0), size = input.sizes[i];
+      OpFoldResult cutLow = cutsLow ? l.sub(zero, low[i]) : zero;
+      OpFoldResult cutHigh = cutsHigh ? l.sub(zero, high[i]) : zero;
+      before.push_back(cutsLow ? zero : low[i]);
+      after.push_back(cutsHigh ? zero : high[i]);
+      // A crop that takes more than there is takes the rest from the other side's pad.
+      auto crop = [&](OpFoldResult &cut, OpFoldResult &pad) {
+        if (isConstantIntValue(pad, 0)) // all there is at most, as the result has a size
+          return;
+        OpFoldResult taken = l.sub(size, l.max(l.sub(size, cut), zero));
+        pad = l.sub(pad, l.sub(cut, taken));
+        cut = taken;
+      };
+      if (cutsLow && !cutsHigh)
+        crop(cutLow, after.back());
+      if (cutsHigh && !cutsLow)
+        crop(cutHigh, before.back());
+      offsets.push_back(cutLow);
+      sizes.push_back(l.sub(l.sub(size, cutLow), cutHigh));
     }
     Tensor cropped = l.slice(input, offsets, sizes);
     l.set(op.getResult(), l.pad(cropped, before, after, fill));

@@ -264,6 +264,14 @@ static std::optional<Tables> makeTables(Lowering &l, graph::ResizeOp op, OpFoldR
 
 // ---- Reading -----------------------------------------------------------------------------------
 
+/// Interpolated numbers as elements; integers are rounded to the nearest, halves to the even one,
+/// as the reference implementation of ONNX does, and held in range.
+static Value toElement(const Scalars &s, Value result, Type element) {
+  if (!isa<FloatType>(element))
+    result = math::RoundEvenOp::create(s.b, s.loc, result);
+  return s.convert(result, result.getType(), element);
+}
+
 // All dimensions at once: every combination of their taps. For few taps.
 static Tensor readAtOnce(Lowering &l, graph::ResizeOp op, const Tensor &input,
                          ArrayRef<OpFoldResult> sizes, ArrayRef<Resized> dims,
@@ -333,7 +341,7 @@ static Tensor readAtOnce(Lowering &l, graph::ResizeOp op, const Tensor &input,
         if (outside)
           result = s.select(outside, s.constant(compute, op.getExtrapolation().convertToDouble()),
                             result);
-        return s.store(s.convert(result, compute, input.element), input.element);
+        return s.store(toElement(s, result, input.element), input.element);
       },
       /*raw=*/true);
 }
@@ -499,11 +507,10 @@ static LogicalResult lowerResize(graph::ResizeOp op, Lowering &l) {
   Tensor result = input;
   for (auto [dim, table] : llvm::zip(dims, tables))
     result = readDim(l, op, result, sizes[dim.axis], dim, table, compute);
-  if (!isa<FloatType>(input.element))
-    result = l.elementwise({result}, result.sizes, compute, [](const Scalars &s, ValueRange x) {
-      return Value(math::RoundEvenOp::create(s.b, s.loc, x[0]));
-    });
-  l.set(op.getResult(), l.convert(result, input.element));
+  l.set(op.getResult(),
+        l.elementwise({result}, result.sizes, input.element, [&](const Scalars &s, ValueRange x) {
+          return toElement(s, x[0], input.element);
+        }));
   return success();
 }
 

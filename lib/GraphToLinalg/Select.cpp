@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lib/GraphToLinalg/Select.h"
 #include "lib/GraphToLinalg/Builtins.h"
+#include "lib/GraphToLinalg/ComplexParts.h"
 #include "lib/GraphToLinalg/Loops.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -144,8 +145,8 @@ struct Rows {
   Value width;
   bool single;
 
-  /// Less, equal, greater as -1, 0, 1 of two elements, NaN being the largest number.
-  Value compare(const Scalars &s, Value a, Value b) const {
+  /// Less, equal, greater as -1, 0, 1 of two numbers, NaN being the largest one.
+  Value compareNumbers(const Scalars &s, Value a, Value b) const {
     Value less, greater;
     if (isa<FloatType>(a.getType())) {
       using F = arith::CmpFPredicate;
@@ -160,6 +161,19 @@ struct Rows {
     Type i8 = s.b.getI8Type();
     return s.select(less, s.constant(i8, -1),
                     s.select(greater, s.constant(i8, 1), s.constant(i8, 0)));
+  }
+
+  /// The same of two elements. Of complex ones the real part decides, then the imaginary one.
+  Value compare(const Scalars &s, Value a, Value b) const {
+    auto complex = dyn_cast<ComplexType>(data.element);
+    if (!complex)
+      return compareNumbers(s, a, b);
+    auto [aReal, aImaginary] = splitComplex(s, a, complex);
+    auto [bReal, bImaginary] = splitComplex(s, b, complex);
+    Value real = compareNumbers(s, aReal, bReal);
+    Value imaginary = compareNumbers(s, aImaginary, bImaginary);
+    Value same = s.cmp(I::eq, real, s.constant(real.getType(), 0));
+    return s.select(same, imaginary, real);
   }
 
   /// The same of two rows: their first difference decides.

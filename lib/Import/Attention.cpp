@@ -57,9 +57,10 @@ bool AttentionBuilder::readOperands() {
     return false;
   }
   for (Value other : {key, value})
-    if (Node::rankOf(other) != *rank || Node::elementOf(other) != element) {
+    if (Node::rankOf(other) != *rank || (other == key && Node::elementOf(key) != element)) {
       node.error() << "inputs of Attention have types " << query.getType() << " and "
-                   << other.getType() << ", ranks and element types must agree";
+                   << other.getType()
+                   << ", ranks and the element types of queries and keys must agree";
       return false;
     }
   is3D = *rank == 3;
@@ -82,6 +83,14 @@ bool AttentionBuilder::readOperands() {
   }
   node.setResult(1, key);
   node.setResult(2, value);
+  // Values may have a type of their own: all is computed in one that holds both.
+  if (Type other = Node::elementOf(value); other != element) {
+    unsigned width = element.getIntOrFloatBitWidth(), otherWidth = other.getIntOrFloatBitWidth();
+    element = width == otherWidth ? Type(node.builder().getF32Type())
+                                  : (width > otherWidth ? element : other);
+    for (Value *operand : {&query, &key, &value})
+      *operand = node.cast(*operand, element);
+  }
   return query && key && value;
 }
 
@@ -112,7 +121,7 @@ void AttentionBuilder::addMask(Value mask) {
     return;
   }
   mayForbidAll = true;
-  Value additive = isBool ? asBias(mask) : mask;
+  Value additive = isBool ? asBias(mask) : node.cast(mask, element);
   int64_t given = staticDim(mask, -1), keys = staticDim(key, 2);
   if (additive && (ShapedType::isDynamic(given) || given != keys)) {
     Value missing =
@@ -182,7 +191,7 @@ static LogicalResult importAttention(Node &node) {
   int64_t left = node.intAttribute("left_window_size", -1);
   int64_t right = node.intAttribute("right_window_size", -1);
   int64_t mode = node.intAttribute("qk_matmul_output_mode", 0);
-  Type precision = builder.element;
+  Type precision = builder.element, given = Node::elementOf(node.input(0));
   if (node.intAttribute("softmax_precision", 0) != 0)
     precision = node.typeAttribute("softmax_precision", precision);
   if (mode < 0 || mode > 3)
@@ -212,7 +221,7 @@ static LogicalResult importAttention(Node &node) {
     result = attend(node, query, key, value, builder.bias, scale, ownCausal);
     if (empty)
       result = node.select(empty, zero, result);
-    return node.result(builder.fromHeads(result));
+    return node.result(node.cast(builder.fromHeads(result), given));
   }
   key = repeatHeads(node, key, builder.query);
   value = repeatHeads(node, value, builder.query);
@@ -232,8 +241,8 @@ static LogicalResult importAttention(Node &node) {
   if (empty)
     weights = node.select(empty, zero, weights);
   stages.push_back(weights);
-  node.setResult(3, stages[mode]);
-  return node.result(builder.fromHeads(node.matmul(weights, value)));
+  node.setResult(3, node.cast(stages[mode], given));
+  return node.result(node.cast(builder.fromHeads(node.matmul(weights, value)), given));
 }
 
 // ---- FlexAttention

@@ -55,7 +55,9 @@ static LogicalResult importMaxRoiPool(Node &node) {
 
 static LogicalResult importCol2Im(Node &node) {
   Value x = node.input(0);
-  Type i64 = node.builder().getI64Type();
+  Type given = Node::elementOf(x), i64 = node.builder().getI64Type();
+  if (given.isInteger(1)) // true where any of the columns is
+    x = node.cast(x, node.builder().getI32Type());
   Value image = node.cast(node.input(1), i64), block = node.cast(node.input(2), i64);
   auto length = [](Value value) -> std::optional<int64_t> {
     auto type = value ? dyn_cast<RankedTensorType>(value.getType()) : nullptr;
@@ -78,7 +80,7 @@ static LogicalResult importCol2Im(Node &node) {
     return failure();
   auto op = node.create<graph::ColumnsToImageOp>(node.likeOf(x), x, image, block, *strides, *pads,
                                                  *dilations);
-  return op ? node.result(op.getResult()) : failure();
+  return op ? node.result(node.cast(op.getResult(), given)) : failure();
 }
 
 static LogicalResult importDet(Node &node) {
@@ -196,7 +198,13 @@ ArrayRef<Operator> lathe::import::detectionOperators() {
       {"NonMaxSuppression", {10, 11}, 2, 5, importNonMaxSuppression, kF32},
       {"RoiAlign", {10, 16, 22}, 3, 3, importRoiAlign, kFloats},
       {"MaxRoiPool", {1, 22}, 2, 2, importMaxRoiPool, kFloats},
-      {"Col2Im", {18}, 3, 3, importCol2Im, kNumbers},
+      {"Col2Im",
+       {18},
+       3,
+       3,
+       importCol2Im,
+       kNumbers | kBool | kComplex,
+       "strings cannot be added up"},
       {"Det", {11, 22}, 1, 1, importDet, kFloats},
       {"DeformConv",
        {19, 22},

@@ -50,7 +50,7 @@ static LogicalResult importUnique(Node &node) {
 ArrayRef<Operator> lathe::import::sortOperators() {
   static const Operator operators[] = {
       {"TopK", {1, 10, 11, 24}, 1, 2, importTopK, kNumbers},
-      {"Unique", {11, 28}, 1, 1, importUnique, kNumbers | kBool | kString},
+      {"Unique", {11, 28}, 1, 1, importUnique, kNumbers | kBool | kComplex | kString},
   };
   return operators;
 }

@@ -1,0 +1,1 @@
+By0J¬tfWc‰¯o/7Q‹Æãã‰jLFXkYGGXh}‘››o@(('C`ryn]TTµw9)4J`rŒwcXXÎ‚6*]‘mHHk™£©©ç34‘î0W‘»äùùï·€rŒ§\Rdu¨µµöâÎ°ˆ`tˆ†pYclqqßÜÚ¼ƒJiˆyf]UQQ¨¦¤–~e`[f€›bTTrpnqyX/?ˆĞ pXXr~Š„kRQOf•Ä­–‹‹rŒ¦—]#IoŒ¢¸º¼¾¾f€™c6]ƒ—˜™²Ê××OXam|‹ŒŒ…vh”ÀÖÖ81*K–àº•sT6vµÕÕ@:5Fm””“‚a?v¬ÈÈGD@ADHm‘‘mHv¤»»KIF>0"Y™sMvŸ´´KIF>0"Y™sMvŸ´´
