@@ -69,6 +69,7 @@ private:
     int64_t chunks;     // of one pass
   };
   std::optional<Stream> chooseStream(std::optional<int64_t> passes) const;
+  int64_t blocksOfStripe(int64_t blockTiles, std::optional<int64_t> rowBlocks) const;
   void prefetch(const Lanes &lanes, unsigned loop, Value first);
   std::optional<Stream> stream;
   Value pass; // how often the panels were walked along before
@@ -227,6 +228,28 @@ std::optional<TileEmitter::Stream> TileEmitter::chooseStream(std::optional<int64
     return result;
   }
   return std::nullopt;
+}
+
+/// Of how many row blocks what they read stays in the second-level cache while all vector tiles
+/// walk along it; 0: of all of them. Else each vector tile would fetch all rows anew.
+int64_t TileEmitter::blocksOfStripe(int64_t blockTiles, std::optional<int64_t> rowBlocks) const {
+  const Size &vectorExtent = root.extents[choice.vectorLoop];
+  int64_t width = tile.lanes * tile.vectors, rowBytes = 0;
+  if (!choice.rowLoop || (vectorExtent.isStatic() && vectorExtent.constant <= width))
+    return 0;
+  for (const Access &input : root.inputs)
+    if (!input.coefficients.empty() && isAbsent(input, choice.vectorLoop) &&
+        input.coefficients[*choice.rowLoop].isStatic())
+      rowBytes = std::max<int64_t>(rowBytes, input.coefficients[*choice.rowLoop].constant *
+                                                 input.view.element.getIntOrFloatBitWidth() / 8);
+  if (rowBytes == 0)
+    return 0;
+  int64_t blockRows = tile.rows * blockTiles;
+  int64_t blocks = int64_t(target.l2Bytes) / 2 / (rowBytes * blockRows);
+  // Fewer rows than that save less than it costs to fetch the other operand for every stripe.
+  if (blocks * blockRows < 2 * width || (rowBlocks && *rowBlocks <= blocks + blocks / 2))
+    return 0;
+  return blocks;
 }
 
 // Before the steps of `loop` from `first` on.
@@ -503,32 +526,51 @@ Work TileEmitter::emit() {
     rest = arith::DivUIOp::create(b, loc, rest, extent);
     return index;
   };
-  Value vectorTile, rowBlock;
-  if (!tile.vectorOuter)
+  // Vector tiles are the slowest of loops, within stripes of row blocks.
+  Value vectorTile, walked; // `walked`: row blocks of the stripe before this one
+  Value rows = rest;
+  if (!tile.vectorOuter) {
     vectorTile = peel(vectorTiles);
-  rowBlock = peel(rowBlocks);
+    rows = rest;
+  } else {
+    Value allRows = rowBlocks;
+    for (unsigned i : outer)
+      allRows = kernel.mul(allRows, kernel.size(root.extents[i]));
+    auto divide = [&](Value a, Value by) -> Value { return arith::DivUIOp::create(b, loc, a, by); };
+    auto remainder = [&](Value a, Value by) -> Value {
+      return arith::RemUIOp::create(b, loc, a, by);
+    };
+    std::optional<int64_t> rowCount;
+    if (rowTiles && outerCount.isStatic())
+      rowCount = outerCount.constant * llvm::divideCeil(*rowTiles, blockTiles);
+    if (int64_t stripe = blocksOfStripe(blockTiles, rowCount)) {
+      Value whole = kernel.mul(kernel.constant(stripe), vectorTiles);
+      Value first = kernel.mul(divide(rest, whole), kernel.constant(stripe));
+      Value within = remainder(rest, whole);
+      Value left = arith::SubIOp::create(b, loc, allRows, first);
+      Value size = arith::MinUIOp::create(b, loc, kernel.constant(stripe), left);
+      vectorTile = divide(within, size);
+      walked = remainder(within, size);
+      rows = kernel.add(first, walked);
+      rowCount = stripe;
+    } else {
+      vectorTile = divide(rest, allRows);
+      walked = rows = remainder(rest, allRows);
+    }
+    stream = chooseStream(rowCount ? std::optional(*rowCount * blockTiles) : std::nullopt);
+  }
+  rest = rows;
+  Value rowBlock = peel(rowBlocks);
   for (unsigned i : llvm::reverse(outer))
     indices[i] = peel(kernel.size(root.extents[i]));
-  if (tile.vectorOuter)
-    vectorTile = rest;
 
   Value firstTile = kernel.mul(rowBlock, kernel.constant(blockTiles));
   Value lastTile = kernel.add(firstTile, kernel.constant(blockTiles));
   if (rowTiles && *rowTiles % blockTiles != 0)
     lastTile = arith::MinUIOp::create(b, loc, lastTile, kernel.constant(*rowTiles));
-
-  std::optional<int64_t> passes = rowTiles;
-  for (unsigned i : outer)
-    if (passes && root.extents[i].isStatic())
-      *passes *= root.extents[i].constant;
-  stream = chooseStream(passes);
-  if (stream) {
-    pass = kernel.constant(0);
-    for (unsigned i : outer)
-      pass = kernel.add(kernel.mul(pass, kernel.size(root.extents[i])), indices[i]);
-    pass = kernel.mul(pass, rowTiles ? kernel.constant(*rowTiles)
-                                     : kernel.mul(rowBlocks, kernel.constant(blockTiles)));
-  }
+  if (stream) // each row tile is a pass
+    pass =
+        arith::SubIOp::create(b, loc, kernel.mul(walked, kernel.constant(blockTiles)), firstTile);
 
   Lanes lanes;
   lanes.start = kernel.mul(vectorTile, kernel.constant(width));

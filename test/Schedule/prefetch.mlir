@@ -128,3 +128,32 @@ func.func @main(%x: tensor<24x1000xf32>) -> tensor<24x64xf32> {
   } -> tensor<24x64xf32>
   return %y : tensor<24x64xf32>
 }
+
+// -----
+
+// 1024 rows of 4 KiB are more than the second-level cache holds: 16 blocks of 8 rows meet all three
+// vector tiles before the next 16.
+// CHECK-LABEL: func.func private @tile
+// CHECK:         %[[STRIPE:.*]] = arith.divui %{{.*}}, %c48
+// CHECK:         %[[FIRST:.*]] = arith.muli %[[STRIPE]], %c16
+// CHECK:         %[[WITHIN:.*]] = arith.remui %{{.*}}, %c48
+// CHECK:         %[[LEFT:.*]] = arith.subi %c128, %[[FIRST]]
+// CHECK:         arith.minui %[[LEFT]], %c16
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+func.func @main(%x: tensor<1024x1024xf32>) -> tensor<1024x96xf32> {
+  %zero = arith.constant 0.0 : f32
+  %w = arith.constant dense<0.5> : tensor<1024x96xf32>
+  %e = tensor.empty() : tensor<1024x96xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%e : tensor<1024x96xf32>) -> tensor<1024x96xf32>
+  %y = linalg.generic {indexing_maps = [#a, #b, #c],
+                       iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<1024x1024xf32>, tensor<1024x96xf32>) outs(%init : tensor<1024x96xf32>) {
+  ^bb0(%l: f32, %r: f32, %sum: f32):
+    %0 = arith.mulf %l, %r fastmath<reassoc,contract> : f32
+    %1 = arith.addf %sum, %0 fastmath<reassoc,contract> : f32
+    linalg.yield %1 : f32
+  } -> tensor<1024x96xf32>
+  return %y : tensor<1024x96xf32>
+}
