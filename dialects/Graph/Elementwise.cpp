@@ -234,7 +234,7 @@ LogicalResult CastOp::inferShapes(SymbolicShapes &shapes) {
   Type to = getElementTypeOrSelf(getResult().getType());
   auto toInteger = [&](AffineExpr expr) -> AffineExpr {
     if (!expr || !to.isInteger(1))
-      return checkRange(expr, to.getIntOrFloatBitWidth());
+      return expr; // what the type does not hold is not kept
     if (std::optional<int64_t> known = getConstant(expr))
       return shapes.constant(*known != 0);
     return getLowerBound(expr).value_or(0) >= 1 ? shapes.constant(1) : AffineExpr();

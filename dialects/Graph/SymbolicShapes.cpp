@@ -181,10 +181,28 @@ static bool keepsElements(Value value, size_t count) {
   return !type.hasStaticShape() || type.getNumElements() == int64_t(count);
 }
 
+/// Whether the type holds the element as it is. In less than 32 bits sizes may wrap around.
+static bool holds(IntegerType type, AffineExpr element) {
+  unsigned width = type.getWidth();
+  if (!element || width == 1)
+    return true;
+  std::optional<int64_t> known = lathe::graph::getConstant(element);
+  if (!known)
+    return width >= 32 && (!type.isUnsigned() || getLowerBound(element).value_or(-1) >= 0);
+  if (type.isUnsigned())
+    return *known >= 0 && (width >= 64 || llvm::isUIntN(width, *known));
+  return width >= 64 || llvm::isIntN(width, *known);
+}
+
 void SymbolicShapes::setElements(Value result, ArrayRef<AffineExpr> elements) {
-  if (keepsElements(result, elements.size()) &&
-      isa<IntegerType>(getElementTypeOrSelf(result.getType())))
-    facts->elements[result] = facts->copy(elements);
+  auto type = dyn_cast<IntegerType>(getElementTypeOrSelf(result.getType()));
+  if (!type || !keepsElements(result, elements.size()))
+    return;
+  SmallVector<AffineExpr> held(elements);
+  for (AffineExpr &element : held)
+    if (!holds(type, element))
+      element = {};
+  facts->elements[result] = facts->copy<AffineExpr>(held);
 }
 
 void SymbolicShapes::setReals(Value result, ArrayRef<Real> elements) {

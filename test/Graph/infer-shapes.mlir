@@ -76,3 +76,26 @@ func.func @resize(%x: tensor<1x3x10x20xf32>) -> tensor<*xf32> {
   %r = graph.resize %x sizes %sizes {mode = #graph<resize_mode linear>, coordinates = #graph<resize_coordinates half_pixel>, nearest = #graph<resize_nearest floor>, policy = #graph<resize_policy stretch>} : (tensor<1x3x10x20xf32>, tensor<*xi64>) -> tensor<*xf32>
   return %r : tensor<*xf32>
 }
+
+// -----
+
+// Numbers that a type does not hold are left to the run: they wrap around in unsigned and narrow types.
+// CHECK-LABEL: func @wraps
+// CHECK: %[[BYTE:.*]] = graph.cast {{.*}} -> tensor<2xui8>
+// CHECK: %[[A:.*]] = graph.cast %[[BYTE]]
+// CHECK: %[[NARROW:.*]] = graph.cast {{.*}} -> tensor<1xi8>
+// CHECK: %[[B:.*]] = graph.cast %[[NARROW]]
+// CHECK: %[[C:.*]] = graph.constant dense<[2.000000e+02, 7.000000e+00]>
+// CHECK: return %[[A]], %[[B]], %[[C]]
+func.func @wraps(%x: tensor<?xf32> {graph.dims = ["n"]}) -> (tensor<2xf32>, tensor<1xf32>, tensor<2xf32>) {
+  %c = graph.constant dense<[-128, 40]> : tensor<2xi32>
+  %byte = graph.cast %c : (tensor<2xi32>) -> tensor<2xui8>
+  %a = graph.cast %byte : (tensor<2xui8>) -> tensor<2xf32>
+  %size = graph.shape %x : (tensor<?xf32>) -> tensor<1xi64>
+  %narrow = graph.cast %size : (tensor<1xi64>) -> tensor<1xi8>
+  %b = graph.cast %narrow : (tensor<1xi8>) -> tensor<1xf32>
+  %d = graph.constant dense<[200, 7]> : tensor<2xi32>
+  %fits = graph.cast %d : (tensor<2xi32>) -> tensor<2xui8>
+  %e = graph.cast %fits : (tensor<2xui8>) -> tensor<2xf32>
+  return %a, %b, %e : tensor<2xf32>, tensor<1xf32>, tensor<2xf32>
+}
