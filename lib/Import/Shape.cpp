@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
 #include "lib/Import/RunTimeAxes.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace lathe;
@@ -190,16 +191,19 @@ static LogicalResult importPad(Node &node) {
 static LogicalResult importTile(Node &node) {
   Value data = node.input(0), repeats = intsOperand(node, 1, "repeats", true);
   if (node.version() == 1) {
-    // One axis, tiled `tiles` times.
-    std::optional<Ints> tiles = node.constantInts(1), axis = node.constantInts(2);
+    // One axis, tiled `tiles` times, both in the type of the data.
+    std::optional<double> tiles = node.constantScalar(1), axis = node.constantScalar(2);
     std::optional<int64_t> rank = node.requireRank(data, "input 0");
-    if (!tiles || !axis || !rank || tiles->size() != 1 || axis->size() != 1)
+    if (!tiles || !axis || !rank)
       return failure();
+    if (!(*tiles >= 0 && *tiles < double(1 << 30)) || !(std::abs(*axis) < 100))
+      return node.error() << "inputs 'tiles' and 'axis' of Tile are " << *tiles << " and " << *axis
+                          << ", which is out of range";
     Ints all(*rank, 1);
-    int64_t at = node.axis(axis->front(), rank);
+    int64_t at = node.axis(int64_t(*axis), rank);
     if (node.hasFailed())
       return failure();
-    all[at] = tiles->front();
+    all[at] = int64_t(*tiles);
     repeats = node.constant(all);
   }
   if (!repeats)
