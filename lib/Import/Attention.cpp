@@ -98,14 +98,7 @@ bool AttentionBuilder::readOperands() {
 double AttentionBuilder::readScale() {
   if (node.hasAttribute("scale"))
     return node.floatAttribute("scale", 1);
-  int64_t size = staticDim(query, 3);
-  if (!ShapedType::isDynamic(size) && size > 0)
-    return 1 / std::sqrt(static_cast<double>(size));
-  // Known when running: the queries are scaled then, in f32.
-  Type f32 = node.builder().getF32Type();
-  Value root = node.unary(UnaryKind::sqrt, node.cast(node.shapeOf(query, 3, 4), f32));
-  query = node.cast(node.binary(BinaryKind::div, node.cast(query, f32), root), element);
-  return 1;
+  return defaultScale(node, query);
 }
 
 void AttentionBuilder::addBias(Value more) { bias = addBiases(node, bias, more); }

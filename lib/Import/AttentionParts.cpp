@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/AttentionParts.h"
 #include "lib/Import/Operators.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace lathe;
@@ -31,6 +32,16 @@ Value lathe::import::asBias(Node &node, Value allowed, Type element, double othe
 
 Value lathe::import::addBiases(Node &node, Value a, Value b) {
   return !a ? b : !b ? a : node.binary(BinaryKind::add, a, b);
+}
+
+double lathe::import::defaultScale(Node &node, Value &query) {
+  int64_t size = staticDim(query, 3);
+  if (!ShapedType::isDynamic(size) && size > 0)
+    return 1 / std::sqrt(static_cast<double>(size));
+  Type element = Node::elementOf(query), f32 = node.builder().getF32Type();
+  Value root = node.unary(graph::UnaryKind::sqrt, node.cast(node.shapeOf(query, 3, 4), f32));
+  query = node.cast(node.binary(BinaryKind::div, node.cast(query, f32), root), element);
+  return 1;
 }
 
 Value lathe::import::repeatHeads(Node &node, Value x, Value query) {

@@ -19,16 +19,9 @@ struct Heads {
 } // namespace
 
 /// 1 / sqrt(head size), unless the node says another scale.
-static std::optional<double> scaleAttribute(Node &node, Value query) {
+static double scaleAttribute(Node &node, Value &query) {
   double given = node.floatAttribute("scale", 0);
-  if (given != 0)
-    return given;
-  int64_t size = staticDim(query, 3);
-  if (!ShapedType::isDynamic(size) && size > 0)
-    return 1 / std::sqrt(static_cast<double>(size));
-  node.error() << "the head size of " << node.opType()
-               << " is not known when compiling; give it a 'scale'";
-  return std::nullopt;
+  return given != 0 ? given : defaultScale(node, query);
 }
 
 /// What masks of padding add to scores [B, N, S, T]: `lengths` tells the valid keys of each batch
@@ -73,11 +66,9 @@ static Value paddingBias(Node &node, Value mask, const Heads &heads, double filt
 
 /// Attention of `heads` where the last query sees the last key; the result is [B, S, N * H].
 static Value attendHeads(Node &node, const Heads &heads, bool causal) {
-  std::optional<double> scale = scaleAttribute(node, heads.query);
-  if (!scale)
-    return {};
-  return joinHeads(node,
-                   attend(node, heads.query, heads.key, heads.value, heads.bias, *scale, causal));
+  Value query = heads.query;
+  double scale = scaleAttribute(node, query);
+  return joinHeads(node, attend(node, query, heads.key, heads.value, heads.bias, scale, causal));
 }
 
 // ---- Attention, QAttention ---------------------------------------------------------------------
@@ -414,12 +405,12 @@ static LogicalResult importGroupQuery(Node &node) {
   node.setResult(2, value);
   if (!query || !key || !value)
     return failure();
-  std::optional<double> scale = scaleAttribute(node, query);
+  double scale = scaleAttribute(node, query);
   Value bias = asBias(node, builder.allowed(window), builder.element);
   bias = addBiases(node, bias, node.input(10));
-  if (!scale || !bias)
+  if (!bias)
     return failure();
-  return node.result(joinHeads(node, builder.attention(query, key, value, bias, *scale)));
+  return node.result(joinHeads(node, builder.attention(query, key, value, bias, scale)));
 }
 
 // ---- Embeddings --------------------------------------------------------------------------------
