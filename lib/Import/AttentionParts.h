@@ -27,8 +27,8 @@ mlir::Value asBias(Node &node, mlir::Value allowed, mlir::Type element,
 /// `a` + `b`, of which either may be null.
 mlir::Value addBiases(Node &node, mlir::Value a, mlir::Value b);
 
-/// 1 / sqrt(head size). Where only the run knows the size of [B, H, S, D], the queries are scaled here,
-/// in f32, and 1 is what is left to multiply scores with.
+/// 1 / sqrt(head size). Where only the run knows the size of [B, H, S, D], the queries are scaled
+/// here, in f32, and 1 is what is left to multiply scores with.
 double defaultScale(Node &node, mlir::Value &query);
 
 /// Keys or values [B, Hk, T, D] repeated for the heads of `query` that share them.

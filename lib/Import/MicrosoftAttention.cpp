@@ -260,7 +260,13 @@ bool GroupQuery::read() {
   if (key)
     return true;
   int64_t width = staticDim(query, 2), all = heads + 2 * groups;
-  if (ShapedType::isDynamic(width) || width % all != 0) {
+  if (ShapedType::isDynamic(width)) {
+    node.error()
+        << "the size of packed queries, keys and values of GroupQueryAttention is not known "
+           "when compiling";
+    return false;
+  }
+  if (width % all != 0) {
     node.error() << "packed queries, keys and values of GroupQueryAttention have a size that "
                     "does not divide by "
                  << all << " heads";
