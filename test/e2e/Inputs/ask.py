@@ -11,7 +11,7 @@ LINES = ["0.5 -1 0.25 2 0 1.5 4 2", "-0.5 1 0.75 -2 0.1 0 0 1", "0.5 -1 0.25 2 0
 
 
 def ask(port):
-    with socket.create_connection(("localhost", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall("".join(line + "\n" for line in LINES).encode())
         connection.shutdown(socket.SHUT_WR)
         with connection.makefile() as answers:

@@ -1,7 +1,8 @@
 /* How fast a run answers a cancellation, and that it starts no kernel after it.
  *   cancel ARTIFACT THREADS TRIALS [DIM=SIZE]...
  * Inputs are zeros. Prints the longest kernel of a run, and the longest time from a cancellation,
- * at some moment of the run, to the end of the call. Apache-2.0 WITH LLVM-exception. */
+ * at some moment of the run, to the end of the call. A run that ends first, because the machine is
+ * busy and the canceller wakes late, is tried again. Apache-2.0 WITH LLVM-exception. */
 #include "lathe-c/Runtime.h"
 
 #include <pthread.h>
@@ -94,11 +95,12 @@ int main(int argc, char **argv) {
       lathe_value_release(&outputs[k]);
   }
 
-  int trials = atoi(argv[3]), answered = 0;
+  int trials = atoi(argv[3]), answered = 0, attempts = 0;
   int64_t latest = 0, sum = 0;
-  for (int i = 0; i < trials; ++i) {
+  for (; answered < trials && attempts < 20 * trials; ++attempts) {
     atomic_store(&cancelled_at, 0);
-    struct trial trial = {context, now() + run_time * (2 * i + 1) / (2 * trials), 0};
+    int64_t delay = run_time * (2 * (attempts % trials) + 1) / (2 * trials);
+    struct trial trial = {context, now() + delay, 0};
     pthread_t thread;
     pthread_create(&thread, NULL, cancel, &trial);
     int32_t code =
@@ -125,11 +127,11 @@ int main(int argc, char **argv) {
   printf("a run takes %.2f ms, its longest kernel %.2f ms\n", (double)run_time / 1e6,
          (double)longest_kernel / 1e6);
   printf("%d of %d cancelled: answered after %.2f ms on average, %.2f ms at most\n", answered,
-         trials, answered ? (double)sum / answered / 1e6 : 0, (double)latest / 1e6);
+         attempts, answered ? (double)sum / answered / 1e6 : 0, (double)latest / 1e6);
   /* One may be on its way to its start when it is cancelled. */
   if (begun_after > answered / 10 + 1)
     return fail("kernels begin after the cancellation");
-  if (answered < trials / 4)
+  if (answered < trials)
     return fail("most runs end before they are cancelled");
   printf("no kernel begins after it\n");
   return 0;
