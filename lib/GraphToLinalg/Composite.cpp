@@ -25,16 +25,20 @@ Tensor Lowering::composite(sched::KindAttr kind, ArrayRef<Tensor> operands,
     b.setInsertionPointToEnd(&block);
     result = build(operands);
   }
-  llvm::SetVector<Value> captured, constants;
+  // The operands come first, each in its place, also where two are one value.
+  SmallVector<Value> arguments;
   for (const Tensor &operand : operands)
-    captured.insert(operand.value);
+    arguments.push_back(operand.value);
+  llvm::SetVector<Value> captured, constants;
   block.walk([&](Operation *op) {
     for (Value value : op->getOperands())
       // Sizes stand in a block that has no region yet.
       if (Region *region = value.getParentRegion();
           !region || !apart.getRegion().isAncestor(region))
-        (isConstantLike(value) && !captured.contains(value) ? constants : captured).insert(value);
+        if (!llvm::is_contained(arguments, value))
+          (isConstantLike(value) ? constants : captured).insert(value);
   });
+  llvm::append_range(arguments, captured);
 
   auto module = source->getParentOfType<ModuleOp>();
   std::string name = stringifyComposite(kind.getComposite()).str();
@@ -42,7 +46,7 @@ Tensor Lowering::composite(sched::KindAttr kind, ArrayRef<Tensor> operands,
   while (module.lookupSymbol(name + "_" + std::to_string(number)))
     ++number;
   OpBuilder moduleBuilder(source);
-  SmallVector<Type> types(ValueRange(captured.getArrayRef()).getTypes());
+  SmallVector<Type> types(ValueRange(arguments).getTypes());
   auto function =
       func::FuncOp::create(moduleBuilder, loc, name + "_" + std::to_string(number),
                            moduleBuilder.getFunctionType(types, result.value.getType()));
@@ -50,7 +54,7 @@ Tensor Lowering::composite(sched::KindAttr kind, ArrayRef<Tensor> operands,
   function->setAttr(sched::kindAttrName, kind);
   Block *entryBlock = function.addEntryBlock();
   IRMapping mapping;
-  mapping.map(captured.getArrayRef(), entryBlock->getArguments());
+  mapping.map(arguments, entryBlock->getArguments());
   OpBuilder inside(context);
   inside.setInsertionPointToEnd(entryBlock);
   for (Value constant : constants)
@@ -59,6 +63,6 @@ Tensor Lowering::composite(sched::KindAttr kind, ArrayRef<Tensor> operands,
     inside.clone(op, mapping);
   func::ReturnOp::create(inside, loc, mapping.lookup(result.value));
   apart.erase();
-  result.value = func::CallOp::create(b, loc, function, captured.getArrayRef()).getResult(0);
+  result.value = func::CallOp::create(b, loc, function, arguments).getResult(0);
   return result;
 }

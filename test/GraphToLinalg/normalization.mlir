@@ -71,6 +71,17 @@ func.func @main(%q: tensor<1x4x3x8xf32>, %k: tensor<1x2x5x8xf32>, %v: tensor<1x2
 
 // -----
 
+// Every operand has an argument of its own, also where keys, values and queries are one tensor.
+// CHECK:       func.func private @attention_0(%{{[^:]*}}: tensor<1x2x5x8xf32>, %{{[^:]*}}: tensor<1x2x5x8xf32>, %{{[^:]*}}: tensor<1x2x5x8xf32>)
+// CHECK-LABEL: func @main
+// CHECK:         call @attention_0(%arg0, %arg0, %arg0)
+func.func @main(%x: tensor<1x2x5x8xf32>) -> tensor<1x2x5x8xf32> {
+  %0 = graph.attention %x, %x, %x {scale = 0.5 : f32} : (tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>) -> tensor<1x2x5x8xf32>
+  return %0 : tensor<1x2x5x8xf32>
+}
+
+// -----
+
 // Channels that only the run knows must be as many as the parameters.
 // CHECK-LABEL: func @main
 // CHECK:         %[[C:.*]] = tensor.dim %arg0

@@ -92,6 +92,11 @@ def attention():
         hidden = np.where(np.arange(150)[None, :] > np.arange(40)[:, None] * 4, -np.inf, 0.0)
         q, k, v = g.input(2, 2, 40, 16), g.input(2, 2, 150, 16), g.input(2, 2, 150, 16)
         g.output(attend(g, q, k, v, g.weight(values=hidden)))
+    with g.case("one_tensor"):
+        # Keys that are the values, and queries that are both.
+        q, k = g.input(1, 2, 9, 20), g.input(1, 2, 33, 20)
+        g.output(attend(g, q, k, k, g.input(9, 33)))
+        g.output(attend(g, q, q, q, None))
     with g.case("heads_of_rows"):
         # Heads cut from rows and put together again, as every exporter writes it.
         x = g.relu(g.input(2, 19, 48))
