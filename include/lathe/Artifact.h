@@ -69,8 +69,11 @@ struct WeightsChunk {
 
 /// Everything that goes into an artifact.
 struct Contents {
-  std::string triple;             ///< codegen::HostTarget::triple; one for all variants.
-  std::vector<Variant> variants;  ///< Best first.
+  std::string triple;            ///< codegen::HostTarget::triple; one for all variants.
+  std::vector<Variant> variants; ///< Best first.
+  /// More code of all variants, linked where it is called. Not for writeObject: functions of two
+  /// models in one program must not meet.
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> kernels;
   std::vector<std::string> sites; ///< Messages of lathe_site, with %0 to %5.
   std::vector<WeightsChunk> weights;
   uint64_t weightsBytes = 0; ///< At least the end of the last chunk; more is zero-filled.

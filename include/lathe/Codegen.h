@@ -4,6 +4,7 @@
 #define LATHE_CODEGEN_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
@@ -107,8 +108,19 @@ private:
   llvm::StringMap<uint32_t> known;
 };
 
-/// Lowers a scheduled module (`@run`, `@plan`, kernels; consumed) to LLVM IR for `target` in
-/// `context`. `@run` and `@plan` become `PREFIX_run` and `PREFIX_plan`.
+/// A kernel in a module of its own, and the symbol that its object defines.
+struct SeparateKernel {
+  std::string symbol;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+};
+
+/// Takes the kernels whose code depends on their own text alone, and takes long enough to compile,
+/// out of a scheduled module; declarations stay. A symbol names its kernel's content and target.
+llvm::SmallVector<SeparateKernel> separateKernels(mlir::ModuleOp scheduled,
+                                                  const HostTarget &target);
+
+/// Lowers a scheduled module (`@run`, `@plan`, kernels; consumed), or that of a separate kernel, to
+/// LLVM IR for `target` in `context`. `@run` and `@plan` become `PREFIX_run` and `PREFIX_plan`.
 mlir::FailureOr<std::unique_ptr<llvm::Module>>
 lowerHost(mlir::ModuleOp module, const HostTarget &target, llvm::StringRef prefix,
           WeightLayout &weights, SiteList &sites, llvm::LLVMContext &context);

@@ -55,12 +55,17 @@ struct CompileOptions {
   /// ways; code for several sizes of a dimension is refused.
   bool deterministic = false;
   bool lowersPrecision() const { return precision != "model"; }
+  /// A folder in which objects of kernels are kept for later compilations; empty: nowhere. The
+  /// result does not depend on what is there. One user's alone: what it holds becomes code.
+  std::string cacheFolder;
   /// Print the IR to standard error after every pass that changed it.
   bool printIrAfterChange = false;
   /// Print MLIR's report of the time that every pass took to standard error.
   bool printPassTiming = false;
   /// Called after each stage with its name and duration, from the compiling thread.
   std::function<void(const std::string &stage, double seconds)> progress;
+  /// Called once: how many kernels were compiled apart, and how many of them came from the cache.
+  std::function<void(size_t kernels, size_t cached)> kernelsDone;
 };
 
 /// Compiles `input`, a `.onnx` model or the `.mlir` of an earlier stage, to the file `output`
@@ -70,6 +75,10 @@ struct CompileOptions {
 /// with "warning: ". Calls may run concurrently.
 bool compileFile(const std::string &input, const std::string &output, const CompileOptions &options,
                  std::string &errors);
+
+/// Where `lathe compile` keeps kernels: $LATHE_CACHE ("off": nowhere, which is empty), else "lathe"
+/// in the user's folder of caches ($XDG_CACHE_HOME, or ~/.cache).
+std::string defaultCacheFolder();
 
 /// Does what every compilation needs once per process, such as registering code generators. Called
 /// by compileFile by itself; a process that forks workers calls it first, so that they share it.

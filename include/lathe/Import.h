@@ -34,7 +34,7 @@ struct ImportOptions {
 /// Imports the model in the file `path`. The result holds one function
 /// `@main`, whose arguments are the graph's inputs that have no initializer and whose results are
 /// its outputs, and these attributes:
-///   module: graph.source (file name), graph.sha256 (of the file), graph.opsets (domain -> version)
+///   module: graph.source (file name), graph.opsets (domain -> version)
 ///   function: graph.entry = "run"
 ///   arguments and results: graph.name, graph.dims (one string per dimension: its symbol, or "" for
 ///   a static one; absent for a value without a declared shape)

@@ -28,6 +28,9 @@ llvm::Error link(llvm::StringRef triple, llvm::ArrayRef<LinkInput> inputs, LinkO
 /// Adds the objects of all variants.
 void addCode(const Contents &contents, std::vector<LinkInput> &inputs);
 
+/// The kernels as an archive: one file to hold open, however many there are.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> joinKernels(const Contents &contents);
+
 /// The table of `contents` as an object that exports it, with the entries' functions undefined.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> emitTable(const Contents &contents);
 

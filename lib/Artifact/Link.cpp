@@ -4,6 +4,7 @@
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Triple.h"
@@ -86,6 +87,14 @@ void addCode(const Contents &contents, std::vector<LinkInput> &inputs) {
     for (const auto &object : variant.sizeObjects)
       inputs.push_back({object->getMemBufferRef(), "code of certain sizes for " + variant.name});
   }
+}
+
+Expected<std::unique_ptr<MemoryBuffer>> joinKernels(const Contents &contents) {
+  std::vector<NewArchiveMember> members;
+  for (const auto &object : contents.kernels)
+    members.emplace_back(object->getMemBufferRef());
+  return writeArchiveToBuffer(members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU,
+                              /*Deterministic=*/true, /*Thin=*/false);
 }
 
 Error link(StringRef tripleName, ArrayRef<LinkInput> inputs, LinkOutput output, StringRef path) {

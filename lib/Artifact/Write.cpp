@@ -238,6 +238,11 @@ Expected<std::string> linkToMemory(const Contents &contents, StringRef path) {
   std::vector<LinkInput> inputs;
   inputs.push_back({(*table)->getMemBufferRef(), "table"});
   addCode(contents, inputs);
+  Expected<std::unique_ptr<MemoryBuffer>> kernels = joinKernels(contents);
+  if (!kernels)
+    return kernels.takeError();
+  if (!contents.kernels.empty())
+    inputs.push_back({(*kernels)->getMemBufferRef(), "kernels"});
   TemporaryFile linked;
   if (Error error = linked.create(path))
     return std::move(error);

@@ -6,7 +6,6 @@
 #include "lib/Import/Rewrite.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 using namespace mlir;
@@ -47,8 +46,7 @@ static OwningOpRef<ModuleOp> importBytes(MLIRContext &context, StringRef bytes, 
     emitError(location) << llvm::toString(std::move(error));
     return {};
   }
-  std::string digest = llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), true);
-  return GraphImporter(&context, model, fileName, std::move(dataFolder), options).run(digest);
+  return GraphImporter(&context, model, fileName, std::move(dataFolder), options).run();
 }
 
 OwningOpRef<ModuleOp> lathe::importOnnx(MLIRContext &context, StringRef path,

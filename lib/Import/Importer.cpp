@@ -20,7 +20,7 @@ GraphImporter::GraphImporter(MLIRContext *context, onnx::ModelProto &model, Stri
     : builder(context), tensors(context, std::move(dataFolder)), shapes(context), model(model),
       options(options), fileLoc(FileLineColLoc::get(context, fileName, 0, 0)), fileName(fileName) {}
 
-OwningOpRef<ModuleOp> GraphImporter::run(StringRef sha256) {
+OwningOpRef<ModuleOp> GraphImporter::run() {
   // First of all: what follows takes time and memory for each of them.
   if (uint64_t(model.graph().node_size()) > options.maxExpandedNodes) {
     error() << "the graph has " << model.graph().node_size() << " nodes, at most "
@@ -31,7 +31,6 @@ OwningOpRef<ModuleOp> GraphImporter::run(StringRef sha256) {
     return {};
   OwningOpRef<ModuleOp> module = ModuleOp::create(fileLoc);
   (*module)->setAttr("graph.source", builder.getStringAttr(fileName));
-  (*module)->setAttr("graph.sha256", builder.getStringAttr(sha256));
   SmallVector<NamedAttribute> versions;
   for (auto &entry : opsets)
     versions.push_back(builder.getNamedAttr(entry.getKey().empty() ? "ai.onnx" : entry.getKey(),

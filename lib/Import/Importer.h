@@ -54,7 +54,7 @@ public:
   ~GraphImporter();
 
   /// Imports the whole model; null after errors were reported.
-  mlir::OwningOpRef<mlir::ModuleOp> run(llvm::StringRef sha256);
+  mlir::OwningOpRef<mlir::ModuleOp> run();
 
   mlir::OpBuilder builder;
   TensorReader tensors;

@@ -9,8 +9,11 @@
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SHA256.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -105,6 +108,17 @@ static llvm::json::Object describeCode(const VariantInfo &code) {
   if (code.arenaMost)
     object["arena_bytes_at_most"] = int64_t(*code.arenaMost);
   return object;
+}
+
+std::future<std::string> lathe::pipeline::digestFile(std::string path) {
+  return std::async(std::launch::async, [path = std::move(path)]() -> std::string {
+    auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/false);
+    if (!file)
+      return "";
+    auto bytes = llvm::arrayRefFromStringRef((*file)->getBuffer());
+    return llvm::toHex(llvm::SHA256::hash(bytes), /*LowerCase=*/true);
+  });
 }
 
 std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptions &options,

@@ -15,12 +15,20 @@ ObjectQueue::~ObjectQueue() {
   llvm::consumeError(take(unwanted));
 }
 
-void ObjectQueue::add(LoweredModule module) {
+size_t ObjectQueue::add(LoweredModule module, std::function<void(llvm::StringRef)> made) {
   auto &result = results.emplace_back(); // a deque's elements stay where they are
   auto work = std::make_shared<LoweredModule>(std::move(module));
-  pool.async([this, &result, work] {
+  pool.async([this, &result, work, made] {
     result = codegen::compileHost(std::move(work->module), *work->target, options);
+    if (made && *result)
+      made((**result)->getBuffer());
   });
+  return results.size() - 1;
+}
+
+size_t ObjectQueue::add(std::unique_ptr<llvm::MemoryBuffer> object) {
+  results.emplace_back(std::move(object));
+  return results.size() - 1;
 }
 
 llvm::Error ObjectQueue::take(std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects) {

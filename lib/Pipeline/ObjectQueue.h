@@ -1,4 +1,4 @@
-// Objects are made on threads of their own, while the stages before go on with the next target.
+// Objects are made on threads of their own, while the stages before go on with what is next.
 // Apache-2.0 WITH LLVM-exception
 #ifndef LATHE_LIB_PIPELINE_OBJECTQUEUE_H
 #define LATHE_LIB_PIPELINE_OBJECTQUEUE_H
@@ -24,8 +24,12 @@ class ObjectQueue {
 public:
   ObjectQueue(unsigned optLevel, bool assembly);
   ~ObjectQueue(); // waits, as threads use what the caller owns
-  void add(LoweredModule module);
-  /// Waits, and appends the objects in the order in which modules were added.
+  /// Returns the object's place in the order. `made`, where given, is called with the finished
+  /// object, on the thread that made it.
+  size_t add(LoweredModule module, std::function<void(llvm::StringRef object)> made = {});
+  /// The same for one that is there already.
+  size_t add(std::unique_ptr<llvm::MemoryBuffer> object);
+  /// Waits, and appends the objects in the order in which they were added.
   llvm::Error take(std::vector<std::unique_ptr<llvm::MemoryBuffer>> &objects);
 
 private:

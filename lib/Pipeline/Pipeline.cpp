@@ -1,6 +1,7 @@
 // The stages of a compilation, in order.
 // Apache-2.0 WITH LLVM-exception
 #include "Pipeline.h"
+#include "KernelCache.h"
 #include "ObjectQueue.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
@@ -21,6 +22,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
@@ -46,6 +48,7 @@ struct Specialized {
 struct Shared {
   codegen::WeightLayout weights;
   codegen::SiteList sites;
+  llvm::StringSet<> kernels; // that have objects of their own
 };
 
 /// A scheduled form that the next target can have as well.
@@ -68,6 +71,7 @@ private:
   bool stage(StringRef name, llvm::function_ref<bool()> work);
   bool stopsAfter(StringRef name) const { return options.stopAfter == name; }
   bool write(ModuleOp module, StringRef output);
+  void recordDigest(ModuleOp module);
   bool fail(llvm::Error error);
   bool applyDims(ModuleOp module, bool hasGraph);
   bool runToLinalg(ModuleOp module);
@@ -83,6 +87,10 @@ private:
   /// The LLVM IR of a scheduled module, which is consumed; none where that failed.
   LoweredModule lower(ModuleOp scheduled, const codegen::HostTarget &target, StringRef prefix,
                       Shared &shared);
+  /// Takes the kernels that stand alone out of `scheduled`; those that no form or compilation had
+  /// before go into `queue`.
+  bool lowerKernels(ModuleOp scheduled, const codegen::HostTarget &target, Shared &shared,
+                    ObjectQueue &queue);
   bool writeText(llvm::StringRef text, StringRef output);
   bool bindStates();
   bool writeLinked(const artifact::Contents &contents, StringRef output);
@@ -96,6 +104,9 @@ private:
   std::unique_ptr<MLIRContext> owned; // null when the context is shared
   MLIRContext &context;
   std::unique_ptr<ScopedDiagnosticHandler> handler;
+  std::future<std::string> digest; // of the model
+  KernelCache cache;
+  size_t cachedKernels = 0;
   artifact::Entry entry;
   std::vector<Specialized> specialized;
   const Specialized *current = nullptr;           // that is worked on; null: the general form
@@ -108,7 +119,7 @@ Compilation::Compilation(const CompileOptions &options, std::string &errors, Str
                          MLIRContext *shared)
     : options(options), errors(errors), input(input),
       owned(shared ? nullptr : std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED)),
-      context(shared ? *shared : *owned) {
+      context(shared ? *shared : *owned), cache(options.cacheFolder) {
   DialectRegistry registry;
   registry
       .insert<graph::GraphDialect, rt::RtDialect, sched::SchedDialect, func::FuncDialect,
@@ -142,7 +153,13 @@ bool Compilation::fail(llvm::Error error) {
   return false;
 }
 
+void Compilation::recordDigest(ModuleOp module) {
+  if (digest.valid())
+    module->setAttr("graph.sha256", StringAttr::get(&context, digest.get()));
+}
+
 bool Compilation::write(ModuleOp module, StringRef output) {
+  recordDigest(module);
   if (llvm::Error error = writeStage(module, output))
     return fail(std::move(error));
   return true;
@@ -335,23 +352,52 @@ OwningOpRef<ModuleOp> Compilation::scheduleFor(ModuleOp form, ArrayRef<codegen::
 LoweredModule Compilation::lower(ModuleOp scheduled, const codegen::HostTarget &target,
                                  StringRef prefix, Shared &shared) {
   LoweredModule result{std::make_unique<llvm::LLVMContext>(), nullptr, &target};
-  stage("lower", [&] {
-    auto module = codegen::lowerHost(scheduled, target, prefix, shared.weights, shared.sites,
-                                     *result.context);
-    if (failed(module))
-      return false;
-    // What comes from a stage file may have been scheduled otherwise.
-    if (std::string loose = options.deterministic ? codegen::findLooseRounding(**module) : "";
-        !loose.empty()) {
-      emitError(UnknownLoc::get(&context))
-          << loose << " leaves rounding to the code generator, which --deterministic excludes: "
-          << "schedule with --deterministic as well, or remove the flags";
-      return false;
-    }
-    result.module = std::move(*module);
-    return true;
-  });
+  auto module =
+      codegen::lowerHost(scheduled, target, prefix, shared.weights, shared.sites, *result.context);
+  if (failed(module))
+    return result;
+  // What comes from a stage file may have been scheduled otherwise.
+  if (std::string loose = options.deterministic ? codegen::findLooseRounding(**module) : "";
+      !loose.empty()) {
+    emitError(UnknownLoc::get(&context))
+        << loose << " leaves rounding to the code generator, which --deterministic excludes: "
+        << "schedule with --deterministic as well, or remove the flags";
+    return result;
+  }
+  result.module = std::move(*module);
   return result;
+}
+
+/// All that the object of a kernel depends on beside the compiler.
+static std::string recipeOf(ModuleOp kernel, const codegen::HostTarget &target,
+                            const CompileOptions &options) {
+  std::string recipe;
+  llvm::raw_string_ostream stream(recipe);
+  stream << target.triple << ' ' << target.cpu << ' ' << target.tune << ' ' << target.features
+         << ' ' << target.vectorBits << " -O" << options.optLevel
+         << (options.deterministic ? " deterministic\n" : "\n");
+  kernel->print(stream, OpPrintingFlags().useLocalScope().assumeVerified());
+  return recipe;
+}
+
+bool Compilation::lowerKernels(ModuleOp scheduled, const codegen::HostTarget &target,
+                               Shared &shared, ObjectQueue &queue) {
+  for (codegen::SeparateKernel &kernel : codegen::separateKernels(scheduled, target)) {
+    if (!shared.kernels.insert(kernel.symbol).second)
+      continue;
+    std::string recipe = recipeOf(*kernel.module, target, options);
+    if (std::unique_ptr<llvm::MemoryBuffer> object = cache.find(recipe)) {
+      queue.add(std::move(object));
+      ++cachedKernels;
+      continue;
+    }
+    LoweredModule lowered = lower(*kernel.module, target, "", shared);
+    if (!lowered.module)
+      return false;
+    queue.add(std::move(lowered),
+              [this, recipe = std::move(recipe)](StringRef object) { cache.keep(recipe, object); });
+  }
+  return true;
 }
 
 bool Compilation::writeText(llvm::StringRef text, StringRef output) {
@@ -390,9 +436,23 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     return "lathe_" + (linked ? modelName(output) + "_" : std::string()) + "v" +
            std::to_string(index);
   };
+  // Text shows all code together; what a program links must hold no names but its model's.
+  bool separate = options.optLevel > 0 && options.emit == "artifact" && !stopsAfter("codegen");
   Shared shared;
   std::vector<VariantInfo> variants;
   ObjectQueue queue(options.optLevel, /*assembly=*/options.emit == "asm");
+  std::vector<size_t> places; // of the host programs' objects: by target, then by form
+  // A form's kernels, then its host program.
+  auto lowerForm = [&](ModuleOp form, const codegen::HostTarget &target, StringRef prefix) {
+    LoweredModule lowered;
+    stage("lower", [&] {
+      if (separate && !lowerKernels(form, target, shared, queue))
+        return false;
+      lowered = lower(form, target, prefix, shared);
+      return bool(lowered.module);
+    });
+    return lowered;
+  };
   for (auto [index, target] : llvm::enumerate(*targets)) {
     OwningOpRef<ModuleOp> variant;
     if (isScheduled) {
@@ -408,7 +468,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     variants.push_back(describeVariant(*variant, target.name, entry));
     std::string prefix = prefixOf(index);
     std::string generalPrefix = prefix + (specialized.empty() ? "" : "_general");
-    LoweredModule general = lower(*variant, target, generalPrefix, shared);
+    LoweredModule general = lowerForm(*variant, target, generalPrefix);
     if (!general.module)
       return false;
     std::vector<LoweredModule> forms;
@@ -422,7 +482,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
       info.sizes = form.sizes;
       variants.back().specialized.push_back(std::move(info));
       cases.push_back({prefix + "_size" + std::to_string(cases.size()), form.tests});
-      forms.push_back(lower(*copy, target, cases.back().prefix, shared));
+      forms.push_back(lowerForm(*copy, target, cases.back().prefix));
       if (!forms.back().module)
         return false;
     }
@@ -435,11 +495,11 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
       general.module->print(stream, nullptr);
       return writeText(text, output);
     }
-    queue.add(std::move(general));
+    places.push_back(queue.add(std::move(general)));
     if (options.emit == "asm")
       break;
     for (LoweredModule &form : forms)
-      queue.add(std::move(form));
+      places.push_back(queue.add(std::move(form)));
   }
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   if (!stage("codegen", [&] {
@@ -459,6 +519,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     ArrayRef<char> bytes = graph::getConstantBytes(chunk.value, *storage);
     contents.weights.push_back({chunk.offset, bytes, storage});
   }
+  recordDigest(module);
   contents.manifest = writeManifest(module, options, variants, flops, shared.weights.bytes());
   for (auto [index, target] : llvm::enumerate(*targets)) {
     artifact::Variant variant;
@@ -470,12 +531,17 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     entry.runSymbol = prefix + "_run";
     entry.planSymbol = prefix + "_plan";
     variant.entries.push_back(entry);
-    auto object = objects.begin() + index * (1 + specialized.size());
-    variant.object = std::move(*object);
+    auto place = places.begin() + index * (1 + specialized.size());
+    variant.object = std::move(objects[*place]);
     for (size_t form = 0; form < specialized.size(); ++form)
-      variant.sizeObjects.push_back(std::move(*++object));
+      variant.sizeObjects.push_back(std::move(objects[*++place]));
     contents.variants.push_back(std::move(variant));
   }
+  for (auto &object : objects) // those that are left
+    if (object)
+      contents.kernels.push_back(std::move(object));
+  if (options.kernelsDone)
+    options.kernelsDone(contents.kernels.size(), cachedKernels);
   return stage("artifact", [&] {
     if (linked)
       return writeLinked(contents, output);
@@ -501,6 +567,8 @@ bool Compilation::run(StringRef output) {
   OwningOpRef<ModuleOp> module = load(options.dims);
   if (!module)
     return false;
+  if (!isStageFile())
+    digest = digestFile(input.str());
   if (stopsAfter("import"))
     return write(*module, output);
   return runModule(*module, output);

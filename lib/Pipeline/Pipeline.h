@@ -8,6 +8,7 @@
 #include "lathe/Compiler.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <future>
 
 namespace lathe::pipeline {
 
@@ -80,6 +81,10 @@ std::string formatFormula(mlir::Value value, llvm::ArrayRef<artifact::TensorSpec
 /// Floating-point operations of the model's contractions and reductions, from linalg on tensors;
 /// dynamic loops count once.
 uint64_t countFlops(mlir::ModuleOp linalgModule);
+
+/// The SHA-256 of a file, in hexadecimal, from a thread of its own (LLVM's takes 3 s for 1 GB); ""
+/// where it cannot be read.
+std::future<std::string> digestFile(std::string path);
 
 /// The JSON manifest of the artifact.
 std::string writeManifest(mlir::ModuleOp imported, const CompileOptions &options,

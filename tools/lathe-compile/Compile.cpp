@@ -20,6 +20,7 @@ struct CompileFlags {
   std::string model, output;
   CompileOptions compiler;
   std::vector<std::string> dims, states;
+  std::string cache;
   bool time = false, quiet = false;
 };
 
@@ -68,12 +69,21 @@ int compile(CompileFlags flags) {
   if (flags.output != "-" && std::filesystem::equivalent(flags.model, flags.output, error))
     throw WrongUsage("the output " + flags.output + " would overwrite the model");
 
+  flags.compiler.cacheFolder = flags.cache.empty()    ? defaultCacheFolder()
+                               : flags.cache == "off" ? std::string()
+                                                      : flags.cache;
+
   Style style(STDERR_FILENO);
   std::vector<std::pair<std::string, double>> stages;
   flags.compiler.progress = [&](const std::string &stage, double seconds) {
     stages.emplace_back(stage, seconds);
     if (style.isTerminal())
       std::cerr << "\r\x1b[K" << style.faint(stage + " " + formatSeconds(seconds)) << std::flush;
+  };
+  size_t kernels = 0, cached = 0;
+  flags.compiler.kernelsDone = [&](size_t all, size_t found) {
+    kernels = all;
+    cached = found;
   };
   auto start = std::chrono::steady_clock::now();
   std::string errors;
@@ -87,7 +97,8 @@ int compile(CompileFlags flags) {
   if (flags.time) {
     for (const auto &[stage, duration] : stages)
       std::cerr << stage << "  " << formatSeconds(duration) << '\n';
-    std::cerr << "total  " << formatSeconds(seconds) << '\n';
+    std::cerr << "total  " << formatSeconds(seconds) << '\n'
+              << cached << " of " << kernels << " large kernels from the cache\n";
   }
   if (flags.output != "-" && !flags.quiet) {
     uint64_t bytes = std::filesystem::file_size(flags.output, error);
@@ -150,6 +161,11 @@ void addCompileCommand(CLI::App &root, Action &action) {
                    "Compute in the order that the model writes, but for the lanes of vectors");
   command.add_flag("--deterministic", flags->compiler.deterministic,
                    "Same bits with any number of threads and in any place of a batch");
+  command
+      .add_option("--cache", flags->cache,
+                  "Folder in which compiled kernels are kept for later, or off (default: "
+                  "$LATHE_CACHE, else lathe in $XDG_CACHE_HOME or ~/.cache)")
+      ->type_name("DIR");
   command.add_flag("--time", flags->time, "Show the time of every stage");
   command.add_flag("--quiet,-q", flags->quiet, "Say nothing where all is well");
   command.add_flag("--mlir-print-ir-after-change", flags->compiler.printIrAfterChange,

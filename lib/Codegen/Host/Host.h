@@ -17,6 +17,9 @@ class Module;
 
 namespace lathe::codegen {
 
+/// The symbol by which a kernel that is compiled apart is linked, on it and on its declaration.
+constexpr llvm::StringLiteral kernelSymbolAttr = "rt.symbol";
+
 /// Registers LLVM's backends of the supported architectures, once.
 void initializeTargets();
 

@@ -4,6 +4,7 @@
 #include "LowerRt.h"
 #include "dialects/Rt/Rt.h"
 #include "lathe/ArtifactFormat.h"
+#include "lib/Codegen/Host/Host.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -137,20 +138,29 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
   if (failed(structured.run(module)) || failed(lowerRt(module, weights, sites)))
     return failure();
 
+  llvm::StringMap<std::string> symbols; // of kernels that are compiled apart
   for (auto function : module.getOps<func::FuncOp>()) {
     if (!function.isPrivate())
       continue;
-    function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(mlirContext, LLVM::Linkage::Internal));
+    if (auto symbol = function->getAttrOfType<StringAttr>(kernelSymbolAttr)) {
+      symbols[function.getName()] = symbol.str();
+      function->removeAttr(kernelSymbolAttr);
+    } else {
+      function->setAttr("llvm.linkage",
+                        LLVM::LinkageAttr::get(mlirContext, LLVM::Linkage::Internal));
+    }
     function->setAttr("passthrough",
                       ArrayAttr::get(mlirContext, StringAttr::get(mlirContext, "noinline")));
     // Every buffer of a kernel is another one (the host program passes equal addresses once).
     for (unsigned i = 1; i < function.getNumArguments(); ++i)
-      if (isa<LLVM::LLVMPointerType>(function.getArgument(i).getType()))
+      if (isa<LLVM::LLVMPointerType>(function.getArgumentTypes()[i]))
         function.setArgAttr(i, "llvm.noalias", UnitAttr::get(mlirContext));
   }
   SmallVector<std::string> hostPrograms;
   for (StringRef name : {"run", "plan"}) {
     auto function = module.lookupSymbol<func::FuncOp>(name);
+    if (!function)
+      continue;
     function.setSymName(hostPrograms.emplace_back((prefix + "_" + name).str()));
   }
   if (target.dotBF16.empty() && failed(expandBF16(module)))
@@ -172,6 +182,14 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
   if (!result)
     return module.emitError("translation to LLVM IR failed");
   alignStrings(*result);
+  for (const auto &symbol : symbols) {
+    llvm::Function *function = result->getFunction(symbol.getKey());
+    if (!function) // a declaration that nothing calls
+      continue;
+    function->setName(symbol.getValue());
+    function->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    function->setDSOLocal(true);
+  }
   for (const std::string &name : hostPrograms)
     leaveUnoptimizedIfLarge(*result->getFunction(name));
   return result;
