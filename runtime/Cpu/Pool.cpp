@@ -15,9 +15,6 @@ constexpr uint32_t openBit = uint32_t(1) << 31;
 constexpr uint32_t maxThreads = 1024;
 // Longer than the gaps between the regions of a run, shorter than what anyone notices in power.
 constexpr int64_t spinNs = 40'000;
-// Pieces per thread: threads that come late, or are slower, find some left.
-constexpr int64_t piecesPerThread = 4;
-
 void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -47,22 +44,24 @@ template <typename Done> bool spin(Done done) {
 
 Region::Region(lathe_body body, const uint64_t *args, int64_t count, int64_t grain,
                uint32_t threads)
-    : body(body), args(args), count(count) {
-  grain = grain < 1 ? 1 : grain < count ? grain : count;
-  int64_t share = count / (int64_t(threads) * piecesPerThread);
-  piece = share <= grain ? grain : share / grain * grain;
+    : body(body), args(args), count(count), threads(threads) {
+  this->grain = grain < 1 ? 1 : grain < count ? grain : count;
 }
 
+// Guided self-scheduling (Polychronopoulos and Kuck 1987): a piece is a thread's share of what is
+// left. Few pieces, as each begins with data that is not in cache, and small ones at the end, so
+// that nobody waits for long. Two threads on two processors: ResNet-50 29.6 ms, with 8 equal pieces
+// 31.2 ms; where another process takes half of one of them, 58 ms both.
 void Region::work() {
-  for (;;) {
-    // Relaxed: only the number matters; the data is ordered by joining and leaving. Stops before
-    // adding, so that `next` passes `count` by at most a piece per thread.
-    if (next.load(std::memory_order_relaxed) >= count)
-      return;
-    int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
-    if (begin >= count)
-      return;
-    body(args, begin, piece < count - begin ? begin + piece : count);
+  // Relaxed: only the number matters; the data is ordered by joining and leaving.
+  int64_t begin = next.load(std::memory_order_relaxed);
+  while (begin < count) {
+    int64_t left = count - begin, share = left / threads / grain * grain;
+    int64_t piece = share > grain ? share : grain < left ? grain : left;
+    if (!next.compare_exchange_weak(begin, begin + piece, std::memory_order_relaxed))
+      continue;
+    body(args, begin, begin + piece);
+    begin = next.load(std::memory_order_relaxed);
   }
 }
 
@@ -95,7 +94,7 @@ lathe_pool::~lathe_pool() {
 }
 
 void lathe_pool::run(Region &work) {
-  bool alone = startedCount == 0 || work.count <= work.piece;
+  bool alone = startedCount == 0 || work.count <= work.grain;
   if (alone || busy.exchange(1, std::memory_order_acquire)) {
     work.work();
     return;
@@ -106,7 +105,7 @@ void lathe_pool::run(Region &work) {
   // new epoch and does not sleep.
   epoch.fetch_add(1, std::memory_order_seq_cst);
   if (sleepers.load(std::memory_order_seq_cst)) {
-    int64_t pieces = (work.count - 1) / work.piece;
+    int64_t pieces = (work.count - 1) / work.grain;
     futexWake(epoch, pieces < startedCount ? int(pieces) : int(startedCount));
   }
   work.work();

@@ -17,7 +17,8 @@ struct Region {
   lathe_body body;
   const uint64_t *args;
   int64_t count;
-  int64_t piece; ///< Iterations that are taken at once; a multiple of the grain.
+  int64_t grain; ///< Iterations that are taken at once are a multiple of it, but for the last.
+  int64_t threads;
   alignas(64) std::atomic<int64_t> next{0};
 
   Region(lathe_body body, const uint64_t *args, int64_t count, int64_t grain, uint32_t threads);
