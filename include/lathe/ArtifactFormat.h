@@ -241,6 +241,7 @@ enum {
   LATHE_X86_V4 = 2,        /* AVX-512 F BW CD DQ VL */
   LATHE_X86_VNNI = 4,      /* AVX512_VNNI */
   LATHE_X86_BF16 = 8,      /* AVX512_BF16 */
+  LATHE_X86_AMX_BF16 = 16, /* AMX_TILE, AMX_BF16, and leave of the kernel to use the tiles */
   LATHE_AARCH64_BASE = 256 /* Armv8-A with Advanced SIMD */
 };
 

@@ -41,6 +41,8 @@ struct HostTarget {
   /// LLVM's intrinsics that multiply pairs of i16 and of bf16 and add the products up; "": none.
   /// The sum of the former with an accumulator is one instruction with VNNI.
   std::string dotI16, dotBF16;
+  /// LLVM's intrinsic that multiplies tiles of bf16; "": none.
+  std::string matrixBF16;
 
   bool isX86() const { return llvm::StringRef(triple).starts_with("x86_64"); }
 };

@@ -19,6 +19,8 @@ struct TargetInfo {
   /// where there is none. The products of a pair of i16 added up; those of a pair of bf16 added to
   /// an f32 accumulator, the first operand.
   std::string dotI16, dotBF16;
+  /// LLVM's name of the instruction that multiplies tiles of bf16; empty where there is none.
+  std::string matrixBF16;
 
   bool operator==(const TargetInfo &) const = default;
 };

@@ -314,7 +314,7 @@ static std::string defaultTargets(ModuleOp module, unsigned optLevel) {
   });
   std::string names;
   if (optLevel > 0 && hasBF16)
-    names += "x86-64-v4-vnni-bf16,";
+    names += "x86-64-v4-vnni-bf16-amx,x86-64-v4-vnni-bf16,";
   if (optLevel > 0 && hasIntegers)
     names += "x86-64-v4-vnni,";
   return names + "x86-64-v4,x86-64-v3";
@@ -331,6 +331,7 @@ schedule::Options Compilation::scheduleOptions(const codegen::HostTarget &target
   result.target.l2Bytes = target.l2Bytes;
   result.target.dotI16 = target.dotI16;
   result.target.dotBF16 = target.dotBF16;
+  result.target.matrixBF16 = target.matrixBF16;
   return result;
 }
 

@@ -13,6 +13,7 @@ struct TileParameters {
   int64_t vectors = 0;     // per row of the tile
   int64_t rows = 1;        // most rows of a tile
   bool apart = false;      // a window's row is added up vector by vector
+  bool matrix = false;     // bf16 on tiles of 16 x 16 sums
   bool vectorOuter = true; // vector tiles are the slowest loop: their weights stay in cache
 };
 

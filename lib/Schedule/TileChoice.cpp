@@ -1,5 +1,5 @@
 // Which loops a register tile runs across, and how large it is. Apache-2.0 WITH LLVM-exception
-#include "Tile.h"
+#include "MatrixTile.h"
 
 using namespace mlir;
 using namespace lathe::schedule;
@@ -124,6 +124,7 @@ TileParameters lathe::schedule::chooseParameters(const Stage &root, const TileCh
                                                  const TargetInfo &target) {
   TileParameters tile;
   tile.lanes = target.vectorBits / 32;
+  tile.matrix = fitsMatrixTiles(root, choice, target);
   const Size &extent = root.extents[choice.vectorLoop];
   int64_t available = extent.isStatic() ? llvm::divideCeil(extent.constant, tile.lanes) : 2;
   int64_t accumulators = target.vectorRegisters >= 32 ? 28 : 12;
@@ -142,6 +143,8 @@ TileParameters lathe::schedule::chooseParameters(const Stage &root, const TileCh
       most = accumulators >= 28 ? 14 : 10;
     if (rowExtent.isStatic() && accumulators >= 28 && rowExtent.constant <= 14)
       most = 14;
+    if (tile.matrix)
+      most = MatrixUnit::mostRows;
     rows = rowExtent.isStatic() ? std::min(rowExtent.constant, most) : most;
     if (overlapping > 0)
       rows = std::min(rows, overlapping);
@@ -158,8 +161,8 @@ TileParameters lathe::schedule::chooseParameters(const Stage &root, const TileCh
     return vectors * tile.rows + (tile.rows > 1 ? vectors + 1 : 1) <=
            int64_t(target.vectorRegisters);
   };
-  while (!tile.apart && tile.vectors * tile.rows < 8 && tile.vectors * 2 <= available &&
-         inRegisters(tile.vectors * 2))
+  while (!tile.apart && !tile.matrix && tile.vectors * tile.rows < 8 &&
+         tile.vectors * 2 <= available && inRegisters(tile.vectors * 2))
     tile.vectors *= 2;
   tile.vectors = std::min(tile.vectors, std::max<int64_t>(1, available));
   tile.vectorOuter = llvm::any_of(root.inputs, [&](const Access &input) {

@@ -2,7 +2,7 @@
 // a time, one loop across the lanes, and its elementwise epilogue runs on the accumulators. One
 // emitter serves matrix products, convolutions, depthwise convolutions and pooling. Apache-2.0 WITH
 // LLVM-exception
-#include "Tile.h"
+#include "MatrixTile.h"
 #include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
@@ -14,7 +14,8 @@ public:
   TileEmitter(Kernel &kernel, const Group &group, const TileChoice &choice,
               const TileParameters &tile, const TargetInfo &target, AddressOf addressOf)
       : kernel(kernel), builder(kernel.builder), group(group), root(group.stages.front()),
-        choice(choice), tile(tile), target(target), addressOf(addressOf), indices(root.numLoops()) {
+        choice(choice), tile(tile), target(target), addressOf(addressOf), indices(root.numLoops()),
+        matrix(kernel) {
     for (unsigned i = 0; i < root.numLoops(); ++i)
       (root.reduction[i] ? reductions : parallel).push_back(i);
     for (auto [i, input] : llvm::enumerate(root.inputs))
@@ -32,6 +33,8 @@ private:
   };
   void emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTile);
   void emitTile(const Lanes &lanes, Value firstRow, int64_t rows);
+  void emitMatrixTile(const Lanes &lanes, Value firstRow, int64_t rows);
+  void reduceMatrix(ArrayRef<unsigned> loops, const Lanes &lanes, Value firstRow, int64_t rows);
   SmallVector<SmallVector<Value>> reduce(ArrayRef<unsigned> loops,
                                          SmallVector<SmallVector<Value>> accumulators,
                                          const Lanes &lanes, ArrayRef<Value> rowIndices);
@@ -57,6 +60,7 @@ private:
   SmallVector<Value> indices;          // of the root's loops; null: handled apart
   std::optional<unsigned> pairedInput; // the weights, where they lie in pairs
   bool single = false;                 // the last of an odd number, which has no neighbour
+  MatrixUnit matrix;
 
   /// Weights in panels that are fetched ahead: while tiles walk along some panels, pass after pass,
   /// the next ones come.
@@ -220,7 +224,8 @@ std::optional<TileEmitter::Stream> TileEmitter::chooseStream(std::optional<int64
     // Less than that stays in the cache from the run before, more would drive out what is in use.
     if (total < int64_t(1) << 16 || result.bytes > int64_t(target.l2Bytes))
       return std::nullopt;
-    result.chunkBytes = chunkSteps * input.panel * elementBytes * result.panels;
+    result.chunkBytes =
+        chunkSteps * (input.pairLoop ? 2 : 1) * input.panel * elementBytes * result.panels;
     // Several narrow tiles walk along one panel.
     int64_t most = passes.value_or(8) * std::max<int64_t>(1, input.panel / width);
     result.lines = std::max<int64_t>(1, llvm::divideCeil(result.chunkBytes / 64, most));
@@ -401,14 +406,76 @@ void TileEmitter::emitTile(const Lanes &lanes, Value firstRow, int64_t rows) {
     }
 }
 
+// The steps of one tile: the loop along pairs is the innermost.
+void TileEmitter::reduceMatrix(ArrayRef<unsigned> loops, const Lanes &lanes, Value firstRow,
+                               int64_t rows) {
+  const Access &weights = root.inputs[*pairedInput], &other = root.inputs[1 - *pairedInput];
+  unsigned loop = loops.front();
+  bool innermost = loops.size() == 1;
+  auto made =
+      scf::ForOp::create(builder, root.loc, kernel.constant(0), kernel.size(root.extents[loop]),
+                         kernel.constant(innermost ? MatrixUnit::step : 1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(made.getBody());
+  indices[loop] = made.getInductionVar();
+  if (!innermost) {
+    reduceMatrix(loops.drop_front(), lanes, firstRow, rows);
+    return;
+  }
+  if (stream && loop == reductions.back())
+    prefetch(lanes, loop, indices[loop]);
+  auto bufferOf = [&](const Access &access) {
+    return kernel.buffer(addressOf(access.view), access.view.element);
+  };
+  SmallVector<Value> at = indices, places;
+  at[*choice.rowLoop] = firstRow;
+  for (unsigned j = 0; j < lanes.masks.size(); ++j)
+    places.push_back(address(weights, at, choice.vectorLoop, lanes, j));
+  Value rowStride =
+      kernel.mul(kernel.size(other.coefficients[*choice.rowLoop]), kernel.constant(2));
+  matrix.accumulate(rows, lanes.masks.size(), bufferOf(other),
+                    kernel.linear(other.coefficients, at), rowStride, bufferOf(weights), places,
+                    weights.panel * 4);
+}
+
+void TileEmitter::emitMatrixTile(const Lanes &lanes, Value firstRow, int64_t rows) {
+  unsigned pairs = *root.inputs[*pairedInput].pairLoop;
+  SmallVector<unsigned> loops = reductions;
+  llvm::erase(loops, pairs);
+  loops.push_back(pairs);
+  matrix.zero(rows, lanes.masks.size());
+  reduceMatrix(loops, lanes, firstRow, rows);
+  Value sums = matrix.store(rows, lanes.masks.size());
+
+  auto made = scf::ForOp::create(builder, root.loc, kernel.constant(0), kernel.constant(rows),
+                                 kernel.constant(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(made.getBody());
+  Value row = made.getInductionVar();
+  for (auto [j, mask] : llvm::enumerate(lanes.masks)) {
+    SmallVector<Value> at = indices;
+    at[*choice.rowLoop] = kernel.add(firstRow, row);
+    at[choice.vectorLoop] = kernel.add(lanes.start, kernel.constant(j * tile.lanes));
+    Value place = kernel.add(kernel.mul(row, kernel.constant(2 * tile.lanes)),
+                             kernel.constant(j * tile.lanes));
+    Value value = vector::LoadOp::create(builder, root.loc,
+                                         vectorType(root.outputs[0].view.element), sums, place);
+    emitEpilogue(kernel, group, value, at, tile.lanes, mask, choice.vectorLoop, addressOf);
+  }
+}
+
 void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTile) {
   if (!choice.rowLoop) {
     emitTile(lanes, Value(), 1);
     return;
   }
   const Size &extent = root.extents[*choice.rowLoop];
-  // `inside` gets what the loop counts: tiles, of which each is a pass, or their rows.
-  auto forTiles = [&](Value begin, Value end, Value step, llvm::function_ref<void(Value)> inside) {
+  // `firstRow` gives the first row of a tile by what the loop counts: tiles, of which each is a
+  // pass, or their rows.
+  auto forTiles = [&](Value begin, Value end, Value step, int64_t rows,
+                      llvm::function_ref<Value(Value)> firstRow) {
+    if (tile.matrix)
+      matrix.configure(rows);
     auto loop = scf::ForOp::create(builder, root.loc, begin, end, step);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
@@ -418,7 +485,11 @@ void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTi
         index = arith::DivUIOp::create(builder, root.loc, index, kernel.constant(tile.rows));
       pass = kernel.add(pass, index);
     }
-    inside(loop.getInductionVar());
+    Value row = firstRow(loop.getInductionVar());
+    if (tile.matrix)
+      emitMatrixTile(lanes, row, rows);
+    else
+      emitTile(lanes, row, rows);
   };
   Value one = kernel.constant(1);
   if (extent.isStatic()) {
@@ -428,26 +499,29 @@ void TileEmitter::emitRowTiles(const Lanes &lanes, Value firstTile, Value lastTi
     int64_t highTiles = high == low ? tiles : extent.constant - low * tiles;
     Value border = kernel.constant(highTiles);
     Value end = arith::MinUIOp::create(builder, root.loc, lastTile, border);
-    forTiles(firstTile, end, one,
-             [&](Value index) { emitTile(lanes, kernel.mul(index, kernel.constant(high)), high); });
+    forTiles(firstTile, end, one, high,
+             [&](Value index) { return kernel.mul(index, kernel.constant(high)); });
     if (high == low || low == 0)
       return;
     Value begin = arith::MaxUIOp::create(builder, root.loc, firstTile, border);
-    forTiles(begin, lastTile, one, [&](Value index) {
-      Value row = kernel.add(kernel.mul(index, kernel.constant(low)), border);
-      emitTile(lanes, row, low);
+    forTiles(begin, lastTile, one, low, [&](Value index) {
+      return kernel.add(kernel.mul(index, kernel.constant(low)), border);
     });
     return;
   }
   Value rowEnd = arith::MinUIOp::create(
       builder, root.loc, kernel.mul(lastTile, kernel.constant(tile.rows)), kernel.size(extent));
   Value row = kernel.mul(firstTile, kernel.constant(tile.rows));
-  for (int64_t rows = tile.rows; rows >= 1; rows = rows > 8 ? 8 : rows > 4 ? 4 : rows > 1 ? 1 : 0) {
+  for (int64_t rows = tile.rows; rows >= 1; rows = rows > 16  ? 16
+                                                   : rows > 8 ? 8
+                                                   : rows > 4 ? 4
+                                                   : rows > 1 ? 1
+                                                              : 0) {
     Value step = kernel.constant(rows);
     Value left = arith::SubIOp::create(builder, root.loc, rowEnd, row);
     Value whole = arith::DivUIOp::create(builder, root.loc, left, step);
     Value end = kernel.add(row, kernel.mul(whole, step));
-    forTiles(row, end, step, [&](Value index) { emitTile(lanes, index, rows); });
+    forTiles(row, end, step, rows, [](Value index) { return index; });
     row = end;
   }
 }
@@ -628,7 +702,9 @@ Work lathe::schedule::emitTiles(Kernel &kernel, const Group &group, const Target
                                 AddressOf addressOf) {
   const Stage &root = group.stages.front();
   TileChoice choice = *chooseTile(root, target);
-  return TileEmitter(kernel, group, choice, chooseParameters(root, choice, target), target,
-                     addressOf)
-      .emit();
+  TileParameters tile = chooseParameters(root, choice, target);
+  Work work = TileEmitter(kernel, group, choice, tile, target, addressOf).emit();
+  if (tile.matrix)
+    MatrixUnit(kernel).release();
+  return work;
 }

@@ -172,7 +172,12 @@ int32_t lathe_module::choose(const lathe_module_options &options, lathe_status *
     if (options.variant && strcmp(options.variant, variant.name))
       continue;
     named = true;
-    if (isRunnable(variant, features))
+    if (!isRunnable(variant, features))
+      continue;
+    bool isRun = !(options.flags & LATHE_MODULE_INSPECT);
+    if (uint64_t denied = isRun ? variant.features & ~requestFeatures(variant.features) : 0)
+      features &= ~denied;
+    else
       chosen = &variant;
   }
   if (options.flags & LATHE_MODULE_INSPECT) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <elf.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -20,9 +21,9 @@ struct FeatureName {
   const char *name;
 };
 constexpr FeatureName featureNames[] = {
-    {LATHE_X86_V3, "x86-64-v3"},     {LATHE_X86_V4, "x86-64-v4"},
-    {LATHE_X86_VNNI, "avx512-vnni"}, {LATHE_X86_BF16, "avx512-bf16"},
-    {LATHE_AARCH64_BASE, "armv8-a"},
+    {LATHE_X86_V3, "x86-64-v3"},      {LATHE_X86_V4, "x86-64-v4"},
+    {LATHE_X86_VNNI, "avx512-vnni"},  {LATHE_X86_BF16, "avx512-bf16"},
+    {LATHE_X86_AMX_BF16, "amx-bf16"}, {LATHE_AARCH64_BASE, "armv8-a"},
 };
 
 #if defined(__x86_64__)
@@ -38,7 +39,7 @@ struct Requirement {
 };
 
 constexpr uint32_t bit(int index) { return uint32_t(1) << index; }
-constexpr uint32_t avxState = 0x06, avx512State = 0xe6;
+constexpr uint32_t avxState = 0x06, avx512State = 0xe6, tileState = 0x600e6;
 
 constexpr Requirement requirements[] = {
     // FMA, SSE4.1, SSE4.2, MOVBE, POPCNT, OSXSAVE, AVX, F16C
@@ -50,6 +51,7 @@ constexpr Requirement requirements[] = {
     {LATHE_X86_V4, 7, 0, Ebx, bit(16) | bit(17) | bit(28) | bit(30) | bit(31), avx512State},
     {LATHE_X86_VNNI, 7, 0, Ecx, bit(11), avx512State},
     {LATHE_X86_BF16, 7, 1, Eax, bit(5), avx512State},
+    {LATHE_X86_AMX_BF16, 7, 0, Edx, bit(22) | bit(24), tileState}, // BF16, TILE
 };
 
 bool isMet(const Requirement &requirement, uint32_t savedState) {
@@ -71,7 +73,8 @@ uint32_t readSavedState() {
 
 uint64_t detect() {
   uint32_t savedState = readSavedState();
-  uint64_t features = LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI | LATHE_X86_BF16;
+  uint64_t features =
+      LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI | LATHE_X86_BF16 | LATHE_X86_AMX_BF16;
   for (const Requirement &requirement : requirements)
     if (!isMet(requirement, savedState))
       features &= ~requirement.feature;
@@ -101,6 +104,17 @@ uint64_t lathe::runtime::hostFeatures() {
     cached.store(features, std::memory_order_relaxed);
   }
   return features & ~known;
+}
+
+uint64_t lathe::runtime::requestFeatures(uint64_t features) {
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+  // Linux 5.16 and later (Documentation/arch/x86/xstate.rst): the tiles take 8 KiB in every frame
+  // of a signal, so a process says that it is prepared. Asking again is no error.
+  constexpr int requestPermission = 0x1023, tileData = 18;
+  if ((features & LATHE_X86_AMX_BF16) && syscall(SYS_arch_prctl, requestPermission, tileData))
+    features &= ~uint64_t(LATHE_X86_AMX_BF16);
+#endif
+  return features;
 }
 
 uint16_t lathe::runtime::hostMachine() {

@@ -10,6 +10,10 @@ namespace lathe::runtime {
 /// Features that processor and operating system both offer, as LATHE_X86_V3 and so on.
 uint64_t hostFeatures();
 
+/// Asks the kernel for what a process must ask for before it uses `features`, such as the registers
+/// of AMX; returns those of `features` that may be used. Threads that start later may as well.
+uint64_t requestFeatures(uint64_t features);
+
 /// e_machine of artifacts that this runtime executes.
 uint16_t hostMachine();
 

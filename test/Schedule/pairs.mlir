@@ -1,6 +1,7 @@
 // RUN: %python -c "import sys; print(open(sys.argv[1]).read().replace('HAL''VES', '003F803F' * 1024))" %s > %t.mlir
 // RUN: %lathe-opt %t.mlir --split-input-file --canonicalize --schedule-form-dispatches="vector-bits=256 dot-i16=llvm.x86.avx2.pmadd.wd" --canonicalize --schedule-plan-memory | FileCheck %s --check-prefixes=CHECK,V3
 // RUN: %lathe-opt %t.mlir --split-input-file --canonicalize --schedule-form-dispatches="vector-bits=512 vector-registers=32 dot-i16=llvm.x86.avx512.pmaddw.d.512 dot-bf16=llvm.x86.avx512bf16.dpbf16ps.512" --canonicalize --schedule-plan-memory | FileCheck %s --check-prefixes=CHECK,V4
+// RUN: %lathe-opt %t.mlir --split-input-file --canonicalize --schedule-form-dispatches="vector-bits=512 vector-registers=32 dot-i16=llvm.x86.avx512.pmaddw.d.512 dot-bf16=llvm.x86.avx512bf16.dpbf16ps.512 matrix-bf16=llvm.x86.tdpbf16ps" --canonicalize --schedule-plan-memory | FileCheck %s --check-prefixes=CHECK,AMX
 
 // Three products are a pair and one by itself; the weights [3][4] lie as [2 pairs][32 lanes][2], and
 // the second half of the last pair is 0. The epilogue runs on the sums.
@@ -59,6 +60,18 @@ func.func @main(%x: tensor<1x3xi16>) -> tensor<1x4xf32> {
 // V3-COUNT-2:    vector.fma {{.*}} : vector<8xf32>
 // V4:            vector.load {{.*}} vector<32xbf16>
 // V4:            llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"({{.*}}) : (vector<16xf32>, vector<32xbf16>, vector<32xbf16>) -> vector<16xf32>
+// Tiles of 16 x 16 sums: two side by side, of 8 rows, and 32 numbers a step. The sums go through memory to the rest.
+// AMX:           llvm.call_intrinsic "llvm.x86.ldtilecfg"
+// AMX-COUNT-2:   llvm.call_intrinsic "llvm.x86.tilezero"
+// AMX-NOT:       tilezero
+// AMX:           scf.for {{.*}} step %c32
+// AMX-COUNT-2:     llvm.call_intrinsic "llvm.x86.tileloadd64"
+// AMX:             llvm.call_intrinsic "llvm.x86.tileloadd64"
+// AMX-COUNT-2:     llvm.call_intrinsic "llvm.x86.tdpbf16ps"
+// AMX-COUNT-2:   llvm.call_intrinsic "llvm.x86.tilestored64"
+// AMX:           scf.for
+// AMX-COUNT-2:     vector.load
+// AMX:           llvm.call_intrinsic "llvm.x86.tilerelease"
 #a = affine_map<(m, n, k) -> (m, k)>
 #b = affine_map<(m, n, k) -> (k, n)>
 #c = affine_map<(m, n, k) -> (m, n)>

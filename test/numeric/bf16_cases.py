@@ -42,6 +42,38 @@ def matmul_bf16():
     return g
 
 
+def matrix_bf16():
+    """Depths of whole steps of 32, which tiles of 16 x 16 sums can take; other depths beside them."""
+    g = Graph("matrix_bf16")
+    rows = [1, 2, 15, 16, 17, 31, 32, 33, 48, 65, 100]
+    columns, depths = [1, 15, 16, 17, 32, 33, 48, 100], [32, 64, 96, 33, 160]
+    for i, (m, n, k) in enumerate(covering(rows, columns, depths)[::2]):
+        with g.case(f"matmul_{m}_{n}_{k}"):
+            x, w = g.input(m, k), g.weight(k, n)
+            y = g.matmul(half(x), half(w))
+            if i % 3 == 0:
+                y = g.relu(g.add(y, g.weight(n)))
+            g.output(y)
+            if i % 4 == 0:
+                g.output(g.add(g.matmul(half(x), half(g.weight(k, n))), y))
+    with g.case("batches"):
+        g.output(g.tanh(g.matmul(half(g.input(3, 2, 21, 64)), half(g.weight(64, 40)))))
+    with g.case("a_vector"):
+        g.output(g.matmul(half(g.input(64)), half(g.weight(64, 40))))
+    with g.case("special"):
+        x = np.zeros((20, 32))
+        x[:, ::3] = 1
+        x[3, 4], x[5, 6], x[17, 9] = np.inf, -np.inf, np.nan
+        g.output(g.matmul(half(g.given(x)), half(g.weight(32, 33))))
+    for i, (channels, filters, group, attributes) in enumerate([
+            (32, 24, 1, dict(pads=[1, 1, 1, 1], strides=[1, 2])), (64, 33, 1, dict(strides=[2, 2])),
+            (64, 34, 2, dict(dilations=[2, 2]))]):
+        with g.case(f"conv_{i}"):
+            x, w = g.input(1 + i % 2, channels, 9, 23), g.weight(filters, channels // group, 3, 3)
+            g.output(g.relu(g.conv(half(x), half(w), g.weight(filters), group=group, **attributes)))
+    return g
+
+
 def special_bf16():
     """Ties, infinities, NaN, and numbers that round to infinity."""
     g = Graph("special_bf16")
@@ -83,8 +115,12 @@ def dynamic_bf16(batch):
         x = g.input("batch", 37)
         y = g.relu(g.add(g.matmul(half(x), half(g.weight(37, 65))), g.weight(65)))
         g.output(g.matmul(half(y), half(g.weight(65, 10))), ["batch", 10])
+    with g.case("matrix"):
+        x = g.input("batch", 64)
+        y = g.relu(g.add(g.matmul(half(x), half(g.weight(64, 96))), g.weight(96)))
+        g.output(g.matmul(half(y), half(g.weight(96, 40))), ["batch", 40])
     return g
 
 
-STATIC = [matmul_bf16, special_bf16, conv_bf16]
-DYNAMIC = [(dynamic_bf16, [{"batch": 5}, {"batch": 1}, {"batch": 0}, {"batch": 17}])]
+STATIC = [matmul_bf16, matrix_bf16, special_bf16, conv_bf16]
+DYNAMIC = [(dynamic_bf16, [{"batch": size} for size in (5, 1, 0, 17, 31, 32, 63, 101)])]

@@ -12,7 +12,7 @@ def levels_of_this_machine():
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
         flags = file.read().split()
     levels = [("x86-64-v4", "avx512vl"), ("x86-64-v4-vnni", "avx512_vnni"),
-              ("x86-64-v4-vnni-bf16", "avx512_bf16")]
+              ("x86-64-v4-vnni-bf16", "avx512_bf16"), ("x86-64-v4-vnni-bf16-amx", "amx_bf16")]
     return ["x86-64-v3"] + [level for level, flag in levels if flag in flags]
 
 

@@ -23,6 +23,8 @@ constexpr struct Level {
     {"x86-64-v4", LATHE_X86_V3 | LATHE_X86_V4},
     {"x86-64-v4-vnni", LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI},
     {"x86-64-v4-vnni-bf16", LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI | LATHE_X86_BF16},
+    {"x86-64-v4-vnni-bf16-amx",
+     LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI | LATHE_X86_BF16 | LATHE_X86_AMX_BF16},
     {"aarch64", LATHE_AARCH64_BASE},
 };
 

@@ -42,6 +42,8 @@ HostTarget level(const char *name, const char *triple, const char *cpu, const ch
     target.dotI16 = vectorBits == 512 ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd";
   if (bits & LATHE_X86_BF16)
     target.dotBF16 = "llvm.x86.avx512bf16.dpbf16ps.512";
+  if (bits & LATHE_X86_AMX_BF16)
+    target.matrixBF16 = "llvm.x86.tdpbf16ps";
   return target;
 }
 
@@ -51,6 +53,7 @@ ArrayRef<const char *> hostFeaturesOf(uint64_t bit) {
   static const char *const v4[] = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"};
   static const char *const vnni[] = {"avx512vnni"};
   static const char *const bf16[] = {"avx512bf16"};
+  static const char *const amx[] = {"amx-tile", "amx-bf16"};
   switch (bit) {
   case LATHE_X86_V3:
     return v3;
@@ -60,6 +63,8 @@ ArrayRef<const char *> hostFeaturesOf(uint64_t bit) {
     return vnni;
   case LATHE_X86_BF16:
     return bf16;
+  case LATHE_X86_AMX_BF16:
+    return amx;
   default:
     return {};
   }
@@ -148,6 +153,10 @@ ArrayRef<HostTarget> knownTargets() {
             32, 32 * kib, 1024 * kib),
       level("x86-64-v4-vnni-bf16", x86Triple, "x86-64-v4", "+avx512vnni,+avx512bf16",
             v4Bits | LATHE_X86_VNNI | LATHE_X86_BF16, 512, 32, 32 * kib, 1024 * kib),
+      level("x86-64-v4-vnni-bf16-amx", x86Triple, "x86-64-v4",
+            "+avx512vnni,+avx512bf16,+amx-tile,+amx-bf16",
+            v4Bits | LATHE_X86_VNNI | LATHE_X86_BF16 | LATHE_X86_AMX_BF16, 512, 32, 48 * kib,
+            2048 * kib),
   };
   return targets;
 }
