@@ -1,6 +1,7 @@
 // The stage: its steps in order.
 // Apache-2.0 WITH LLVM-exception
 #include "lathe/Schedule.h"
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
@@ -10,6 +11,8 @@ using namespace mlir;
 static LogicalResult cleanUp(ModuleOp module) {
   PassManager passes(module.getContext());
   passes.addPass(createCanonicalizerPass());
+  // Sizes of padded tensors come out of upstream's canonicalization as affine.apply.
+  passes.addPass(createLowerAffinePass());
   passes.addPass(createCSEPass());
   return passes.run(module);
 }
