@@ -273,6 +273,11 @@ void HostProgram::request(Value value, Destination destination, Block &block) {
       break;
     if (shares && (!isa<tensor::CastOp>(def) || !value.hasOneUse()))
       return;
+    // The memory of an output whose shape depends on data is not there yet.
+    if (auto expand = dyn_cast<tensor::ExpandShapeOp>(def);
+        expand && !llvm::all_of(expand.getOutputShape(),
+                                [&](Value size) { return hoisted.contains(size.getDefiningOp()); }))
+      return;
     value = def->getOperand(0);
   }
   Operation *def = value.getDefiningOp();
@@ -490,14 +495,17 @@ LogicalResult HostProgram::cloneScalar(Operation &op) {
   return success();
 }
 
-// Moves scalar arithmetic that depends on nothing but the inputs' dims to the top of the block.
+// Moves scalar arithmetic that depends on nothing but the inputs' dims to the top of the block, and
+// then the checks of it: before anything is written into the outputs, whose sizes follow from it.
 void HostProgram::hoistShapeArithmetic(Block &block) {
-  DenseSet<Operation *> hoisted;
   Operation *last = nullptr;
+  SmallVector<Operation *> checks;
   for (Operation &op : llvm::make_early_inc_range(block)) {
     auto fromEntry = [&](Value operand) {
       return isa<BlockArgument>(operand) || hoisted.contains(operand.getDefiningOp());
     };
+    if (isa<rt::CheckOp>(op) && llvm::all_of(op.getOperands(), fromEntry))
+      checks.push_back(&op);
     bool scalar = llvm::none_of(op.getResultTypes(), llvm::IsaPred<ShapedType>);
     bool dim = isa<tensor::DimOp>(op) && isa<BlockArgument>(op.getOperand(0));
     bool pure = isPure(&op) && op.getNumRegions() == 0 && scalar && op.getNumResults() > 0 &&
@@ -510,6 +518,10 @@ void HostProgram::hoistShapeArithmetic(Block &block) {
     else
       op.moveBefore(&block, block.begin());
     last = &op;
+  }
+  for (Operation *check : checks) { // there is arithmetic that they check
+    check->moveAfter(last);
+    last = check;
   }
 }
 

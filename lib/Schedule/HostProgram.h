@@ -69,6 +69,7 @@ private:
   mlir::LogicalResult visit(lathe::rt::StackOp op);
   mlir::LogicalResult visit(mlir::func::ReturnOp op);
   mlir::LogicalResult cloneScalar(mlir::Operation &op);
+  llvm::DenseSet<mlir::Operation *> hoisted; // by the following
   void hoistShapeArithmetic(mlir::Block &block);
 
   // Control flow: what loops carry and branches give (HostControl.cpp).

@@ -172,3 +172,59 @@ func.func @main(%a: tensor<1x8xf32>, %b: tensor<1x8xf32>)
       : tensor<1x8xf32> into tensor<2x8xf32>
   return %f, %s : tensor<2x8xf32>, tensor<2x8xf32>
 }
+
+// -----
+
+// A shape that the elements may not fit is checked before they are written into the output, which is
+// as large as the shape says.
+// CHECK-LABEL: func.func @run
+// CHECK:         rt.check {{.*}}"%0 elements do not fit"
+// CHECK:         rt.dispatch
+// CHECK-NOT:     rt.dispatch
+// CHECK:         return
+#id = affine_map<(i) -> (i)>
+func.func @main(%a: tensor<?xf32>) -> tensor<24x?xf32> {
+  %c0 = arith.constant 0 : index
+  %c24 = arith.constant 24 : index
+  %n = tensor.dim %a, %c0 : tensor<?xf32>
+  %e = tensor.empty(%n) : tensor<?xf32>
+  %x = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%a : tensor<?xf32>) outs(%e : tensor<?xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<?xf32>
+  %m = arith.divsi %n, %c24 : index
+  %all = arith.muli %m, %c24 : index
+  %fits = arith.cmpi eq, %n, %all : index
+  rt.check %fits, 4, "%0 elements do not fit", %n : index
+  %y = tensor.expand_shape %x [[0, 1]] output_shape [24, %m] : tensor<?xf32> into tensor<24x?xf32>
+  return %y : tensor<24x?xf32>
+}
+
+// -----
+
+// The memory of an output whose shape follows from data is not there when its elements are computed.
+// CHECK-LABEL: func.func @run
+// CHECK:         rt.dispatch @{{.*}} buffers(%{{.*}}, %[[OWN:[^)]*]])
+// CHECK:         %[[OUT:.*]] = rt.allocate_output
+// CHECK:         rt.dispatch @{{.*}} buffers(%[[OWN]], %[[OUT]])
+#id = affine_map<(i) -> (i)>
+func.func @main(%a: tensor<24xf32>, %shape: tensor<2xi64>) -> tensor<?x?xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %e = tensor.empty() : tensor<24xf32>
+  %x = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%a : tensor<24xf32>) outs(%e : tensor<24xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<24xf32>
+  %s0 = tensor.extract %shape[%c0] : tensor<2xi64>
+  %s1 = tensor.extract %shape[%c1] : tensor<2xi64>
+  %d0 = arith.index_cast %s0 : i64 to index
+  %d1 = arith.index_cast %s1 : i64 to index
+  %cast = tensor.cast %x : tensor<24xf32> to tensor<?xf32>
+  %y = tensor.expand_shape %cast [[0, 1]] output_shape [%d0, %d1] : tensor<?xf32> into tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
