@@ -2,6 +2,8 @@
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Constants.h"
 #include "dialects/Graph/SymbolicShapes.h"
+#include "llvm/ADT/SmallBitVector.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace lathe::graph;
@@ -37,6 +39,52 @@ bool isReshaping(Operation *op) {
   return isa_and_nonnull<ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(op);
 }
 
+} // namespace
+
+bool lathe::graph::alwaysFits(Operation *op) {
+  if (isa<FlattenOp, UnsqueezeOp>(op))
+    return true;
+  auto from = cast<ShapedType>(op->getOperand(0).getType());
+  auto to = cast<ShapedType>(op->getResult(0).getType());
+  if (!from.hasRank() || !to.hasRank())
+    return false;
+  // Static sizes, of the dimensions that are not copied, and how many others there are.
+  int64_t held = 1, wanted = 1, unknown = 0;
+  bool hasComputed = false;
+  llvm::SmallBitVector copied(from.getRank());
+  if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+    std::optional<SmallVector<int64_t>> shape = getIntegers(reshape.getShape());
+    if (!shape)
+      return false;
+    for (auto [i, size] : llvm::enumerate(*shape)) {
+      if (size == 0 && (reshape.getAllowZero() || int64_t(i) >= from.getRank()))
+        return false;
+      if (size == 0)
+        copied.set(i);
+      else if (size < 0)
+        hasComputed = true;
+      else if (llvm::MulOverflow(wanted, size, wanted))
+        return false;
+    }
+  } else { // a squeeze: what it drops must be known to be 1
+    for (int64_t size : to.getShape()) {
+      unknown -= ShapedType::isDynamic(size);
+      if (!ShapedType::isDynamic(size) && llvm::MulOverflow(wanted, size, wanted))
+        return false;
+    }
+  }
+  for (auto [i, size] : llvm::enumerate(from.getShape())) {
+    if (copied.test(i))
+      continue;
+    unknown += ShapedType::isDynamic(size);
+    if (!ShapedType::isDynamic(size) && llvm::MulOverflow(held, size, held))
+      return false;
+  }
+  return hasComputed ? held % wanted == 0 : unknown == 0 && held == wanted;
+}
+
+namespace {
+
 /// reshape(reshape(x)) is one reshape, whichever operations did it.
 struct MergeReshapes : OpRewritePattern<ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -44,6 +92,8 @@ struct MergeReshapes : OpRewritePattern<ReshapeOp> {
     Operation *inner = op.getData().getDefiningOp();
     if (!isReshaping(inner))
       return rewriter.notifyMatchFailure(op, "data is not reshaped before");
+    if (!alwaysFits(inner))
+      return rewriter.notifyMatchFailure(op, "the reshape before may be impossible");
     std::optional<SmallVector<int64_t>> shape = getIntegers(op.getShape());
     if (!shape)
       return rewriter.notifyMatchFailure(op, "shape is computed");
@@ -59,9 +109,11 @@ struct MergeReshapes : OpRewritePattern<ReshapeOp> {
 template <typename Op> struct ToReshape : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    if (!isReshaping(op.getData().getDefiningOp()) || !isReshapeTarget(op.getResult().getType()))
+    Operation *inner = op.getData().getDefiningOp();
+    if (!isReshaping(inner) || !alwaysFits(inner) || !alwaysFits(op) ||
+        !isReshapeTarget(op.getResult().getType()))
       return rewriter.notifyMatchFailure(op, "not after a reshape, or sizes unknown");
-    Value reshaped = makeReshape(rewriter, op.getLoc(), op.getData().getDefiningOp()->getOperand(0),
+    Value reshaped = makeReshape(rewriter, op.getLoc(), inner->getOperand(0),
                                  cast<RankedTensorType>(op.getResult().getType()));
     if (reshaped.getType() != op.getResult().getType())
       return failure();

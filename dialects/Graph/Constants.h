@@ -30,6 +30,10 @@ mlir::Value makeIntegers(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value makeReshape(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
                         mlir::RankedTensorType type);
 
+/// Whether `reshaping` (reshape, flatten, squeeze, unsqueeze) succeeds for every input of its type.
+/// Only such a one may be left out when another follows: nobody would notice that it fails.
+bool alwaysFits(mlir::Operation *reshaping);
+
 /// Whether makeReshape can make this type.
 bool isReshapeTarget(mlir::Type type);
 

@@ -65,12 +65,23 @@ static std::optional<SmallVector<int64_t>> describeReshape(SymbolicShapes &shape
   return target;
 }
 
+static bool keepsElements(SymbolicShapes &shapes, Value from, Value to) {
+  auto before = shapes.getDims(from), after = shapes.getDims(to);
+  if (!before || !after)
+    return false;
+  AffineExpr count = shapes.product(*before);
+  return count && count == shapes.product(*after);
+}
+
 /// Gives a reshape a constant shape, relative to its input or to what that was reshaped from.
 static void simplifyReshape(SymbolicShapes &shapes, ReshapeOp op) {
   Value source = op.getData();
   std::optional<SmallVector<int64_t>> target;
   for (unsigned depth = 0; depth < 4; ++depth) {
-    if (auto described = describeReshape(shapes, source, op)) {
+    // A size that follows would hide that the shape is impossible.
+    auto described = describeReshape(shapes, source, op);
+    if (described && (keepsElements(shapes, source, op.getResult()) ||
+                      (depth == 0 && getIntegers(op.getShape()) == described))) {
       target = described;
       op.getDataMutable().assign(source);
     }
@@ -78,6 +89,8 @@ static void simplifyReshape(SymbolicShapes &shapes, ReshapeOp op) {
     if (!isa_and_nonnull<ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(inner))
       break;
     source = inner->getOperand(0);
+    if (!alwaysFits(inner) && !keepsElements(shapes, source, inner->getResult(0)))
+      break;
   }
   if (!target || getIntegers(op.getShape()) == target)
     return;

@@ -154,3 +154,27 @@ func.func @main(%c: tensor<?xi1>, %d: tensor<4xi1>, %x: tensor<4xf32>) -> (tenso
   %1 = graph.select %d, %x, %x : (tensor<4xi1>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %0, %1 : tensor<4xf32>, tensor<4xf32>
 }
+
+// -----
+
+// A reshape that may be impossible is not hidden by the next one; one that always fits is.
+// CHECK-LABEL: func @may_be_impossible
+// CHECK:         graph.reshape %arg0
+// CHECK:         graph.reshape
+// CHECK-LABEL: func @always_fits
+// CHECK:         %[[R:.*]] = graph.reshape %arg0
+// CHECK-NEXT:    return %[[R]]
+func.func @may_be_impossible(%x: tensor<?x6xf32>) -> tensor<?xf32> {
+  %shape = graph.constant dense<[4, -1]> : tensor<2xi64>
+  %all = graph.constant dense<-1> : tensor<1xi64>
+  %0 = graph.reshape %x, %shape : (tensor<?x6xf32>, tensor<2xi64>) -> tensor<4x?xf32>
+  %1 = graph.reshape %0, %all : (tensor<4x?xf32>, tensor<1xi64>) -> tensor<?xf32>
+  return %1 : tensor<?xf32>
+}
+func.func @always_fits(%x: tensor<?x6xf32>) -> tensor<?xf32> {
+  %shape = graph.constant dense<[3, -1]> : tensor<2xi64>
+  %all = graph.constant dense<-1> : tensor<1xi64>
+  %0 = graph.reshape %x, %shape : (tensor<?x6xf32>, tensor<2xi64>) -> tensor<3x?xf32>
+  %1 = graph.reshape %0, %all : (tensor<3x?xf32>, tensor<1xi64>) -> tensor<?xf32>
+  return %1 : tensor<?xf32>
+}
