@@ -50,9 +50,12 @@ def run_node(op, inputs, attributes, outputs):
         return None
 
 
-def _add(graph, op, inputs, exact=None, outputs=1, **attributes):
+def _add(graph, op, inputs, exact=None, outputs=1, valid=None, **attributes):
+    """`valid` says whether ONNX defines a result; one that it does not define makes no node."""
     results = run_node(op, [value.array if value else None for value in inputs], attributes, outputs)
     if results is None or any(result.size > 40000 for result in results):
+        return None
+    if valid and not all(map(valid, results)):
         return None
     # A wrong last digit of a large number would look like a wrong result of a small one.
     if exact is False and any(result.dtype.kind == "f" and
@@ -182,9 +185,11 @@ def pools(graph):
         attributes["dilations"] = [int(d) for d in graph.random.integers(1, 3, rank)]
     if not _fits(value, kernel, attributes):
         return None
-    result = _add(graph, op, [value], None if op == "MaxPool" else False, **attributes)
-    # A window of padding alone has no maximum, and one that fits nowhere is refused.
-    return result if result and result.array.size and np.isfinite(result.array).all() else None
+    # A window of padding alone has no maximum (ONNX Runtime gives the lowest number), and one that
+    # fits nowhere is refused.
+    return _add(graph, op, [value], None if op == "MaxPool" else False,
+                valid=lambda array: array.size and np.isfinite(array).all() and array.min() > -3e38,
+                **attributes)
 
 
 def convolution(graph):
