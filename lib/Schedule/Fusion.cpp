@@ -21,6 +21,11 @@ bool shouldFuse(OpOperand *operand) {
     return false;
   if (!operand->get().hasOneUse())
     return false;
+  // What goes on from what was there (a reduction over no dimension) stays a result of its own, and
+  // a reduction cannot have that.
+  if (llvm::any_of(producer.getRegionOutputArgs(),
+                   [](BlockArgument sum) { return !sum.use_empty(); }))
+    return false;
   // What is computed before a loop would be computed in every iteration.
   if (producer->getBlock() != consumer->getBlock())
     return false;
