@@ -164,8 +164,9 @@ static LogicalResult importGridSample(Node &node) {
   Sampler sampler{node, flat, {}, element, static_cast<Padding>(padding), alignCorners};
   for (int64_t d = 0; d < spatial; ++d)
     sampler.sizes.push_back(sizeOf(node, image, 2 + d));
+  // By the image's batch: with a grid of another one the result will not fit its shape.
   Value points = node.cast(
-      node.reshape(grid, node.concat({node.shapeOf(grid, 0, 1), node.constant({-1, spatial})}, 0)),
+      node.reshape(grid, node.concat({node.shapeOf(image, 0, 1), node.constant({-1, spatial})}, 0)),
       element);
   SmallVector<Value> base;                 // [N, P], the pixel before the point
   SmallVector<SmallVector<Value>> weights; // of the pixels from it on

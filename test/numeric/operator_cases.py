@@ -115,6 +115,35 @@ def data_dependent(**sizes):
     return g
 
 
+def sorted_lines(n):
+    """Lines long enough to be sorted, ties and NaN, of which few or all are wanted."""
+    g = Graph("sorted_lines", opset=20, n=n)
+    for i, (length, axis, dtype) in enumerate([
+            ("n", 1, "float32"), ("n", 0, "int32"), (200, 1, "float32"), (129, -1, "float32"),
+            (257, 0, "uint8"), (1000, 1, "int64")]):
+        size = n if length == "n" else length
+        shape = (length, 3) if axis == 0 else (2, length)
+        x = g.input(*shape, dtype="int32")
+        values = (x.array // 2).astype("float64" if dtype == "float32" else dtype)
+        if dtype.startswith("float") and size > 2:
+            values.flat[1] = values.flat[-1] = np.nan
+            values.flat[2] = -np.inf
+        x.array = g.inputs[x.name].array = values
+        g.model._inputs[-1] = wire.value_info(x.name, dtype, shape)
+        for j, k in enumerate([0, 1, size // 3, size]):
+            largest = (i + j) % 2
+            # NaN is the largest; of equal ones the first comes first.
+            key = values.astype("float64")
+            key = np.where(np.isnan(key), np.inf, np.where(np.isneginf(key), -1e9, key))
+            order = np.argsort(-key if largest else key, axis=axis, kind="stable")
+            order = np.take(order, np.arange(k), axis)
+            count = g.given(np.array([k]))
+            names = g.model.node("TopK", x.name, count.name, results=2, axis=axis, largest=largest)
+            for name, array in zip(names, [np.take_along_axis(values, order, axis), order]):
+                g.output(Tensor(name, array), [f"r{len(g.outputs)}_{d}" for d in range(2)])
+    return g
+
+
 def small_things(**sizes):
     """Attributes and types that are rare, sizes that only the run knows."""
     g = Graph("small_things", opset=20, **sizes)
@@ -174,5 +203,6 @@ def small_things(**sizes):
 
 STATIC = []
 DYNAMIC = [(run_time_axes, [{"n": 1}, {"n": 6}]),
+           (sorted_lines, [{"n": 5}, {"n": 1}, {"n": 300}]),
            (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}]),
            (small_things, [{"n": 3, "m": 4}, {"n": 1, "m": 2}])]
