@@ -14,17 +14,22 @@ using namespace lathe::graph;
 
 namespace {
 
-/// A reshape to a type that names all sizes but one needs no computed shape.
+/// A reshape to known sizes needs no computed shape. A size known only when running keeps it: it is
+/// the shape that says whether the elements fit.
 struct ConstantShape : OpRewritePattern<ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
-    if (!isReshapeTarget(op.getResult().getType()))
+    auto type = dyn_cast<RankedTensorType>(op.getResult().getType());
+    if (!type || !isReshapeTarget(type))
       return rewriter.notifyMatchFailure(op, "sizes are not known");
-    SmallVector<int64_t> shape(cast<RankedTensorType>(op.getResult().getType()).getShape());
+    std::optional<SmallVector<int64_t>> given = getIntegers(op.getShape());
+    if (!type.hasStaticShape() && (!given || llvm::is_contained(*given, 0)))
+      return rewriter.notifyMatchFailure(op, "the shape decides");
+    SmallVector<int64_t> shape(type.getShape());
     for (int64_t &size : shape)
       if (ShapedType::isDynamic(size))
         size = -1;
-    if (getIntegers(op.getShape()) == shape)
+    if (given == shape)
       return rewriter.notifyMatchFailure(op, "shape is canonical");
     Value constant = makeIntegers(rewriter, op.getLoc(), shape);
     rewriter.modifyOpInPlace(op, [&] {

@@ -178,3 +178,29 @@ func.func @always_fits(%x: tensor<?x6xf32>) -> tensor<?xf32> {
   %1 = graph.reshape %0, %all : (tensor<3x?xf32>, tensor<1xi64>) -> tensor<?xf32>
   return %1 : tensor<?xf32>
 }
+
+// -----
+
+// A shape that is only known when running says whether the elements fit: a size that follows from
+// them would take any.
+// CHECK-LABEL: func @computed_shape(
+// CHECK:         graph.reshape %arg0, %arg1
+// CHECK-LABEL: func @computed_static_shape(
+// CHECK:         %[[S:.*]] = graph.constant dense<[3, 8]>
+// CHECK:         graph.reshape %arg0, %[[S]]
+// CHECK-LABEL: func @copied_size(
+// CHECK:         %[[S:.*]] = graph.constant dense<[0, 24]>
+// CHECK:         graph.reshape %arg0, %[[S]]
+func.func @computed_shape(%x: tensor<?x?x?xf32>, %shape: tensor<1xi64>) -> tensor<?xf32> {
+  %0 = graph.reshape %x, %shape : (tensor<?x?x?xf32>, tensor<1xi64>) -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+func.func @computed_static_shape(%x: tensor<?xf32>, %shape: tensor<2xi64>) -> tensor<3x8xf32> {
+  %0 = graph.reshape %x, %shape : (tensor<?xf32>, tensor<2xi64>) -> tensor<3x8xf32>
+  return %0 : tensor<3x8xf32>
+}
+func.func @copied_size(%x: tensor<?x?xf32>) -> tensor<?x24xf32> {
+  %shape = graph.constant dense<[0, 24]> : tensor<2xi64>
+  %0 = graph.reshape %x, %shape : (tensor<?x?xf32>, tensor<2xi64>) -> tensor<?x24xf32>
+  return %0 : tensor<?x24xf32>
+}
