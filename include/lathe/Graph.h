@@ -30,6 +30,11 @@ llvm::LogicalResult foldQuantization(mlir::func::FuncOp function);
 /// products with constant weights get operands that are rounded to bf16. Simplifies afterwards.
 llvm::LogicalResult narrowProducts(mlir::func::FuncOp function, bool bf16 = false);
 
+/// Zeroes subnormal f32 weights of convolutions (channels first) and matrix products where that
+/// changes less than rounding does: where the filter has a weight of at least 2^-101. Where the
+/// input may be infinite they become 2^-126.
+void dropSubnormalWeights(mlir::func::FuncOp function);
+
 /// Runs convolutions and what surrounds them with channels last; simplifies afterwards.
 llvm::LogicalResult convertToChannelsLast(mlir::func::FuncOp function);
 

@@ -85,6 +85,27 @@ def FoldQuantizationPass : Pass<"graph-fold-quantization", "::mlir::func::FuncOp
   }];
 }
 
+def DropSubnormalsPass : Pass<"graph-drop-subnormals", "::mlir::func::FuncOp"> {
+  let summary = "Zero subnormal weights beside larger ones";
+  let description = [{
+    Requires convolutions with channels first. A constant f32 weight below 2^-126 of a convolution or
+    the right of a matrix product becomes zero where its filter (its column) has one of at least
+    2^-101: processors are slow with such numbers, and rounding changes the result by more. Where the
+    input is not known to be finite (a sigmoid, or clipped), it becomes 2^-126 with its sign.
+
+    ```mlir
+    %w = graph.constant dense<[[1.0], [1.0e-40]]> : tensor<2x1xf32>
+    %0 = graph.unary sigmoid %x : (tensor<4x2xf32>) -> tensor<4x2xf32>
+    %1 = graph.matmul %0, %w : (tensor<4x2xf32>, tensor<2x1xf32>) -> tensor<4x1xf32>
+    ```
+    becomes
+    ```mlir
+    %w = graph.constant dense<[[1.0], [0.0]]> : tensor<2x1xf32>
+    %0 = graph.matmul %x, %w : (tensor<4x2xf32>, tensor<2x1xf32>) -> tensor<4x1xf32>
+    ```
+  }];
+}
+
 def NarrowProductsPass : Pass<"graph-narrow-products", "::mlir::func::FuncOp"> {
   let summary = "Operands of products in as few bits as their values need";
   let description = [{

@@ -21,6 +21,8 @@ void lathe::buildGraphPipeline(OpPassManager &passes, ConstantEvaluator evaluato
   if (evaluator)
     functions.addPass(createEvaluateConstantsPass(std::move(evaluator)));
   // Weights are constants now.
+  if (!strict)
+    functions.addPass(graph::createDropSubnormalsPass());
   functions.addPass(graph::createNarrowProductsPass({bf16}));
   // Layout is chosen once there is nothing left that would disappear.
   functions.addPass(graph::createChannelsLastPass());
