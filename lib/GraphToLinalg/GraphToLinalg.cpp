@@ -37,6 +37,7 @@ const LoweringTable &LoweringTable::get() {
     addRecurrent(families);
     addScan(families);
     addResize(families);
+    addScatter(families);
     addSort(families);
     addTree(families);
     addText(families);

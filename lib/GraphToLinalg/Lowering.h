@@ -283,6 +283,7 @@ void addScan(LoweringTable &table);
 void addRecurrent(LoweringTable &table);
 void addAttention(LoweringTable &table);
 void addQuantization(LoweringTable &table);
+void addScatter(LoweringTable &table);
 void addSort(LoweringTable &table);
 void addTree(LoweringTable &table);
 void addText(LoweringTable &table);

@@ -4,6 +4,7 @@
 #include "lib/GraphToLinalg/Builtins.h"
 #include "lib/GraphToLinalg/ComplexParts.h"
 #include "lib/GraphToLinalg/Loops.h"
+#include "lib/GraphToLinalg/Order.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -195,7 +196,7 @@ struct Rows {
 };
 } // namespace
 
-// Every row looks for its first copy, and counts the first copies that come before it.
+// Rows are sorted; copies then stand beside each other, the first in front.
 static LogicalResult lowerUnique(graph::UniqueOp op, Lowering &l) {
   Tensor input = l.get(op.getInput());
   int64_t rank = input.rank(), axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
@@ -204,76 +205,84 @@ static LogicalResult lowerUnique(graph::UniqueOp op, Lowering &l) {
     input = callBuiltin(l, "lathe_text_rank", {input}, {}, {{input.sizes, l.b.getI64Type()}},
                         "strings of this size cannot be ordered")
                 .front();
-  SmallVector<int64_t> order{axis};
+  SmallVector<int64_t> permutation{axis};
   for (int64_t i = 0; i < rank; ++i)
     if (i != axis)
-      order.push_back(i);
+      permutation.push_back(i);
   OpFoldResult length = input.sizes[axis];
-  Tensor moved = l.transpose(input, order);
+  Tensor moved = l.transpose(input, permutation);
   OpFoldResult width = l.product(ArrayRef(moved.sizes).drop_front());
   Rows rows{l.reshape(moved, {length, width}), l.value(width), isConstantIntValue(width, 1)};
   Type i64 = l.b.getI64Type(), i8 = l.b.getI8Type();
   Value count = l.value(length);
+  auto read = [&](const Scalars &s, const Tensor &places, Value number) {
+    return s.toIndex(s.extract(places.value, number), i64);
+  };
+  auto makeFlags = [&](llvm::function_ref<Value(const Scalars &, Value)> flag) {
+    return l.fromIndices({length}, i8, [&](const Scalars &s, ValueRange at) -> Value {
+      return arith::ExtUIOp::create(s.b, s.loc, i8, flag(s, at[0]));
+    });
+  };
 
-  Tensor first = l.fromIndices({length}, i64, [&](const Scalars &s, ValueRange at) -> Value {
-    Value mine = s.fromIndex(at[0], i64);
-    return forLoop(s, at[0], mine,
-                   [&](const Scalars &in, Value other, ValueRange x) -> SmallVector<Value> {
-                     Value isCopy =
-                         in.cmp(I::eq, rows.compareRows(in, other, at[0]), in.constant(i8, 0));
-                     Value earlier = in.min(x[0], in.fromIndex(other, i64));
-                     return {in.select(isCopy, earlier, x[0])};
-                   })
-        .front();
+  Tensor order =
+      sortLines(l, {length}, 0, length, [&](const Scalars &s, ArrayRef<Value>, Value a, Value b) {
+        Value compared = rows.compareRows(s, a, b);
+        Value isLess = s.cmp(I::slt, compared, s.constant(i8, 0));
+        Value isCopy = s.cmp(I::eq, compared, s.constant(i8, 0));
+        return s.orI(isLess, s.andI(isCopy, s.cmp(I::slt, a, b)));
+      });
+  // Where the groups of copies start in that order, and with which row.
+  Tensor starts = selectPlaces(l, makeFlags([&](const Scalars &s, Value at) {
+                                 return ifElse(
+                                     s, s.cmp(I::ne, at, s.index(0)),
+                                     [&](const Scalars &in) {
+                                       Value before = read(in, order, in.sub(at, in.index(1)));
+                                       Value compared =
+                                           rows.compareRows(in, before, read(in, order, at));
+                                       return in.cmp(I::ne, compared, in.constant(i8, 0));
+                                     },
+                                     s.boolean(true));
+                               }));
+  Value groups = l.value(starts.sizes[0]);
+  Tensor first = l.fromIndices(starts.sizes, i64, [&](const Scalars &s, ValueRange at) {
+    return s.extract(order.value, read(s, starts, at[0]));
   });
-  auto isFirst = [&](const Scalars &s, Value row) {
-    return s.cmp(I::eq, s.extract(first.value, row), s.fromIndex(row, i64));
-  };
-  auto countRows = [&](const Scalars &s, Value limit,
-                       llvm::function_ref<Value(const Scalars &, Value)> condition) {
-    return forLoop(s, limit, s.constant(i64, 0),
-                   [&](const Scalars &in, Value row, ValueRange x) -> SmallVector<Value> {
-                     Value one = arith::ExtUIOp::create(in.b, in.loc, i64, condition(in, row));
-                     return {in.add(x[0], one)};
-                   })
-        .front();
-  };
-  Tensor inverse = l.fromIndices({length}, i64, [&](const Scalars &s, ValueRange at) -> Value {
-    if (!op.getSorted()) {
-      Value limit = s.toIndex(s.extract(first.value, at[0]), i64);
-      return countRows(s, limit, isFirst);
-    }
-    return countRows(s, count, [&](const Scalars &in, Value row) {
-      Value isLess = in.cmp(I::eq, rows.compareRows(in, row, at[0]), in.constant(i8, -1));
-      return in.andI(isFirst(in, row), isLess);
+  Tensor counts = l.fromIndices(starts.sizes, i64, [&](const Scalars &s, ValueRange at) {
+    Value next = s.add(at[0], s.index(1));
+    Value end = ifElse(
+        s, s.cmp(I::slt, next, groups),
+        [&](const Scalars &in) { return in.extract(starts.value, next); }, s.fromIndex(count, i64));
+    return s.sub(end, s.extract(starts.value, at[0]));
+  });
+  Tensor inverse = l.fromIndices({length}, i64, [&](const Scalars &s, ValueRange at) {
+    Value group = searchFirst(s, groups, [&](const Scalars &in, Value number) {
+      Value compared = rows.compareRows(in, read(in, first, number), at[0]);
+      return in.cmp(I::sge, compared, in.constant(i8, 0));
     });
+    return s.fromIndex(group, i64);
   });
-  Tensor flags = l.fromIndices({length}, i8, [&](const Scalars &s, ValueRange at) -> Value {
-    return arith::ExtUIOp::create(s.b, s.loc, i8, isFirst(s, at[0]));
-  });
-  Tensor places = selectPlaces(l, flags);
-  Sizes sizes = places.sizes;
-  if (op.getSorted()) {
-    Tensor chosen = places;
-    places = l.fromIndices(sizes, i64, [&](const Scalars &s, ValueRange at) -> Value {
-      Value number = s.fromIndex(at[0], i64);
-      return forLoop(s, l.value(sizes[0]), s.constant(i64, 0),
-                     [&](const Scalars &in, Value i, ValueRange x) -> SmallVector<Value> {
-                       Value row = in.extract(chosen.value, i);
-                       Value rank = in.extract(inverse.value, in.toIndex(row, i64));
-                       return {in.select(in.cmp(I::eq, rank, number), row, x[0])};
-                     })
-          .front();
+  if (!op.getSorted()) {
+    // The groups in the order of their first rows.
+    Tensor group = inverse, sizes = counts, leader = first;
+    Tensor places = selectPlaces(l, makeFlags([&](const Scalars &s, Value at) {
+                                   return s.cmp(I::eq, read(s, leader, read(s, group, at)), at);
+                                 }));
+    Value placeCount = l.value(places.sizes[0]);
+    counts = l.fromIndices(places.sizes, i64, [&](const Scalars &s, ValueRange at) {
+      return s.extract(sizes.value, read(s, group, read(s, places, at[0])));
     });
+    inverse = l.fromIndices({length}, i64, [&](const Scalars &s, ValueRange at) {
+      Value mine = s.extract(leader.value, read(s, group, at[0]));
+      Value number = searchFirst(s, placeCount, [&](const Scalars &in, Value number) {
+        return in.cmp(I::sge, in.extract(places.value, number), mine);
+      });
+      return s.fromIndex(number, i64);
+    });
+    first = places;
   }
-  l.set(op.getIndices(), places);
+  l.set(op.getIndices(), first);
   l.set(op.getInverse(), inverse);
-  l.set(op.getCounts(), l.fromIndices(sizes, i64, [&](const Scalars &s, ValueRange at) -> Value {
-    Value number = s.fromIndex(at[0], i64);
-    return countRows(s, count, [&](const Scalars &in, Value row) {
-      return in.cmp(I::eq, in.extract(inverse.value, row), number);
-    });
-  }));
+  l.set(op.getCounts(), counts);
   return success();
 }
 

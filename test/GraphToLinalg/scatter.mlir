@@ -14,14 +14,20 @@ func.func @main(%x: tensor<8xf32>) -> (tensor<3xf32>, tensor<3xi64>) {
 
 // -----
 
-// Indices are checked once; then each element takes the updates that aim at it.
+// Indices are checked once and sorted; then each row finds its updates, and adds them in their order.
 // CHECK-LABEL: func @main
-// CHECK:         %[[INDICES:.*]] = linalg.generic
+// CHECK:         %[[TARGETS:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<2xi64>)
 // CHECK:           rt.check %{{.*}}, 2
-// CHECK:         linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]
-// CHECK:           %[[TARGET:.*]] = tensor.extract %[[INDICES]]
-// CHECK:           arith.addf
-// CHECK:           arith.select
+// CHECK:         %[[ORDER:.*]] = scf.for {{.*}} -> (tensor<2xi64>)
+// CHECK:         %[[FIRST:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<5xi64>)
+// CHECK:           scf.for
+// CHECK:             tensor.extract %[[ORDER]]
+// CHECK:             tensor.extract %[[TARGETS]]
+// CHECK:         linalg.generic {{.*}} outs(%{{.*}} : tensor<4x3xf32>)
+// CHECK:           tensor.extract %[[FIRST]]
+// CHECK:           tensor.extract %[[FIRST]]
+// CHECK:           scf.for
+// CHECK:             arith.addf
 func.func @main(%x: tensor<4x3xf32>, %i: tensor<2x1xi64>, %u: tensor<2x3xf32>) -> tensor<4x3xf32> {
   %0 = graph.scatter_nd %x, %i, %u {reduction = #graph<scatter_reduction add>} : (tensor<4x3xf32>, tensor<2x1xi64>, tensor<2x3xf32>) -> tensor<4x3xf32>
   return %0 : tensor<4x3xf32>
@@ -37,4 +43,15 @@ func.func @main(%x: tensor<4x3x5xf32>, %u: tensor<2x1x5xf32>) -> tensor<4x3x5xf3
   %i = graph.constant dense<[[[1, 2]], [[2, 2]]]> : tensor<2x1x2xi64>
   %0 = graph.scatter_nd %x, %i, %u {reduction = #graph<scatter_reduction none>} : (tensor<4x3x5xf32>, tensor<2x1x2xi64>, tensor<2x1x5xf32>) -> tensor<4x3x5xf32>
   return %0 : tensor<4x3x5xf32>
+}
+
+// -----
+
+// Tuples whose length only the run knows: the data is a matrix of as many rows as they can address.
+// CHECK-LABEL: func @main
+// CHECK:         rt.check %{{.*}}, {{.*}} "indices address %0 dimensions, the data has rank %1"
+// CHECK:         linalg.generic {{.*}} outs(%{{.*}} : tensor<?x?xf32>)
+func.func @main(%x: tensor<4x3xf32>, %i: tensor<2x?xi64>, %u: tensor<2x3xf32>) -> tensor<4x3xf32> {
+  %0 = graph.scatter_nd %x, %i, %u {reduction = #graph<scatter_reduction max>} : (tensor<4x3xf32>, tensor<2x?xi64>, tensor<2x3xf32>) -> tensor<4x3xf32>
+  return %0 : tensor<4x3xf32>
 }

@@ -144,6 +144,72 @@ def sorted_lines(n):
     return g
 
 
+def scattered(n, m):
+    """Updates that meet, from the end and none at all; every reduction; elements and slices."""
+    g = Graph("scattered", opset=18, n=n, m=m)
+    random = np.random.default_rng(5)
+    combine = {"none": lambda a, b: b, "add": np.add, "mul": np.multiply, "max": np.maximum,
+               "min": np.minimum}
+    for i, (reduction, function) in enumerate(combine.items()):
+        for axis, dtype in [(0, "int32"), (-1, "float32")]:
+            size = max(n // 3, 1)
+            shape = [size, m] if axis == 0 else [n, size]
+            x = g.given(random.integers(-9, 9, [n, m]).astype(dtype), ["n", "m"])
+            result = x.array.copy()
+            updates = random.integers(-3, 4, shape).astype(dtype)
+            indices = random.integers(-x.array.shape[axis], x.array.shape[axis], shape)
+            for place in np.ndindex(*shape):
+                target = list(place)
+                target[axis] = indices[place]
+                target = tuple(target)
+                result[target] = function(result[target], updates[place])
+            dims = [f"s{i}_{axis}", "m"] if axis == 0 else ["n", f"s{i}_{axis}"]
+            g.output(g.node("ScatterElements", result, x, g.given(indices, dims),
+                            g.given(updates, dims), axis=axis, reduction=reduction), ["n", "m"])
+        for depth in (1, 2, 3):
+            count = [0, m, 2 * n][depth - 1]
+            x = g.given(random.integers(-9, 9, [n, m, 3]).astype("float32"), ["n", "m", 3])
+            result = x.array.copy()
+            indices = random.integers(-1, 1, [2, count, depth])
+            updates = random.integers(-3, 4, [2, count, *x.array.shape[depth:]]).astype("float32")
+            for place in np.ndindex(2, count):
+                target = tuple(indices[place])
+                result[target] = function(result[target], updates[place])
+            tail = ["n", "m", 3][depth:]
+            g.output(g.node("ScatterND", result, x,
+                            g.given(indices, [2, f"c{i}_{depth}", depth]),
+                            g.given(updates, [2, f"c{i}_{depth}", *tail]), reduction=reduction),
+                     ["n", "m", 3])
+    return g
+
+
+def unique_rows(n):
+    """Copies, NaN and rows, in order and as they come."""
+    g = Graph("unique_rows", opset=11, n=n)
+    random = np.random.default_rng(6)
+    for i, (shape, axis, dtype) in enumerate([
+            ((n,), None, "float32"), ((n, 2), 0, "int32"), ((2, n), 1, "uint8"),
+            ((3, n), None, "int64"), ((n, 1), -2, "float32")]):
+        values = random.integers(0, max(n // 4, 2), shape).astype(dtype)
+        if dtype == "float32" and n > 4:
+            values.flat[3] = values.flat[1] = np.nan
+        for ordered in (0, 1):
+            lines = values.reshape(-1, 1) if axis is None else np.moveaxis(values, axis, 0)
+            rows = [tuple(np.inf if np.isnan(v) else v for v in line.ravel()) for line in lines]
+            first = {row: rows.index(row) for row in rows}
+            kept = sorted(first) if ordered else list(first)
+            places = np.array([first[row] for row in kept], np.int64)
+            inverse = np.array([kept.index(row) for row in rows], np.int64)
+            counts = np.array([rows.count(row) for row in kept], np.int64)
+            chosen = lines[places].ravel() if axis is None else np.moveaxis(lines[places], 0, axis)
+            x = g.given(values, ["n" if size == n and n > 3 else size for size in shape])
+            how = {} if axis is None else {"axis": axis}
+            results = g.nodes("Unique", [chosen, places, inverse, counts], x, sorted=ordered, **how)
+            for j, result in enumerate(results):
+                g.output(result, [f"u{i}_{ordered}_{j}_{d}" for d in range(result.array.ndim)])
+    return g
+
+
 def small_things(**sizes):
     """Attributes and types that are rare, sizes that only the run knows."""
     g = Graph("small_things", opset=20, **sizes)
@@ -204,5 +270,7 @@ def small_things(**sizes):
 STATIC = []
 DYNAMIC = [(run_time_axes, [{"n": 1}, {"n": 6}]),
            (sorted_lines, [{"n": 5}, {"n": 1}, {"n": 300}]),
+           (scattered, [{"n": 6, "m": 4}, {"n": 1, "m": 1}, {"n": 70, "m": 3}]),
+           (unique_rows, [{"n": 5}, {"n": 1}, {"n": 150}]),
            (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}]),
            (small_things, [{"n": 3, "m": 4}, {"n": 1, "m": 2}])]
