@@ -73,6 +73,7 @@ private:
     int64_t chunks;     // of one pass
   };
   std::optional<Stream> chooseStream(std::optional<int64_t> passes) const;
+  bool hasSmallWeights() const;
   int64_t blocksOfStripe(int64_t blockTiles, std::optional<int64_t> rowBlocks) const;
   void prefetch(const Lanes &lanes, unsigned loop, Value first);
   std::optional<Stream> stream;
@@ -233,6 +234,26 @@ std::optional<TileEmitter::Stream> TileEmitter::chooseStream(std::optional<int64
     return result;
   }
   return std::nullopt;
+}
+
+/// Stripes of rows, each with all its results, of which each thread gets neighbouring ones: the
+/// next kernel mostly reads what its thread wrote. With two threads on an Intel Xeon, where a line
+/// from the other core costs as much as one from memory: SqueezeNet 2.6 ms to 2.1 ms, YOLOX 7.7 ms
+/// to 6.6 ms, DeepLab 6.9 ms to 6.2 ms.
+static constexpr int64_t stripeCount = 8;
+/// Fewer tiles of rows fetch the weights too often from the second-level cache.
+static constexpr int64_t stripeTiles = 4;
+
+/// Whether all weights stay in the second-level cache beside the rest, so that to walk along them
+/// once for each stripe costs little.
+bool TileEmitter::hasSmallWeights() const {
+  const Size &vectorExtent = root.extents[choice.vectorLoop];
+  for (const Access &input : root.inputs)
+    if (input.panel > 0 && vectorExtent.isStatic())
+      return llvm::divideCeil(vectorExtent.constant, input.panel) * input.panelStride *
+                 input.view.element.getIntOrFloatBitWidth() / 8 <=
+             int64_t(target.l2Bytes) / 4;
+  return false;
 }
 
 /// Of how many row blocks what they read stays in the second-level cache while all vector tiles
@@ -547,6 +568,7 @@ Work TileEmitter::emit() {
     rowTiles = llvm::divideCeil(root.extents[*choice.rowLoop].constant, tile.rows);
   if (rowTiles)
     blockTiles = std::clamp<int64_t>(blockTiles, 1, std::max<int64_t>(1, *rowTiles));
+  bool inStripes = tile.vectorOuter && choice.rowLoop && hasSmallWeights();
 
   OpBuilder &b = builder;
   Location loc = root.loc;
@@ -557,6 +579,16 @@ Work TileEmitter::emit() {
       outer.push_back(loop);
       outerCount = outerCount * root.extents[loop];
     }
+  // Few rows can be shared out evenly only with the vector tiles.
+  if (inStripes && rowTiles && outerCount.isStatic())
+    inStripes = *rowTiles * outerCount.constant >= 2 * stripeTiles;
+  if (inStripes) {
+    int64_t parts = outerCount.isStatic()
+                        ? llvm::divideCeil(stripeCount, std::max<int64_t>(outerCount.constant, 1))
+                        : 1;
+    int64_t tiles = rowTiles ? llvm::divideCeil(*rowTiles, parts) : 0;
+    blockTiles = std::min(blockTiles, std::max(stripeTiles, tiles));
+  }
 
   // The work items: vector tiles x outer loops x blocks of row tiles, in that order or with the
   // vector tiles last.
@@ -617,16 +649,23 @@ Work TileEmitter::emit() {
     std::optional<int64_t> rowCount;
     if (rowTiles && outerCount.isStatic())
       rowCount = outerCount.constant * llvm::divideCeil(*rowTiles, blockTiles);
-    if (int64_t stripe = blocksOfStripe(blockTiles, rowCount)) {
-      Value whole = kernel.mul(kernel.constant(stripe), vectorTiles);
-      Value first = kernel.mul(divide(rest, whole), kernel.constant(stripe));
+    int64_t most = blocksOfStripe(blockTiles, rowCount);
+    Value stripe = most ? kernel.constant(most) : Value();
+    if (inStripes) {
+      Value share = arith::CeilDivUIOp::create(b, loc, allRows, kernel.constant(stripeCount));
+      stripe = stripe ? arith::MinUIOp::create(b, loc, stripe, share) : share;
+      most = 0;
+    }
+    if (stripe) {
+      Value whole = kernel.mul(stripe, vectorTiles);
+      Value first = kernel.mul(divide(rest, whole), stripe);
       Value within = remainder(rest, whole);
       Value left = arith::SubIOp::create(b, loc, allRows, first);
-      Value size = arith::MinUIOp::create(b, loc, kernel.constant(stripe), left);
+      Value size = arith::MinUIOp::create(b, loc, stripe, left);
       vectorTile = divide(within, size);
       walked = remainder(within, size);
       rows = kernel.add(first, walked);
-      rowCount = stripe;
+      rowCount = most ? std::optional(most) : std::nullopt;
     } else {
       vectorTile = divide(rest, allRows);
       walked = rows = remainder(rest, allRows);
@@ -634,9 +673,21 @@ Work TileEmitter::emit() {
     stream = chooseStream(rowCount ? std::optional(*rowCount * blockTiles) : std::nullopt);
   }
   rest = rows;
-  Value rowBlock = peel(rowBlocks);
-  for (unsigned i : llvm::reverse(outer))
-    indices[i] = peel(kernel.size(root.extents[i]));
+  // What lies together in memory comes together: the groups of a convolution are within its rows.
+  SmallVector<unsigned> walk = outer;
+  if (choice.rowLoop)
+    walk.push_back(*choice.rowLoop);
+  ArrayRef<Size> places = root.outputs.front().coefficients;
+  if (llvm::all_of(walk, [&](unsigned i) { return places[i].isStatic(); }))
+    llvm::stable_sort(
+        walk, [&](unsigned a, unsigned b) { return places[a].constant > places[b].constant; });
+  Value rowBlock = choice.rowLoop ? Value() : peel(rowBlocks);
+  for (unsigned i : llvm::reverse(walk)) {
+    if (i == choice.rowLoop)
+      rowBlock = peel(rowBlocks);
+    else
+      indices[i] = peel(kernel.size(root.extents[i]));
+  }
 
   Value firstTile = kernel.mul(rowBlock, kernel.constant(blockTiles));
   Value lastTile = kernel.add(firstTile, kernel.constant(blockTiles));
