@@ -44,7 +44,7 @@ Value lathe::g2l::searchFirst(const Scalars &s, Value count,
 }
 
 Tensor lathe::g2l::sortLines(Lowering &l, ArrayRef<OpFoldResult> sizes, int64_t axis,
-                             OpFoldResult wanted, Before before) {
+                             OpFoldResult wanted, Before before, int64_t shortest) {
   Type i64 = l.b.getI64Type();
   Tensor start = l.fromIndices(
       sizes, i64, [&](const Scalars &s, ValueRange at) { return s.fromIndex(at[axis], i64); });
@@ -54,6 +54,8 @@ Tensor lathe::g2l::sortLines(Lowering &l, ArrayRef<OpFoldResult> sizes, int64_t 
     Scalars s = l.scalars();
     Value last = s.max(s.sub(length, s.index(1)), s.index(0));
     levels = countDigits(s, last);
+    if (shortest)
+      levels = s.select(s.cmp(I::sle, length, s.index(shortest)), s.index(0), levels);
   }
   auto loop = scf::ForOp::create(l.b, l.loc, l.value(l.size(0)), levels, l.value(l.size(1)),
                                  ValueRange{start.value});

@@ -13,9 +13,10 @@ using Before = llvm::function_ref<mlir::Value(const Scalars &, llvm::ArrayRef<ml
                                               mlir::Value a, mlir::Value b)>;
 
 /// An i64 tensor of `sizes`: along `axis` the indices of the elements in their order, of which the
-/// first `wanted` are right. Takes n log(n) log(wanted) steps.
+/// first `wanted` are right. Takes n log(n) log(wanted) steps. Lines of at most `shortest` stay as
+/// they are, for a caller who looks at all of them.
 Tensor sortLines(Lowering &l, llvm::ArrayRef<mlir::OpFoldResult> sizes, int64_t axis,
-                 mlir::OpFoldResult wanted, Before before);
+                 mlir::OpFoldResult wanted, Before before, int64_t shortest = 0);
 
 /// The first number of 0 <= number < count for which `holds` is true, where it is false before and
 /// true after; `count` where there is none.

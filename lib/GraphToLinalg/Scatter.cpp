@@ -1,10 +1,11 @@
 // Lowering of scatters, in the form of gathers: updates are sorted by where they go, and every
-// element of the result finds its own by binary search. Of equal places the order stays, so sums
-// round as if they were added one after the other.
-// Apache-2.0 WITH LLVM-exception
+// element of the result finds its own by binary search; where they are few it looks at all. Of
+// equal places the order stays, so sums round as if they were added one after the other. Apache-2.0
+// WITH LLVM-exception
 #include "dialects/Graph/Weights.h"
 #include "lib/GraphToLinalg/Loops.h"
 #include "lib/GraphToLinalg/Order.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -42,18 +43,20 @@ static Value normaliseIndex(const Scalars &s, Value given, Value limit) {
 }
 
 // Sorts the lines of i64 `targets` along an axis.
-static Tensor sortByTarget(Lowering &l, const Tensor &targets, int64_t axis) {
-  return sortLines(l, targets.sizes, axis, targets.sizes[axis],
-                   [&](const Scalars &s, ArrayRef<Value> place, Value a, Value b) {
-                     auto at = [&](Value index) {
-                       SmallVector<Value> position(place);
-                       position[axis] = index;
-                       return s.extract(targets.value, position);
-                     };
-                     Value aTarget = at(a), bTarget = at(b);
-                     return s.orI(s.cmp(I::slt, aTarget, bTarget),
-                                  s.andI(s.cmp(I::eq, aTarget, bTarget), s.cmp(I::slt, a, b)));
-                   });
+static Tensor sortByTarget(Lowering &l, const Tensor &targets, int64_t axis, int64_t shortest = 0) {
+  return sortLines(
+      l, targets.sizes, axis, targets.sizes[axis],
+      [&](const Scalars &s, ArrayRef<Value> place, Value a, Value b) {
+        auto at = [&](Value index) {
+          SmallVector<Value> position(place);
+          position[axis] = index;
+          return s.extract(targets.value, position);
+        };
+        Value aTarget = at(a), bTarget = at(b);
+        return s.orI(s.cmp(I::slt, aTarget, bTarget),
+                     s.andI(s.cmp(I::eq, aTarget, bTarget), s.cmp(I::slt, a, b)));
+      },
+      shortest);
 }
 
 namespace {
@@ -100,6 +103,9 @@ static bool scatters(const Tensor &data, ScatterReduction reduction) {
   return !data.element.isInteger(1) || reduction == ScatterReduction::none;
 }
 
+/// So many updates take as long either way.
+static constexpr int64_t fewUpdates = 16;
+
 static LogicalResult lowerScatterElements(graph::ScatterElementsOp op, Lowering &l) {
   Tensor data = l.get(op.getData()), updates = l.get(op.getUpdates());
   Tensor indices = l.get(op.getIndices());
@@ -124,20 +130,67 @@ static LogicalResult lowerScatterElements(graph::ScatterElementsOp op, Lowering 
     Value given = s.load(s.extract(indices.value, at), indices.element);
     return s.fromIndex(normaliseIndex(s, s.toIndex(given, indices.element), axisSize), i64);
   });
-  Tensor order = sortByTarget(l, targets, axis);
-  Value count = l.value(indices.sizes[axis]);
+  Tensor order = sortByTarget(l, targets, axis, fewUpdates);
+  Value count = l.value(indices.sizes[axis]), isFew;
+  {
+    Scalars s = l.scalars();
+    isFew = s.cmp(I::sle, count, s.index(fewUpdates));
+  }
   Tensor result = l.fromIndices(data.sizes, data.element, [&](const Scalars &s, ValueRange at) {
-    Value before = s.extract(data.value, at);
-    auto change = [&](const Scalars &in) {
+    Value before = s.extract(data.value, at), here = s.fromIndex(at[axis], i64);
+    auto placeOf = [&](Value number) {
+      SmallVector<Value> position(at);
+      position[axis] = number;
+      return position;
+    };
+    auto lookAtAll = [&](const Scalars &in) -> Value {
+      auto isHit = [&](const Scalars &deep, Value number) {
+        return deep.cmp(I::eq, deep.extract(targets.value, placeOf(number)), here);
+      };
+      if (op.getReduction() == ScatterReduction::none) {
+        Value last = forLoop(in, count, in.index(-1),
+                             [&](const Scalars &deep, Value i, ValueRange x) -> SmallVector<Value> {
+                               return {deep.select(isHit(deep, i), i, x[0])};
+                             })
+                         .front();
+        return applyUpdates(in, op.getReduction(), data.element, before, in.index(0),
+                            in.add(last, in.index(1)), [&](const Scalars &deep, Value number) {
+                              return deep.extract(updates.value, placeOf(number));
+                            });
+      }
+      return forLoop(in, count, before,
+                     [&](const Scalars &deep, Value i, ValueRange x) -> SmallVector<Value> {
+                       Value update = deep.extract(updates.value, placeOf(i));
+                       Value merged =
+                           combine(deep, op.getReduction(), deep.load(x[0], data.element),
+                                   deep.load(update, data.element), data.element);
+                       return {deep.select(isHit(deep, i), deep.store(merged, data.element), x[0])};
+                     })
+          .front();
+    };
+    auto search = [&](const Scalars &in) {
       SortedLine line{order, targets, at, axis};
-      Value first = line.findFrom(in, count, in.fromIndex(at[axis], i64));
+      Value first = line.findFrom(in, count, here);
       Value end = line.findFrom(in, count, in.fromIndex(in.add(at[axis], in.index(1)), i64));
       return applyUpdates(in, op.getReduction(), data.element, before, first, end,
                           [&](const Scalars &deep, Value number) {
-                            SmallVector<Value> position(at);
-                            position[axis] = line.updateAt(deep, number);
-                            return deep.extract(updates.value, position);
+                            return deep.extract(updates.value,
+                                                placeOf(line.updateAt(deep, number)));
                           });
+    };
+    std::optional<int64_t> known = getConstantIntValue(indices.sizes[axis]);
+    auto change = [&](const Scalars &in) -> Value {
+      if (known)
+        return *known <= fewUpdates ? lookAtAll(in) : search(in);
+      return scf::IfOp::create(
+                 in.b, in.loc, isFew,
+                 [&](OpBuilder &b, Location loc) {
+                   scf::YieldOp::create(b, loc, lookAtAll(Scalars{b, loc}));
+                 },
+                 [&](OpBuilder &b, Location loc) {
+                   scf::YieldOp::create(b, loc, search(Scalars{b, loc}));
+                 })
+          .getResult(0);
     };
     Value inside = s.boolean(true);
     for (auto [dim, limit] : limits)
