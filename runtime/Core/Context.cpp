@@ -24,6 +24,13 @@ int32_t readContextOptions(const lathe_context_options *given, lathe_context_opt
     return fail(status, LATHE_STATUS_ARGUMENT, "%s",
                 options.pool ? "both a pool and an executor are given"
                              : "the executor's width is 0");
+  if (!options.executor.parallel && options.executor.width)
+    return fail(status, LATHE_STATUS_ARGUMENT, "the executor has width %u but no parallel",
+                options.executor.width);
+  // What a caller gets whose own allocation has failed.
+  if (!options.arena && options.arena_bytes)
+    return fail(status, LATHE_STATUS_ARGUMENT, "the arena of %llu bytes is NULL",
+                static_cast<unsigned long long>(options.arena_bytes));
   if (reinterpret_cast<uint64_t>(options.arena) % LATHE_ALIGNMENT)
     return fail(status, LATHE_STATUS_ARGUMENT, "the arena is not aligned to %u bytes",
                 LATHE_ALIGNMENT);

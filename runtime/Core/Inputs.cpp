@@ -83,11 +83,8 @@ struct Input {
                     DimsText(value.rank, value.dims).text);
     if (context.options.arena && liesInArena(value))
       return refuse(LATHE_STATUS_LAYOUT, "it shares memory with the arena");
-    // Complex numbers and strings align as their halves do.
-    uint64_t bytes = lathe_dtype_bits(value.dtype) / 8, alignment = bytes > 8 ? 8 : bytes;
-    if (value.dtype == LATHE_C64)
-      alignment = 4;
-    if (alignment > 1 && reinterpret_cast<uint64_t>(value.data) % alignment)
+    uint64_t alignment = elementAlignment(value.dtype);
+    if (reinterpret_cast<uint64_t>(value.data) % alignment)
       return refuse(LATHE_STATUS_LAYOUT, "its data is not aligned to %llu bytes",
                     static_cast<unsigned long long>(alignment));
     if (value.dtype == LATHE_STRING) {

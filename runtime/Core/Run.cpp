@@ -281,10 +281,11 @@ int32_t lathe_context::bindOutput(uint32_t index, const lathe_value &given, lath
     return fail(status, LATHE_STATUS_LAYOUT,
                 "output '%.200s': its memory was released, or is too small for dims %s", name,
                 DimsText(given.rank, given.dims).text);
-  uint64_t alignment = lathe_dtype_bits(value.dtype) / 8;
-  if (alignment > 1 && reinterpret_cast<uint64_t>(given.data) % (alignment > 8 ? 8 : alignment))
+  uint64_t alignment = elementAlignment(value.dtype);
+  if (reinterpret_cast<uint64_t>(given.data) % alignment)
     return fail(status, LATHE_STATUS_LAYOUT,
-                "output '%.200s': its data is not aligned to its elements", name);
+                "output '%.200s': its data is not aligned to %llu bytes", name,
+                static_cast<unsigned long long>(alignment));
   state.fromCaller = true;
   state.callerData = given.data ? given.data : emptyData;
   state.callerBytes = bytes;

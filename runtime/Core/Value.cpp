@@ -98,6 +98,13 @@ void lathe::runtime::setStrides(lathe_value &value) {
   }
 }
 
+uint64_t lathe::runtime::elementAlignment(uint32_t dtype) {
+  uint64_t bytes = lathe_dtype_bits(dtype) / 8;
+  if (dtype == LATHE_C64)
+    return 4;
+  return bytes > 8 ? 8 : bytes ? bytes : 1;
+}
+
 bool lathe::runtime::isContiguous(const lathe_value &value) {
   bool allZero = true, rowMajor = true;
   int64_t stride = 1;

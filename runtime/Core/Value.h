@@ -14,6 +14,10 @@ int64_t countElements(uint32_t dtype, uint32_t rank, const int64_t *dims);
 /// Bytes that `elements` take, packed elements rounded up.
 int64_t countBytes(uint32_t dtype, int64_t elements);
 
+/// What the address of a tensor's elements is a multiple of. Complex numbers and strings align as
+/// their halves do.
+uint64_t elementAlignment(uint32_t dtype);
+
 /// Sets the strides of a contiguous tensor of the value's dims (none LATHE_DYNAMIC).
 void setStrides(lathe_value &value);
 

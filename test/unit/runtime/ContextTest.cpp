@@ -186,6 +186,23 @@ TEST(Context, UsesTheCallersExecutor) {
   EXPECT_EQ(lathe_context_create(sharedModule(), &options, &other, nullptr), LATHE_STATUS_ARGUMENT);
 }
 
+// As of a caller whose own allocation failed, or who forgot the function.
+TEST(Context, RefusesHalfAnArenaOrExecutor) {
+  lathe_context *context = nullptr;
+  lathe_status status;
+  lathe_context_options options = contextOptions();
+  options.arena_bytes = 4096;
+  EXPECT_EQ(lathe_context_create(sharedModule(), &options, &context, &status),
+            LATHE_STATUS_ARGUMENT);
+  EXPECT_STREQ(status.message, "the arena of 4096 bytes is NULL");
+  options = contextOptions();
+  options.executor.width = 3;
+  EXPECT_EQ(lathe_context_create(sharedModule(), &options, &context, &status),
+            LATHE_STATUS_ARGUMENT);
+  EXPECT_STREQ(status.message, "the executor has width 3 but no parallel");
+  EXPECT_EQ(context, nullptr);
+}
+
 TEST(Context, TracesRegionsAndNamesTheirFunctions) {
   std::multiset<std::string> names;
   lathe_context_options options = contextOptions();

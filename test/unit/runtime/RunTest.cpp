@@ -198,6 +198,21 @@ TEST_F(Run, RefusesWrongOutputs) {
   }
 }
 
+TEST_F(Run, ComplexNumbersAlignAsTheirHalves) {
+  // 16 bytes for the allocation, so 4 bytes on are 4 and no more.
+  std::vector<float> in(8, 1), out(8);
+  lathe_value x = borrow(LATHE_C64, {3}, in), y = borrow(LATHE_C64, {3}, out);
+  x.data = in.data() + 1;
+  y.data = out.data() + 1;
+  std::vector<lathe_value> outputs = {y};
+  ASSERT_EQ(run("conjugate", {x}, outputs), LATHE_STATUS_OK) << status.message;
+  EXPECT_EQ(out, (std::vector<float>{0, 1, -1, 1, -1, 1, -1, 0}));
+  y.data = reinterpret_cast<char *>(out.data()) + 2;
+  outputs = {y};
+  EXPECT_EQ(run("conjugate", {x}, outputs), LATHE_STATUS_LAYOUT);
+  EXPECT_THAT(status.message, HasSubstr("not aligned to 4 bytes"));
+}
+
 TEST_F(Run, SharesMemoryOnlyWhereTheModelAllows) {
   std::vector<int32_t> data = {1, 2, 3, 4, 0};
   std::vector<lathe_value> outputs = {borrow(LATHE_I32, {4}, data)};

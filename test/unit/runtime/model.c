@@ -326,6 +326,16 @@ static int32_t run_many(lathe_call *call) {
   return call->error->code;
 }
 
+/* ---- conjugate: complex numbers ------------------------------------------------------------- */
+
+static int32_t run_conjugate(lathe_call *call) {
+  const float *in = (const float *)call->inputs[0].data;
+  float *out = (float *)call->outputs[0].data;
+  for (int i = 0; i < 6; ++i)
+    out[i] = i % 2 ? -in[i] : in[i];
+  return LATHE_CODE_OK;
+}
+
 /* ---- The tables
  * ---------------------------------------------------------------------------------- */
 
@@ -378,6 +388,8 @@ static const lathe_tensor_spec append_outputs[] = {
 static const lathe_tensor_spec keep_outputs[] = {
     STATE("places", LATHE_I64, 1, -1, 2, LATHE_LAYOUT_CONTIGUOUS, unnamed)};
 
+static const lathe_tensor_spec complex_values[] = {TENSOR("values", LATHE_C64, 1, dim3)};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ENTRY(name, plan, run, inputs, outputs)                                                    \
   {name, plan, run, COUNT(inputs), COUNT(outputs), inputs, outputs}
@@ -398,6 +410,7 @@ static const lathe_entry entries[] = {
     ENTRY("sum", plan_sum, run_sum, sum_inputs, sum_outputs),
     ENTRY("append", plan_append, run_append, append_inputs, append_outputs),
     ENTRY("keep", plan_nonzero, run_keep, nonzero_inputs, keep_outputs),
+    ENTRY("conjugate", plan_none, run_conjugate, complex_values, complex_values),
 };
 
 #if defined(__x86_64__)
