@@ -246,28 +246,32 @@ void fillRandom(Tensor &tensor, Random &random) {
 
 } // namespace
 
-Value randomValue(const lathe_tensor_spec &spec, size_t index, const RandomOptions &options) {
-  if (spec.kind != LATHE_VALUE_TENSOR && spec.kind != LATHE_VALUE_STRINGS)
-    throw Failure(std::string("input '") + spec.name +
-                  "' is no tensor; give it as a .pb file, random values are for tensors");
+std::vector<int64_t> chooseDims(const lathe_tensor_spec &spec, const DimList &sizes) {
   std::vector<int64_t> dims;
   for (const lathe_dim &dim : std::span(spec.dims, spec.rank)) {
     int64_t size = dim.size;
     if (size == LATHE_DYNAMIC) {
       size = std::max<int64_t>(1, dim.min);
-      for (const auto &[name, fixed] : options.dims)
+      for (const auto &[name, fixed] : sizes)
         if (dim.symbol && name == dim.symbol)
           size = fixed;
     }
     dims.push_back(size);
   }
-  Value value{spec.kind, makeTensor(spec.dtype, std::move(dims)), {}};
+  return dims;
+}
+
+Value randomValue(const lathe_tensor_spec &spec, size_t index, const RandomOptions &options) {
+  if (spec.kind != LATHE_VALUE_TENSOR && spec.kind != LATHE_VALUE_STRINGS)
+    throw Failure(std::string("input '") + spec.name +
+                  "' is no tensor; give it as a .pb file, random values are for tensors");
+  Value value{spec.kind, makeTensor(spec.dtype, chooseDims(spec, options.dims)), {}};
   Random random(options.seed * 1000003 + index);
   fillRandom(value.tensor, random);
   return value;
 }
 
-void checkDimNames(const Module &module, const std::vector<std::pair<std::string, int64_t>> &dims) {
+void checkDimNames(const Module &module, const DimList &dims) {
   std::set<std::string> symbols;
   for (const lathe_tensor_spec *spec : module.inputs())
     for (const lathe_dim &dim : std::span(spec->dims, spec->rank))

@@ -97,11 +97,16 @@ std::string describeSpec(const lathe_tensor_spec &spec);
 /// Reads a value for `spec` from a .npy or .pb file.
 Value loadValue(const std::string &path, const lathe_tensor_spec &spec);
 
+/// Sizes of symbolic dimensions; those not named are 1, or their least size.
+using DimList = std::vector<std::pair<std::string, int64_t>>;
+
+/// The dims of a tensor of such sizes.
+std::vector<int64_t> chooseDims(const lathe_tensor_spec &spec, const DimList &sizes);
+
 /// How to fill inputs.
 struct RandomOptions {
   uint64_t seed = 0;
-  /// Sizes of symbolic dimensions; those not named are 1, or their least size.
-  std::vector<std::pair<std::string, int64_t>> dims;
+  DimList dims;
 };
 
 /// A value for input number `index`: floating point in [-1, 1), integers of 8 and 16 bits over
@@ -110,7 +115,7 @@ struct RandomOptions {
 Value randomValue(const lathe_tensor_spec &spec, size_t index, const RandomOptions &options);
 
 /// Throws WrongUsage where --dim names a dimension that the model does not have.
-void checkDimNames(const Module &module, const std::vector<std::pair<std::string, int64_t>> &dims);
+void checkDimNames(const Module &module, const DimList &dims);
 
 } // namespace lathe::tools
 

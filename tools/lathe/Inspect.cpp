@@ -1,5 +1,7 @@
 // lathe inspect: shows what is in an artifact.
 // Apache-2.0 WITH LLVM-exception.
+#include "tools/common/CommandLine.h"
+#include "tools/common/Dims.h"
 #include "tools/common/Session.h"
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
@@ -17,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct InspectOptions {
   std::string artifact;
+  std::vector<std::string> dims;
   bool kernels = false, json = false;
 };
 
@@ -56,6 +59,67 @@ Json describeTensors(std::span<const lathe_tensor_spec *const> specs) {
   return list;
 }
 
+/// What a run takes with such sizes, and the variant that runs.
+struct RunMemory {
+  std::string variant;
+  DimList dims;
+  lathe_memory_info info;
+};
+
+// Where no size is open, or the user says them; the latter is an error where the machine cannot run
+// it.
+bool knowsSizes(const InspectOptions &options, const Module &module) {
+  auto isOpen = [](const lathe_dim &dim) { return dim.size == LATHE_DYNAMIC; };
+  bool fixed = std::ranges::none_of(module.inputs(), [&](const lathe_tensor_spec *spec) {
+    return std::ranges::any_of(std::span(spec->dims, spec->rank), isOpen);
+  });
+  std::vector<lathe_variant_info> variants = module.variants();
+  return !options.dims.empty() ||
+         (fixed && std::ranges::any_of(variants, [](const lathe_variant_info &variant) {
+            return variant.runnable != 0;
+          }));
+}
+
+// Asks the runtime, so that it is what a program gets.
+RunMemory queryMemory(const InspectOptions &options) {
+  RunMemory result{"", parseDims(options.dims), {}};
+  Module module(options.artifact, {"", /*inspectOnly=*/false, /*verifyWeights=*/false});
+  checkDimNames(module, result.dims);
+  result.variant = module.chosenVariant();
+  std::vector<lathe_value> inputs;
+  lathe_status status;
+  for (const lathe_tensor_spec *spec : module.inputs()) {
+    lathe_value &value = inputs.emplace_back(); // a state stays zeroed: the context's first
+    bool isTensor = spec->kind == LATHE_VALUE_TENSOR || spec->kind == LATHE_VALUE_STRINGS;
+    if (isTensor && spec->state < 0)
+      checkStatus(lathe_value_borrow(&value, spec->dtype, spec->rank,
+                                     chooseDims(*spec, result.dims).data(), nullptr, &status),
+                  status, "input '" + std::string(spec->name) + "'");
+    else if (!isTensor)
+      value.kind = spec->kind;
+  }
+  Session session(module, 1);
+  result.info.size = sizeof(result.info);
+  checkStatus(lathe_context_memory(session.get(), 0, inputs.data(),
+                                   static_cast<uint32_t>(inputs.size()), &result.info, &status),
+              status);
+  return result;
+}
+
+void printMemory(const Style &style, const RunMemory &memory) {
+  std::vector<std::string> dims;
+  for (const auto &[name, size] : memory.dims)
+    dims.push_back(printable(name) + "=" + std::to_string(size));
+  std::cout << style.strong("memory of a run") << (dims.empty() ? "" : " with " + join(dims, " "))
+            << ", " << printable(memory.variant) << '\n'
+            << "  arena " << formatBytes(memory.info.arena_bytes) << ", outputs "
+            << formatBytes(memory.info.output_bytes);
+  if (memory.info.state_bytes)
+    std::cout << ", states " << formatBytes(memory.info.state_bytes);
+  std::cout << ", at the peak " << memory.info.peak_bytes << " bytes"
+            << (memory.info.dynamic ? ", and values whose size depends on data" : "") << '\n';
+}
+
 void printJson(const InspectOptions &options, const Module &module, const Manifest &manifest) {
   Json report;
   report["file"] = options.artifact;
@@ -81,6 +145,19 @@ void printJson(const InspectOptions &options, const Module &module, const Manife
     checkStatus(lathe_module_section_info(module.get(), i, &section, &status), status);
     report["sections"].push_back(
         {{"name", section.name}, {"bytes", section.bytes}, {"loaded", section.loaded != 0}});
+  }
+  if (knowsSizes(options, module)) {
+    RunMemory memory = queryMemory(options);
+    Json dims = Json::object();
+    for (const auto &[name, size] : memory.dims)
+      dims[name] = size;
+    report["memory"] = {{"variant", memory.variant},
+                        {"dims", dims},
+                        {"arena_bytes", memory.info.arena_bytes},
+                        {"output_bytes", memory.info.output_bytes},
+                        {"state_bytes", memory.info.state_bytes},
+                        {"peak_bytes", memory.info.peak_bytes},
+                        {"depends_on_data", memory.info.dynamic != 0}};
   }
   report["manifest"] = manifest.json;
   std::cout << report.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
@@ -186,6 +263,8 @@ int inspect(const InspectOptions &options) {
           printKernels(style, code);
       }
   }
+  if (knowsSizes(options, module))
+    printMemory(style, queryMemory(options));
   return ExitFine;
 }
 
@@ -197,10 +276,15 @@ void addInspectCommand(CLI::App &root, Action &action) {
       root, "inspect", "Show what is in an artifact: tensors, variants, kernels, memory, origin",
       "  lathe inspect model.lathe\n"
       "  lathe inspect model.lathe --kernels           every kernel with the nodes in it\n"
+      "  lathe inspect model.lathe --dim batch=8       what a run of this size takes of memory\n"
       "  lathe inspect model.lathe --json | jq .inputs\n"
       "Artifacts for other machines can be inspected as well.\n");
   command.add_option("artifact", options->artifact, "Artifact (.lathe)")->required();
   command.add_flag("--kernels", options->kernels, "List the kernels of every variant");
+  addRepeated(command, "--dim", options->dims,
+              "Size of a symbolic dimension: show the memory of a run of such sizes on this "
+              "machine (dimensions not named: 1)")
+      ->type_name("NAME=N");
   command.add_flag("--json", options->json, "Print one JSON object, the manifest included");
   command.callback([options, &action] { action = [options] { return inspect(*options); }; });
 }

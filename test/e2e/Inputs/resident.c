@@ -2,7 +2,9 @@
  * processes, and at the peak of a run, as /proc and a counting allocator tell. Fails where weights
  * are held twice, loading reads them, or a run takes more than was promised.
  *
- *   resident MODEL.lathe [SYMBOL=SIZE]...
+ *   resident MODEL.lathe [SYMBOL=SIZE]... <PEAK
+ *
+ * PEAK: the bytes that `lathe inspect --dim SYMBOL=SIZE --json` promises.
  *
  * Apache-2.0 WITH LLVM-exception. */
 #include "lathe-c/Runtime.h"
@@ -83,7 +85,8 @@ int main(int argc, char **argv) {
   static lathe_value inputs[MAX_TENSORS], outputs[MAX_TENSORS];
   static lathe_context *contexts[CONTEXTS];
   lathe_module *module = NULL;
-  REQUIRE(argc >= 2);
+  long long inspected = 0;
+  REQUIRE(argc >= 2 && scanf("%lld", &inspected) == 1);
   char *path = realpath(argv[1], NULL);
   REQUIRE(path != NULL);
 
@@ -123,9 +126,9 @@ int main(int argc, char **argv) {
   REQUIRE(!lathe_context_run(contexts[0], 0, inputs, input_count, outputs, output_count, &status));
   /* An owned value has a header of LATHE_ALIGNMENT bytes. */
   int64_t headers = (int64_t)output_count * LATHE_ALIGNMENT;
-  printf("promised %lld bytes, the run's peak is %lld and %lld of headers\n", (long long)promised,
-         (long long)(peak - headers), (long long)headers);
-  REQUIRE(peak <= promised + headers);
+  printf("promised %lld bytes, the run's peak is %lld and %lld of headers; by inspect %lld\n",
+         (long long)promised, (long long)(peak - headers), (long long)headers, inspected);
+  REQUIRE(peak <= promised + headers && peak == inspected);
 
   struct resident once = measure(path);
   for (int i = 0; i < CONTEXTS; ++i) {
