@@ -5,7 +5,9 @@
  *   module   an artifact in memory: code, tables, mapped weights. Immutable; any thread may use it.
  *   context  one caller's state: arena, threads, cancel flag. Used by one thread at a time.
  *   value    a tensor, or a sequence, an optional or a map of values, that borrows memory or owns
- * it (lathe_value, from ArtifactFormat.h). pool     threads; several contexts may share one.
+ *            it (lathe_value, from ArtifactFormat.h).
+ *   pool     threads; several contexts may share one.
+ *   stream   a queue of runs beside the caller; several contexts may share one.
  *
  * Errors: a function that can fail returns a lathe_status_code (0 is success) and, where `status`
  * is not NULL, fills the caller's lathe_status with the same code and a message. On failure every
@@ -115,9 +117,7 @@ typedef struct lathe_device_info {
   uint32_t kind; /* lathe_device_kind */
   char name[64]; /* "AMD EPYC 9B14", terminated; cut when too long */
   uint32_t processors;
-  /* Queues of this device that run work beside the caller. 0 for processors: a run happens in the
-   * caller's thread, with the help of a pool's. */
-  uint32_t streams;
+  uint32_t streams;  /* how many go on at the same time; there may be more (lathe_stream_create) */
   uint64_t features; /* LATHE_X86_V3, ... */
   uint64_t memory_bytes;
 } lathe_device_info;
@@ -379,6 +379,24 @@ LATHE_API int32_t lathe_pool_create(uint32_t threads, lathe_pool **pool, lathe_s
 LATHE_API void lathe_pool_destroy(lathe_pool *pool);
 LATHE_API uint32_t lathe_pool_threads(const lathe_pool *pool);
 
+/* ---- Streams ------------------------------------------------------------------------------- */
+
+typedef struct lathe_stream lathe_stream;
+
+/* A queue of runs beside the caller: what lathe_context_run_async starts in contexts that name it
+ * (lathe_context_options.stream) runs one after another, in the order of these calls, each with its
+ * completion. On processors (`device` 0) that is one thread, which a context's pool helps. The
+ * caller destroys it, after the contexts that use it. A completion of its runs must not destroy a
+ * context of it, nor wait for it. A forked child cannot use it, but may destroy it. Failure:
+ * ARGUMENT, MEMORY, THREAD. */
+LATHE_API int32_t lathe_stream_create(uint32_t device, lathe_stream **stream, lathe_status *status);
+LATHE_API void lathe_stream_destroy(lathe_stream *stream);
+
+/* Waits until all runs that are in the stream now have ended, successfully or not, completions
+ * included, for `timeout_ns` at most (negative: as long as it takes). PENDING where some go on.
+ * Any thread. */
+LATHE_API int32_t lathe_stream_wait(lathe_stream *stream, int64_t timeout_ns, lathe_status *status);
+
 /* ---- Contexts ------------------------------------------------------------------------------ */
 
 typedef struct lathe_context lathe_context;
@@ -433,6 +451,8 @@ typedef struct lathe_context_options {
    * starts with the first such run. */
   void (*submit)(void *user, void (*task)(void *argument), void *argument);
   void *submit_user;
+  /* Or in this queue, which contexts may share; must outlive the context. NULL: none. */
+  lathe_stream *stream;
 } lathe_context_options;
 
 /* A context on `module`, which it keeps alive. Any thread; the caller destroys it, when no call is
@@ -477,7 +497,7 @@ LATHE_API int32_t lathe_context_reserve(lathe_context *context, uint64_t bytes,
                                         lathe_status *status);
 
 /* Runs an entry. Inputs are borrowed until it returns; they are contiguous and aligned to their
- * element size. Each output is either
+ * elements (complex numbers and strings as their halves). Each output is either
  *   zeroed (LATHE_VALUE_NONE): the runtime allocates it and the caller releases the value; strings,
  *   sequences, optionals and maps always come so; or
  *   a tensor with data: the result is written there. Its dtype, rank and dims must be the planned

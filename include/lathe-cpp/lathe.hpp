@@ -258,7 +258,11 @@ public:
     return {text, bytes};
   }
   uint32_t entryCount() const { return lathe_module_entry_count(get()); }
-  std::string_view entryName(uint32_t entry) const { return lathe_module_entry_name(get(), entry); }
+  /// Empty where there is no such entry.
+  std::string_view entryName(uint32_t entry) const {
+    const char *name = lathe_module_entry_name(get(), entry);
+    return name ? name : "";
+  }
   /// -1 where there is none.
   int32_t findEntry(const char *name) const { return lathe_module_entry_find(get(), name); }
   uint32_t inputCount(uint32_t entry = 0) const { return lathe_module_input_count(get(), entry); }
@@ -314,6 +318,35 @@ private:
     void operator()(lathe_pool *pool) const { lathe_pool_destroy(pool); }
   };
   std::unique_ptr<lathe_pool, Destroy> handle;
+};
+
+/// A queue of runs beside the caller, for lathe_context_options.stream; outlives the contexts that
+/// use it. Any thread may use it.
+class Stream {
+public:
+  static Result<Stream> create(uint32_t device = 0) {
+    lathe_stream *stream = nullptr;
+    lathe_status status;
+    if (lathe_stream_create(device, &stream, &status))
+      return Error(status);
+    Stream result;
+    result.handle.reset(stream);
+    return result;
+  }
+  /// Until all runs that are in it now have ended; LATHE_STATUS_PENDING where some go on for longer.
+  Result<void> wait(std::chrono::nanoseconds atMost = std::chrono::nanoseconds(-1)) {
+    lathe_status status;
+    if (lathe_stream_wait(get(), atMost.count(), &status))
+      return Error(status);
+    return {};
+  }
+  lathe_stream *get() const { return handle.get(); }
+
+private:
+  struct Destroy {
+    void operator()(lathe_stream *stream) const { lathe_stream_destroy(stream); }
+  };
+  std::unique_ptr<lathe_stream, Destroy> handle;
 };
 
 /// lathe_context_options with its size set.

@@ -3,31 +3,17 @@
 #include "runtime/Core/Async.h"
 #include "runtime/Core/Clock.h"
 #include "runtime/Core/Context.h"
+#include "runtime/Core/Stream.h"
 #include "runtime/Cpu/Futex.h"
 
 #include <algorithm>
 #include <climits>
 #include <cstring>
-#include <sched.h>
 #include <sys/eventfd.h>
 
 using namespace lathe::runtime;
 
 namespace {
-
-// For some instructions at a time; so the other side is soon done, unless it was interrupted.
-class Locked {
-public:
-  explicit Locked(Async &async) : async(async) {
-    while (async.lock.exchange(1, std::memory_order_acquire))
-      sched_yield();
-  }
-  ~Locked() { async.lock.store(0, std::memory_order_release); }
-  Locked(const Locked &) = delete;
-
-private:
-  Async &async;
-};
 
 void signal(int descriptor) {
   uint64_t one = 1;
@@ -38,31 +24,6 @@ void signal(int descriptor) {
 void drain(int descriptor) {
   uint64_t count;
   [[maybe_unused]] ssize_t got = read(descriptor, &count, sizeof(count)); // does not block
-}
-
-// The run, on whichever thread. Once the context is let go, its fields may be those of the next.
-void runTask(void *argument) {
-  lathe_context &context = *static_cast<lathe_context *>(argument);
-  Async &async = context.async;
-  lathe_status status;
-  context.run(*async.entry, async.inputs.data(), async.inputCount, async.outputs, &status);
-  lathe_completion completion = async.completion;
-  {
-    Locked locked(async);
-    async.status = status;
-    async.waited = false;
-    if (async.descriptor >= 0)
-      signal(async.descriptor);
-    // Before the end shows: who has waited may use the context at once.
-    context.busy.store(0, std::memory_order_release);
-    async.state.store(Async::Ended, std::memory_order_release);
-  }
-  futexWake(async.state, INT_MAX);
-  if (completion.done)
-    completion.done(completion.user, &status);
-  std::atomic<uint32_t> *tasks = &async.tasks;
-  if (tasks->fetch_sub(1, std::memory_order_acq_rel) == 1)
-    futexWake(tasks, INT_MAX); // the context may be gone
 }
 
 void *serve(void *argument) {
@@ -87,14 +48,20 @@ int32_t prepare(lathe_context &context, lathe_status *status) {
   Async &async = context.async;
   if (!async.inputs.data() && !async.inputs.create(context.inputs.size()))
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
-  if (context.options.submit || (async.threadStarted && async.owner == getpid()))
+  if (context.options.stream)
+    if (int32_t code = context.options.stream->check(status))
+      return code;
+  if (async.owner != getpid()) {
+    // The first run, or the first after a fork, which may have been at any moment of another
+    // thread's.
+    async.owner = getpid();
+    async.job.store(Async::Nothing, std::memory_order_relaxed);
+    async.tasks.store(0, std::memory_order_relaxed);
+    async.lock.store(0, std::memory_order_relaxed);
+    async.threadStarted = false;
+  }
+  if (context.options.submit || context.options.stream || async.threadStarted)
     return LATHE_STATUS_OK;
-  // The first run, or the first after a fork, which may have been at any moment of the thread's.
-  async.owner = getpid();
-  async.job.store(Async::Nothing, std::memory_order_relaxed);
-  async.tasks.store(0, std::memory_order_relaxed);
-  async.lock.store(0, std::memory_order_relaxed);
-  async.threadStarted = false;
   if (!startThread(async.thread, serve, &context))
     return fail(status, LATHE_STATUS_THREAD, "a thread for the run could not be started");
   async.threadStarted = true;
@@ -103,10 +70,36 @@ int32_t prepare(lathe_context &context, lathe_status *status) {
 
 } // namespace
 
+// Once the context is let go, its fields may be those of the next.
+void lathe::runtime::runTask(void *argument) {
+  lathe_context &context = *static_cast<lathe_context *>(argument);
+  Async &async = context.async;
+  lathe_status status;
+  context.run(*async.entry, async.inputs.data(), async.inputCount, async.outputs, &status);
+  lathe_completion completion = async.completion;
+  {
+    Locked locked(async.lock);
+    async.status = status;
+    async.waited = false;
+    if (async.descriptor >= 0)
+      signal(async.descriptor);
+    // Before the end shows: who has waited may use the context at once.
+    context.busy.store(0, std::memory_order_release);
+    async.state.store(Async::Ended, std::memory_order_release);
+  }
+  futexWake(async.state, INT_MAX);
+  if (completion.done)
+    completion.done(completion.user, &status);
+  std::atomic<uint32_t> *tasks = &async.tasks;
+  if (tasks->fetch_sub(1, std::memory_order_acq_rel) == 1)
+    futexWake(tasks, INT_MAX); // the context may be gone
+}
+
 void lathe::runtime::endAsync(lathe_context &context) {
   Async &async = context.async;
-  // In a forked child the thread does not exist: nothing goes on there, and nobody would answer.
-  bool forked = async.threadStarted && async.owner != getpid();
+  // In a forked child no thread that runs it exists: nothing goes on there, and nobody would
+  // answer.
+  bool forked = async.owner && async.owner != getpid();
   while (uint32_t left = forked ? 0 : async.tasks.load(std::memory_order_acquire)) {
     lathe_context_cancel(&context);
     futexWait(async.tasks, left);
@@ -139,7 +132,7 @@ int32_t lathe_context_run_async(lathe_context *context, uint32_t index, const la
   async.outputs = outputs;
   async.completion = completion ? *completion : lathe_completion();
   {
-    Locked locked(async);
+    Locked locked(async.lock);
     async.state.store(Async::Pending, std::memory_order_relaxed);
     if (async.descriptor >= 0)
       drain(async.descriptor);
@@ -148,7 +141,9 @@ int32_t lathe_context_run_async(lathe_context *context, uint32_t index, const la
   occupied.keep();
   // From here on the context is the run's.
   succeed(status);
-  if (context->options.submit)
+  if (context->options.stream)
+    context->options.stream->put(*context);
+  else if (context->options.submit)
     context->options.submit(context->options.submit_user, runTask, context);
   else
     give(async, Async::Run);
@@ -162,7 +157,7 @@ int32_t lathe_context_wait(lathe_context *context, int64_t timeoutNs, lathe_stat
   int64_t begin = nowNs();
   for (;;) {
     {
-      Locked locked(async);
+      Locked locked(async.lock);
       uint32_t state = async.state.load(std::memory_order_acquire);
       if (state == Async::Never)
         return fail(status, LATHE_STATUS_ARGUMENT,
@@ -188,7 +183,7 @@ int lathe_context_wait_descriptor(lathe_context *context) {
   if (!occupied)
     return -1;
   Async &async = context->async;
-  Locked locked(async);
+  Locked locked(async.lock);
   if (async.descriptor < 0)
     async.descriptor = eventfd(async.waited ? 0 : 1, EFD_CLOEXEC | EFD_NONBLOCK);
   return async.descriptor;

@@ -7,9 +7,25 @@
 
 #include <atomic>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/types.h>
 
 namespace lathe::runtime {
+
+/// Holds a word for some instructions at a time; so the other side is soon done, unless it was
+/// interrupted.
+class Locked {
+public:
+  explicit Locked(std::atomic<uint32_t> &word) : word(word) {
+    while (word.exchange(1, std::memory_order_acquire))
+      sched_yield();
+  }
+  ~Locked() { word.store(0, std::memory_order_release); }
+  Locked(const Locked &) = delete;
+
+private:
+  std::atomic<uint32_t> &word;
+};
 
 /// The run that a context does beside its caller: at most one at a time. It holds the context
 /// (lathe_context::busy) from lathe_context_run_async until it has ended, and its fields belong to
@@ -35,8 +51,13 @@ struct Async {
   std::atomic<uint32_t> job{Nothing}; ///< The context's own thread sleeps on it.
   pthread_t thread;
   bool threadStarted = false;
-  pid_t owner = 0; ///< The process that has the thread.
+  pid_t owner = 0; ///< The process that has the thread, or whose run was the latest.
+
+  lathe_context *next = nullptr; ///< In the queue of its stream.
 };
+
+/// Does the run that a context, a lathe_context, was given; once, on any thread.
+void runTask(void *context);
 
 /// Stops what goes on and frees everything; the context is going away.
 void endAsync(lathe_context &context);

@@ -27,6 +27,8 @@ int32_t readContextOptions(const lathe_context_options *given, lathe_context_opt
   if (!options.executor.parallel && options.executor.width)
     return fail(status, LATHE_STATUS_ARGUMENT, "the executor has width %u but no parallel",
                 options.executor.width);
+  if (options.stream && options.submit)
+    return fail(status, LATHE_STATUS_ARGUMENT, "both a stream and submit are given");
   // What a caller gets whose own allocation has failed.
   if (!options.arena && options.arena_bytes)
     return fail(status, LATHE_STATUS_ARGUMENT, "the arena of %llu bytes is NULL",

@@ -43,6 +43,7 @@ int32_t lathe_device_query(uint32_t device, lathe_device_info *info, lathe_statu
   filled.kind = LATHE_DEVICE_CPU;
   readName(filled.name, sizeof(filled.name));
   filled.processors = lathe_host_processors();
+  filled.streams = filled.processors;
   filled.features = lathe_host_features();
   long pages = sysconf(_SC_PHYS_PAGES), pageBytes = sysconf(_SC_PAGESIZE);
   if (pages > 0 && pageBytes > 0)

@@ -113,7 +113,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "soak: %s\n", error.what());
     return 1;
   }
-  if (lathe_pool_create(2, &soak.pool, nullptr))
+  if (lathe_pool_create(2, &soak.pool, nullptr) || lathe_stream_create(0, &soak.stream, nullptr))
     return 1;
   std::vector<std::thread> threads;
   for (size_t i = 0; i < soak.running.size(); ++i)
@@ -129,6 +129,7 @@ int main(int argc, char **argv) {
   for (std::thread &thread : threads)
     thread.join();
   canceller.join();
+  lathe_stream_destroy(soak.stream);
   lathe_pool_destroy(soak.pool);
   return report(soak, resident, double(nowNs() - begin) / 1e9, atoi(argv[4]) != 0);
 }

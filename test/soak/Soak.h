@@ -61,6 +61,7 @@ private:
 struct Soak {
   std::vector<Model> models;
   lathe_pool *pool = nullptr;
+  lathe_stream *stream = nullptr;
   Allocator allocator;
   Executor executor;
   std::string folder; ///< for files that come and go

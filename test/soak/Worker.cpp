@@ -61,9 +61,14 @@ private:
     options.allocator = allocator.get();
     if (random() % 2)
       options.pool = soak.pool;
-    if (random() % 2) {
+    switch (random() % 3) {
+    case 0:
       options.submit = Executor::submit;
       options.submit_user = &soak.executor;
+      break;
+    case 1:
+      options.stream = soak.stream;
+      break;
     }
     lathe_context *context = nullptr;
     lathe_status status;

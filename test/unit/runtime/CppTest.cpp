@@ -70,6 +70,20 @@ TEST_F(Cpp, RunsBesideTheCaller) {
   EXPECT_EQ(outputs[0].size(), 8u);
 }
 
+TEST_F(Cpp, RunsInAStream) {
+  auto stream = lathe::Stream::create();
+  ASSERT_TRUE(stream) << stream.error().message();
+  EXPECT_FALSE(lathe::Stream::create(1));
+  lathe_context_options options = lathe::contextOptions(1);
+  options.stream = stream->get();
+  auto own = lathe::Context::create(module, options);
+  ASSERT_TRUE(own) << own.error().message();
+  std::vector<lathe::Tensor> given = inputs(), outputs(1);
+  ASSERT_TRUE(own->runAsync(given, outputs));
+  ASSERT_TRUE(stream->wait());
+  EXPECT_EQ(outputs[0].size(), 8u);
+}
+
 TEST_F(Cpp, KnowsAhead) {
   auto planned = context.plan(inputs());
   ASSERT_TRUE(planned);

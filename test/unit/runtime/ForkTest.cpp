@@ -98,6 +98,33 @@ TEST(Fork, ContextsWithThreadsOfTheirOwnEnd) {
   EXPECT_EQ(runOnce(context.get()), 0);
 }
 
+// The program's thread, which has a run in hand, is not there to end it.
+TEST(Fork, ContextsWithSubmittedRunsEnd) {
+  struct Kept {
+    void (*task)(void *) = nullptr;
+    void *argument = nullptr;
+  } kept;
+  lathe_context_options options = contextOptions();
+  options.submit_user = &kept;
+  options.submit = [](void *user, void (*task)(void *), void *argument) {
+    *static_cast<Kept *>(user) = {task, argument};
+  };
+  ContextPtr context = makeContext(sharedModule(), &options);
+  std::vector<int32_t> data(4);
+  lathe_value value = borrow(LATHE_I32, {4}, data), output = value;
+  ASSERT_EQ(lathe_context_run_async(context.get(), entryOf(sharedModule(), "increment"), &value, 1,
+                                    &output, 1, nullptr, nullptr),
+            LATHE_STATUS_OK);
+  EXPECT_EQ(inChild([&] {
+              context.reset();
+              return 0;
+            }),
+            0);
+  kept.task(kept.argument);
+  EXPECT_EQ(lathe_context_wait(context.get(), -1, nullptr), LATHE_STATUS_OK);
+  EXPECT_EQ(data[0], 1);
+}
+
 // What another thread was running at the fork stays occupied for ever, and says so.
 TEST(Fork, AContextThatWasRunningIsRefused) {
   ContextPtr context = makeContext(sharedModule());

@@ -169,6 +169,17 @@ TEST(OutOfMemory, Contexts) {
             6);
 }
 
+TEST(OutOfMemory, Streams) {
+  EXPECT_GE(refuseEach([&](lathe_status &status) {
+              lathe_stream *stream = nullptr;
+              int32_t code = lathe_stream_create(0, &stream, &status);
+              EXPECT_EQ(code == LATHE_STATUS_OK, stream != nullptr);
+              lathe_stream_destroy(stream);
+              return code;
+            }),
+            2);
+}
+
 // One context for all refusals: it stays usable, and its states are what they were.
 TEST(OutOfMemory, RunsOfOneContext) {
   lathe_module *module = sharedModule();

@@ -246,7 +246,7 @@ TEST(Device, IsTheHost) {
   EXPECT_STRNE(info.name, "");
   EXPECT_EQ(info.processors, lathe_host_processors());
   EXPECT_EQ(info.features, lathe_host_features());
-  EXPECT_EQ(info.streams, 0u);
+  EXPECT_EQ(info.streams, info.processors);
   EXPECT_GT(info.memory_bytes, uint64_t(1) << 20);
   EXPECT_EQ(lathe_device_query(1, &info, &status), LATHE_STATUS_ARGUMENT);
   EXPECT_EQ(lathe_device_query(0, nullptr, &status), LATHE_STATUS_ARGUMENT);
