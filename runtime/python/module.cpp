@@ -6,6 +6,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
 namespace py = pybind11;
 
 namespace {
@@ -338,11 +342,14 @@ public:
     return result;
   }
 
-  void setTimeout(double seconds) {
-    if (seconds < 0)
+  // What is left of a caller's own time may be negative: then it has passed.
+  void setTimeout(std::optional<double> seconds) {
+    if (!seconds)
       return context.noDeadline();
+    if (std::isnan(*seconds))
+      throw py::value_error("the time limit is not a number; None means no limit");
     context.deadline(std::chrono::steady_clock::now() +
-                     std::chrono::nanoseconds(int64_t(std::min(seconds, 1e9) * 1e9)));
+                     std::chrono::nanoseconds(int64_t(std::clamp(*seconds, 0.0, 1e9) * 1e9)));
   }
 
   void cancel() { context.cancel(); }

@@ -189,8 +189,9 @@ class Context(_Callable):
         return self._handle.statistics()
 
     def set_timeout(self, seconds):
-        """Calls that go on past so many seconds from now raise Error ('deadline'); None: no limit."""
-        self._handle.set_timeout(-1 if seconds is None else float(seconds))
+        """Calls that go on past so many seconds from now (0 or less: all) raise Error ('deadline');
+        None: no limit."""
+        self._handle.set_timeout(seconds)
 
     def cancel(self):
         """Makes the call in progress and later ones raise Error ('cancelled'). Any thread."""

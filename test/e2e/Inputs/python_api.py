@@ -1,6 +1,7 @@
 # Tests of the Python package; the folder given holds mlp.onnx and gpt.onnx.
 # Licensed under Apache-2.0 WITH LLVM-exception.
 import gc
+import inspect
 import os
 import sys
 import threading
@@ -262,11 +263,44 @@ class Calls(unittest.TestCase):
         with open(os.path.join(folder, "__init__.pyi"), encoding="utf-8") as file:
             stubs = {}
             exec(compile(file.read(), "stubs", "exec"), stubs)
+        def parameters(function):
+            return [(each.name, each.kind) for each in inspect.signature(function).parameters.values()]
+
+        def members(kind):
+            return {member: value for base in reversed(kind.__mro__)
+                    if base not in lathe.Error.__mro__[1:]
+                    for member, value in vars(base).items()
+                    if not member.startswith("_") or member in ("__call__", "__init__")}
+
         for name in lathe.__all__:
-            self.assertIn(name, stubs)
-            for member in vars(stubs[name]) if isinstance(stubs[name], type) else ():
-                if not member.startswith("_"):
-                    self.assertTrue(hasattr(getattr(lathe, name), member), f"{name}.{member}")
+            stub, real = stubs[name], getattr(lathe, name)
+            if not isinstance(real, type):
+                self.assertEqual(parameters(stub), parameters(real), name)
+                continue
+            described = members(stub)
+            for member, value in members(real).items():
+                if member == "__init__" and member not in described:
+                    continue  # made by functions, not by users
+                self.assertIn(member, set(described) | set(stub.__annotations__), f"{name}.{member}")
+                if inspect.isfunction(value):
+                    self.assertEqual(parameters(described[member]), parameters(value), f"{name}.{member}")
+            example = {"Model": self.model, "Context": self.model.context(),
+                       "TensorInfo": self.model.inputs[0], "Error": lathe.Error("")}[name]
+            for member in [*described, *stub.__annotations__]:
+                self.assertTrue(hasattr(example, member), f"{name}.{member}")
+
+    def test_time_limits(self):
+        context = self.model.context(threads=1)
+        for seconds in (0, -1, -1e300, 1e-9):
+            context.set_timeout(seconds)  # what is left of a caller's time may be less than nothing
+            with self.assertRaises(lathe.Error) as caught:
+                context(self.numeric, self.categories)
+            self.assertEqual(caught.exception.name, "deadline")
+        with self.assertRaisesRegex(ValueError, "not a number"):
+            context.set_timeout(float("nan"))
+        for seconds in (60, float("inf"), None):
+            context.set_timeout(seconds)
+            np.testing.assert_array_equal(context(self.numeric, self.categories), self.expected)
 
 
 if __name__ == "__main__":
