@@ -45,6 +45,7 @@ LATHE_API int32_t lathe_sign_file(const char *from, const char *to, const char *
 /* The public keys that a program trusts. Filled by one thread, then used by any. */
 typedef struct lathe_trust lathe_trust;
 
+/* Bits of what lathe_trust_create takes. */
 enum lathe_trust_flags {
   /* Weights and debug sections are not looked at when loading, whose time then does not depend on
    * them: altered weights stay unnoticed. Without it all of the file is hashed. */
