@@ -5,6 +5,7 @@ import inspect
 import os
 import sys
 import threading
+import time
 import unittest
 
 import numpy as np
@@ -112,6 +113,50 @@ class Calls(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertTrue(all("another thread is using the context" in text for text in refused))
+
+    def test_others_run_meanwhile(self):
+        # A model that never ends: only if the interpreter is free can another thread stop it.
+        endless = lathe.compile(path("hostile/test_endless/model.onnx"), target="x86-64-v3")
+        context = endless.context(threads=1)
+        caught = []
+
+        def call():
+            try:
+                context(np.ones(4, np.float32))
+            except lathe.Error as error:
+                caught.append(error.name)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        while not caught and thread.is_alive():
+            try:
+                context.memory(np.ones(4, np.float32))
+                time.sleep(0.001)
+            except lathe.Error as error:
+                self.assertIn("another thread is using the context", str(error))
+                context.cancel()
+                thread.join()
+        self.assertEqual(caught, ["cancelled"])
+
+    def test_nothing_is_copied_that_fits(self):
+        info = self.model.inputs[0]
+        for given in (self.numeric, self.numeric[1:3], self.numeric[:, :]):
+            self.assertTrue(np.shares_memory(lathe._to_array(given, info), self.numeric))
+
+        class Foreign:
+            def __init__(self, array):
+                self.array = array
+
+            def __dlpack__(self, **options):
+                return self.array.__dlpack__(**options)
+
+            def __dlpack_device__(self):
+                return self.array.__dlpack_device__()
+
+        self.assertTrue(np.shares_memory(lathe._to_array(Foreign(self.numeric), info), self.numeric))
+        result = self.model(self.numeric, self.categories)
+        self.assertTrue(np.shares_memory(np.from_dlpack(result), result))
+        self.assertFalse(result.flags.owndata)  # it lies where the runtime wrote it
 
     def test_cancel(self):
         context = self.model.context()

@@ -2,7 +2,10 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "TestArtifact.h"
 
+#include <fstream>
 #include <gmock/gmock.h>
+#include <iterator>
+#include <random>
 
 using namespace lathe::test;
 using testing::ElementsAre;
@@ -39,6 +42,28 @@ TEST(Formats, EveryVersionRuns) {
     EXPECT_EQ(lathe_context_run(context.get(), entry, inputs, 2, &output, 1, &status),
               LATHE_STATUS_INDEX);
     EXPECT_THAT(status.message, HasSubstr("node 'pick': index 3"));
+  }
+}
+
+// As Loader.NoticesFlippedBits, of what the compiler makes: code for two levels, debug sections.
+TEST(Formats, DamageIsNoticed) {
+  std::ifstream file(LATHE_TEST_FORMATS "/v1.lathe", std::ios::binary);
+  const Bytes whole((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_GT(whole.size(), 10000u);
+  std::mt19937 random(4);
+  for (int i = 0; i < 2000; ++i) {
+    Bytes bytes = whole;
+    size_t byte = random() % whole.size();
+    bytes[byte] ^= 1 << random() % 8;
+    OpenResult result = openBytes(bytes);
+    lathe_status status = result.status;
+    if (result.module) {
+      EXPECT_EQ(lathe_module_verify(result.module.get(), &status), LATHE_STATUS_ALTERED) << byte;
+    }
+    EXPECT_NE(status.message[0], 0) << byte;
+    OpenResult cut = openBytes(Bytes(whole.begin(), whole.begin() + byte));
+    EXPECT_EQ(cut.module, nullptr) << byte;
+    EXPECT_NE(cut.status.message[0], 0) << byte;
   }
 }
 #endif
