@@ -87,6 +87,28 @@ def _to_value(value, info):
     return [_to_value(item, info.items[0]) for item in held]
 
 
+# Kinds of NumPy's types whose numbers a kind of the model's holds.
+_HELD = {"b": "biu", "i": "biu", "u": "biu", "f": "biuf", "c": "biufc"}
+
+
+def _from_numbers(value, info):
+    """Lists and numbers have no type and become what the model takes, where they keep their values."""
+    wanted = info.numpy_dtype
+    if info.dtype in _ML_DTYPES and info.dtype not in ("i4", "u4", "i2", "u2"):
+        raise TypeError(f"input '{info.name}': {type(value).__name__} is given where the model takes "
+                        f"{info.dtype}; give an array of {wanted} that holds the bits")
+    try:
+        numbers = np.asarray(value)
+        array = np.asarray(value, dtype=wanted)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"input '{info.name}': what is given becomes no {wanted}: {error}") from error
+    if numbers.size and (numbers.dtype.kind not in _HELD[wanted.kind] or
+                         wanted.kind in "biu" and not np.array_equal(numbers, array)):
+        raise TypeError(f"input '{info.name}': {type(value).__name__} with {numbers.dtype} is given where "
+                        f"the model takes {wanted} ({info.dtype}), which does not hold all its values")
+    return array
+
+
 def _to_array(value, info):
     """`value` as a contiguous array of the type that `info` asks for."""
     if info.dtype == "string":
@@ -102,7 +124,7 @@ def _to_array(value, info):
     elif hasattr(value, "__dlpack__"):
         array = np.from_dlpack(value)
     else:
-        array = np.asarray(value, dtype=info.numpy_dtype)  # lists and numbers have no type
+        array = _from_numbers(value, info)
     if array.dtype.name == _ML_DTYPES.get(info.dtype):
         # Its integers leave the upper bits of a byte open.
         narrow = info.dtype in ("i4", "u4", "i2", "u2")
@@ -150,6 +172,11 @@ class _Callable:
         results = self._run(self._arguments(args, kwargs))
         results = [result for info, result in zip(self.outputs, results) if not info.is_state]
         return results[0] if len(results) == 1 else tuple(results)
+
+
+def _check_threads(threads):
+    if threads is not None and threads < 0:
+        raise ValueError(f"{threads} threads are asked for; give 1 or more, or None for one per processor")
 
 
 class Context(_Callable):
@@ -211,7 +238,11 @@ class Model(_Callable):
     contexts share one pool of threads. A model with states is called through context()."""
 
     def __init__(self, path, entry="run", threads=None, verify=False):
-        self._module = _lathe.Module(os.fspath(path))
+        name = os.fsencode(path)
+        if b"\0" in name:
+            raise ValueError(f"a path has no zero in it: {path!r}")
+        _check_threads(threads)
+        self._module = _lathe.Module(name)
         if verify:
             self._module.verify()
         self.entries = self._module.entries()
@@ -235,6 +266,7 @@ class Model(_Callable):
     def context(self, threads=None, dynamic_limit=0):
         """A context of its own. `threads`: its own threads instead of the model's shared ones;
         `dynamic_limit`: bytes that a call may take for values whose size depends on data."""
+        _check_threads(threads)
         pool = self._pool if threads is None else None
         own = threads if threads is not None else (1 if self._pool is None else 0)
         return Context(self, own, dynamic_limit, pool)

@@ -3,6 +3,7 @@
 import gc
 import inspect
 import os
+import shutil
 import sys
 import threading
 import time
@@ -79,6 +80,32 @@ class Calls(unittest.TestCase):
             with self.assertRaisesRegex(kind, message):
                 self.model(*args, **kwargs)
         np.testing.assert_array_equal(self.model(self.numeric, self.categories), self.expected)
+
+    def test_lists_keep_their_values(self):
+        numbers, scores = self.numeric.tolist(), self.expected
+        np.testing.assert_array_equal(self.model(numbers, self.categories.tolist()), scores)
+        integers = [[1, 2, 3, 4, 5, 6]]
+        np.testing.assert_array_equal(self.model(integers, [[1, True]]),
+                                      self.model(np.array(integers, np.float32), np.array([[1, 1]])))
+        self.assertEqual(self.model(np.zeros((0, 6), np.float32), np.zeros((0, 2), np.int64)).shape, (0, 1))
+        for categories in ([[0.5, 1]], [[None, 1]], None, [["0", "1"]], [[2**64, 0]], [[2**63, 0]], [[1], [1, 2]]):
+            with self.assertRaisesRegex(TypeError, "input 'categories'"):
+                self.model(integers, categories)
+        with self.assertRaisesRegex(TypeError, "input 'numeric'"):
+            self.model([[1j] * 6], [[1, 1]])
+
+    def test_bad_arguments_of_load(self):
+        for threads in (-1, -100):
+            with self.assertRaisesRegex(ValueError, f"{threads} threads"):
+                lathe.load(path("mlp.lathe"), threads=threads)
+            with self.assertRaisesRegex(ValueError, f"{threads} threads"):
+                self.model.context(threads=threads)
+        with self.assertRaisesRegex(ValueError, "no zero"):
+            lathe.load("a\0b")
+        odd = os.path.join(FOLDER.encode(), b"mlp\xff.lathe")  # no UTF-8
+        shutil.copy(path("mlp.lathe"), odd)
+        for name in (odd, os.fsdecode(odd)):
+            np.testing.assert_array_equal(lathe.load(name)(self.numeric, self.categories), self.expected)
 
     def test_threads_at_once(self):
         failures = []
