@@ -143,7 +143,8 @@ public:
                            const_cast<Element *>(data.data()), &status))
       return Error(status);
     if (lathe_value_elements(&result.content) != int64_t(data.size()))
-      return failure("the dims do not multiply to the number of elements");
+      return failure("the dims have " + std::to_string(lathe_value_elements(&result.content)) +
+                     " elements where " + std::to_string(data.size()) + " are given");
     return result;
   }
   template <typename T> static Result<Tensor> borrow(std::vector<T> &data, Dims dims) {
@@ -165,8 +166,11 @@ public:
 
   /// The elements, where they are of this type and lie without gaps.
   template <typename T> Result<std::span<T>> as() {
-    if (content.dtype != DtypeOf<std::remove_const_t<T>>::value)
-      return failure("the tensor has another element type", LATHE_STATUS_TYPE);
+    constexpr uint32_t asked = DtypeOf<std::remove_const_t<T>>::value;
+    if (content.dtype != asked)
+      return failure("the tensor's elements are " + typeName(content.dtype) + " where " +
+                         typeName(asked) + " is asked for",
+                     LATHE_STATUS_TYPE);
     if (!lathe_value_contiguous(&content))
       return failure("the tensor has gaps; copy it first", LATHE_STATUS_LAYOUT);
     return std::span<T>(static_cast<T *>(content.data), size());
@@ -181,6 +185,10 @@ public:
   const lathe_value &value() const { return content; }
 
 private:
+  static std::string typeName(uint32_t dtype) {
+    const char *name = lathe_dtype_name(dtype);
+    return name ? name : "nothing";
+  }
   static Error failure(std::string_view message, int32_t code = LATHE_STATUS_ARGUMENT) {
     lathe_status status = {};
     status.code = code;
@@ -197,7 +205,7 @@ static_assert(std::is_standard_layout_v<Tensor> && sizeof(Tensor) == sizeof(lath
 /// What an entry takes or returns. Lives as long as its module.
 class Spec {
 public:
-  explicit Spec(const lathe_tensor_spec *spec) : spec(spec) {}
+  explicit Spec(const lathe_tensor_spec *spec) : spec(spec) { assert(spec); }
   std::string_view name() const { return spec->name; }
   uint32_t dtype() const { return spec->dtype; }
   std::span<const lathe_dim> dims() const { return {spec->dims, spec->rank}; }
@@ -267,6 +275,7 @@ public:
   int32_t findEntry(const char *name) const { return lathe_module_entry_find(get(), name); }
   uint32_t inputCount(uint32_t entry = 0) const { return lathe_module_input_count(get(), entry); }
   uint32_t outputCount(uint32_t entry = 0) const { return lathe_module_output_count(get(), entry); }
+  /// `index` is below inputCount(entry); so below, of outputs.
   Spec input(uint32_t index, uint32_t entry = 0) const {
     return Spec(lathe_module_input_spec(get(), entry, index));
   }

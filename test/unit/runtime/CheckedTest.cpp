@@ -49,6 +49,30 @@ TEST_F(Checked, RefusesAnOutputThatWasReleased) {
   EXPECT_THAT(status.message, HasSubstr("output 'z': its memory was released"));
 }
 
+// Beside the caller, who gives it up before the run begins.
+TEST_F(Checked, RefusesWhatWasReleasedBeforeItsRun) {
+  struct Kept {
+    void (*task)(void *) = nullptr;
+    void *argument = nullptr;
+  } kept;
+  lathe_context_options options = contextOptions();
+  options.submit_user = &kept;
+  options.submit = [](void *user, void (*task)(void *), void *argument) {
+    *static_cast<Kept *>(user) = {task, argument};
+  };
+  ContextPtr own = makeContext(sharedModule(), &options);
+  lathe_value other = {}, output = {};
+  int64_t dims[2] = {2, 4};
+  ASSERT_EQ(lathe_value_create(&other, LATHE_F32, 2, dims, nullptr, &status), LATHE_STATUS_OK);
+  lathe_value inputs[2] = {other, owned};
+  ASSERT_EQ(lathe_context_run_async(own.get(), 0, inputs, 2, &output, 1, nullptr, &status),
+            LATHE_STATUS_OK);
+  lathe_value_release(&other);
+  kept.task(kept.argument);
+  EXPECT_EQ(lathe_context_wait(own.get(), -1, &status), LATHE_STATUS_LAYOUT);
+  EXPECT_THAT(status.message, HasSubstr("input 'x': its memory was released"));
+}
+
 TEST_F(Checked, RefusesDimsThatPassTheMemory) {
   lathe_value output = {}, larger = owned;
   larger.dims[0] = 3;

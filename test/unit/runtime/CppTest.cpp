@@ -52,6 +52,11 @@ TEST_F(Cpp, Runs) {
   EXPECT_EQ(elements->size(), 8u);
   EXPECT_GT((*elements)[7], 4);
   EXPECT_EQ(z.as<double>().error().code(), LATHE_STATUS_TYPE);
+  EXPECT_STREQ(z.as<double>().error().message(),
+               "the tensor's elements are f32 where f64 is asked for");
+  std::vector<float> four(4);
+  EXPECT_STREQ(lathe::Tensor::borrow(four, {5}).error().message(),
+               "the dims have 5 elements where 4 are given");
 
   // Into memory of the caller's.
   std::vector<float> memory(8);
