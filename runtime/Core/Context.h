@@ -148,6 +148,8 @@ private:
   int32_t ownCopy(uint32_t index, lathe_status *status);
   int32_t checkOverlap(uint32_t index, lathe_status *status) const;
   int32_t execute(lathe_status *status);
+  void pinValues() const;
+  int32_t unpinValues(int32_t code, lathe_status *status) const;
   int32_t convertError(int32_t code, lathe_status *status);
   void releaseDynamic();
   void releaseOutputs();

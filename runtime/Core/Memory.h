@@ -77,6 +77,8 @@ void *allocateOwned(const lathe_allocator &allocator, uint64_t bytes, uint64_t a
 /// What the allocator is asked for then.
 uint64_t ownedBytes(uint64_t bytes);
 void releaseOwned(void *data);
+/// Gives it back to its allocator, whatever the list of owned blocks says.
+void freeOwned(void *data);
 
 } // namespace lathe::runtime
 

@@ -10,6 +10,8 @@ namespace {
 
 struct Block {
   uint64_t begin, bytes;
+  uint32_t pins; ///< Runs that use it.
+  bool released; ///< While it was pinned.
 };
 
 // Searched from its end: what is released was mostly made lately. No library's container: the
@@ -23,6 +25,14 @@ struct Lock {
   ~Lock() { pthread_mutex_unlock(&mutex); }
 };
 
+// The block that contains the address, or null; under the lock.
+Block *find(const void *data) {
+  for (uint64_t i = count; i-- > 0;)
+    if (reinterpret_cast<uint64_t>(data) - blocks[i].begin < blocks[i].bytes)
+      return &blocks[i];
+  return nullptr;
+}
+
 } // namespace
 
 bool lathe::runtime::addOwnedBlock(const void *data, uint64_t bytes) {
@@ -35,7 +45,7 @@ bool lathe::runtime::addOwnedBlock(const void *data, uint64_t bytes) {
     blocks = static_cast<Block *>(grown);
     capacity = wanted;
   }
-  blocks[count++] = {reinterpret_cast<uint64_t>(data), bytes};
+  blocks[count++] = {reinterpret_cast<uint64_t>(data), bytes, 0, false};
   return true;
 }
 
@@ -43,10 +53,32 @@ bool lathe::runtime::removeOwnedBlock(const void *data) {
   Lock lock;
   for (uint64_t i = count; i-- > 0;)
     if (blocks[i].begin == reinterpret_cast<uint64_t>(data)) {
+      blocks[i].released = true;
+      if (blocks[i].pins)
+        return false;
       blocks[i] = blocks[--count];
       return true;
     }
   return false;
+}
+
+void lathe::runtime::pinOwnedBlock(const void *data) {
+  Lock lock;
+  if (Block *block = find(data))
+    ++block->pins;
+}
+
+bool lathe::runtime::unpinOwnedBlock(const void *data, void *&toFree) {
+  Lock lock;
+  Block *block = find(data);
+  if (!block || !block->pins)
+    return false;
+  bool released = block->released;
+  if (--block->pins == 0 && released) {
+    toFree = reinterpret_cast<void *>(block->begin);
+    *block = blocks[--count];
+  }
+  return released;
 }
 
 bool lathe::runtime::isOwnedBlock(const void *data, uint64_t bytes) {
@@ -54,7 +86,7 @@ bool lathe::runtime::isOwnedBlock(const void *data, uint64_t bytes) {
   for (uint64_t i = count; i-- > 0;) {
     uint64_t within = reinterpret_cast<uint64_t>(data) - blocks[i].begin;
     if (within <= blocks[i].bytes && bytes <= blocks[i].bytes - within)
-      return true;
+      return !blocks[i].released;
   }
   return false;
 }

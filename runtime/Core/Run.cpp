@@ -2,6 +2,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Clock.h"
 #include "runtime/Core/Context.h"
+#include "runtime/Core/OwnedBlocks.h"
 #include "runtime/Core/Value.h"
 #include "runtime/Cpu/FloatState.h"
 
@@ -165,8 +166,10 @@ int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given
   times.begin = nowNs();
   int32_t code = prepare(newEntry, given, inputCount, results, status);
   times.prepared = nowNs();
-  if (!code)
-    code = execute(status);
+  if (!code) {
+    pinValues();
+    code = unpinValues(execute(status), status);
+  }
   times.executed = nowNs();
   code = finish(code, results, status);
   times.end = nowNs();
@@ -199,6 +202,32 @@ int32_t lathe_context::prepare(const lathe_entry &newEntry, const lathe_value *g
       if (int32_t code = checkOverlap(i, status))
         return code;
   return LATHE_STATUS_OK;
+}
+
+// Debug builds notice what the caller releases although the run uses it.
+void lathe_context::pinValues() const {
+  for (uint32_t i = 0; i < entry->input_count; ++i)
+    pinOwnedBlock(inputs[i].data);
+  for (uint32_t i = 0; i < entry->output_count; ++i)
+    pinOwnedBlock(outputStates[i].callerData);
+}
+
+int32_t lathe_context::unpinValues(int32_t code, lathe_status *status) const {
+  auto unpin = [&](const void *data, const char *which, const char *name) {
+    void *toFree = nullptr;
+    if (!unpinOwnedBlock(data, toFree))
+      return;
+    if (!code)
+      code = fail(status, LATHE_STATUS_LAYOUT,
+                  "%s '%.200s': its memory was released while the run used it", which, name);
+    if (toFree)
+      freeOwned(toFree);
+  };
+  for (uint32_t i = 0; i < entry->input_count; ++i)
+    unpin(inputs[i].data, "input", entry->inputs[i].name);
+  for (uint32_t i = 0; i < entry->output_count; ++i)
+    unpin(outputStates[i].callerData, "output", entry->outputs[i].name);
+  return code;
 }
 
 // Hands the outputs over, or frees them where the run has failed or only warms up.

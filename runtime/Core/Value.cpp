@@ -243,8 +243,11 @@ void *lathe::runtime::allocateOwned(const lathe_allocator &allocator, uint64_t b
 }
 
 void lathe::runtime::releaseOwned(void *data) {
-  if (!removeOwnedBlock(data))
-    return;
+  if (removeOwnedBlock(data))
+    freeOwned(data);
+}
+
+void lathe::runtime::freeOwned(void *data) {
   OwnedHeader *header = static_cast<OwnedHeader *>(data) - 1;
   OwnedHeader copy = *header;
   copy.allocator.release(copy.allocator.user, copy.memory, copy.bytes);

@@ -73,6 +73,36 @@ TEST_F(Checked, RefusesWhatWasReleasedBeforeItsRun) {
   EXPECT_THAT(status.message, HasSubstr("input 'x': its memory was released"));
 }
 
+// An input, of which the run has a view, or an output, in the run's first region.
+TEST_F(Checked, NoticesWhatIsReleasedDuringItsRun) {
+  for (bool input : {true, false}) {
+    TestAllocator allocator;
+    lathe_allocator given = allocator.get();
+    lathe_value other = {}, output = {};
+    int64_t dims[2] = {8, 4}; // enough for the executor
+    for (lathe_value *value : {&other, &output})
+      ASSERT_EQ(lathe_value_create(value, LATHE_F32, 2, dims, &given, &status), LATHE_STATUS_OK);
+    struct Executor {
+      lathe_value *value;
+      static void parallel(void *user, uint32_t, void (*task)(void *), void *argument) {
+        lathe_value_release(static_cast<Executor *>(user)->value);
+        task(argument);
+      }
+    } executor = {input ? &other : &output};
+    lathe_context_options options = contextOptions();
+    options.executor = {&executor, 2, 0, Executor::parallel};
+    ContextPtr own = makeContext(sharedModule(), &options);
+    lathe_value x = {}, inputs[2];
+    ASSERT_EQ(lathe_value_borrow(&x, LATHE_F32, 2, dims, other.data, &status), LATHE_STATUS_OK);
+    inputs[0] = inputs[1] = x;
+    EXPECT_EQ(lathe_context_run(own.get(), 0, inputs, 2, &output, 1, &status), LATHE_STATUS_LAYOUT);
+    EXPECT_THAT(status.message, HasSubstr(input ? "input 'x': its memory was released while"
+                                                : "output 'z': its memory was released while"));
+    lathe_value_release(input ? &output : &other);
+    EXPECT_EQ(allocator.live, 0);
+  }
+}
+
 TEST_F(Checked, RefusesDimsThatPassTheMemory) {
   lathe_value output = {}, larger = owned;
   larger.dims[0] = 3;
