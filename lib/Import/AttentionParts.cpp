@@ -101,35 +101,59 @@ Value lathe::import::rotate(Node &node, Value x, Value cosines, Value sines, Val
   if (is3D) {
     // The size of the caches tells that of a head where the number of heads is missing.
     int64_t half = staticDim(cosines, -1);
-    if (rotation.heads < 1 && (ShapedType::isDynamic(half) || half < 1))
-      return reject(node.error() << node.opType() << " of rank 3 needs the attribute 'num_heads'");
-    x = rotation.heads > 0 ? node.reshape(x, {0, 0, rotation.heads, -1})
-                           : node.reshape(x, {0, 0, -1, 2 * half});
+    if (rotation.heads > 0)
+      x = node.reshape(x, {0, 0, rotation.heads, -1});
+    else if (!ShapedType::isDynamic(half))
+      x = node.reshape(x, {0, 0, -1, 2 * half});
+    else
+      x = node.reshape(x, node.concat({node.constant({0, 0, -1}),
+                                       node.binary(BinaryKind::mul, node.shapeOf(cosines, -1), 2)},
+                                      0));
   }
   if (!x)
     return {};
-  int64_t size = staticDim(x, 3);
-  if (ShapedType::isDynamic(size))
-    return reject(node.error() << "the head size of " << node.opType()
-                               << " is not known when compiling");
-  int64_t rotated = rotation.rotated;
-  if (rotated == 0)
+  int64_t size = staticDim(x, 3), rotated = rotation.rotated;
+  bool isKnown = !ShapedType::isDynamic(size);
+  if (rotated == 0 && isKnown)
     rotated = size;
-  if (rotated < 0 || rotated > size || rotated % 2 != 0)
-    return reject(node.error() << node.opType() << " rotates " << rotated << " of " << size
+  if (rotated < 0 || (isKnown && rotated > size) || rotated % 2 != 0)
+    return reject(node.error() << node.opType() << " rotates " << rotated << " of "
+                               << (isKnown ? Twine(size) : Twine("the"))
                                << " elements, it takes an even number of at most as many");
   if (positions) {
     cosines = node.gather(cosines, positions, 0);
     sines = node.gather(sines, positions, 0);
   }
+  for (Value cache : {cosines, sines})
+    if (Node::rankOf(cache) != 3)
+      return cache ? reject(node.error()
+                            << "the cosines and sines of " << node.opType() << " have type "
+                            << cache.getType() << ", rank 3 is needed, or 2 and positions")
+                   : Value();
   // Rank 3 is [B, S, H, D] by now, rank 4 is [B, H, S, D].
-  int64_t headDim = is3D ? 2 : 1;
+  int64_t headDim = is3D ? 2 : 1, pairDim = rotation.interleaved ? 4 : 3;
   cosines = node.unsqueeze(cosines, {headDim});
   sines = node.unsqueeze(sines, {headDim});
-  Value first =
-      rotation.interleaved ? everySecond(node, x, 0, rotated) : node.slice(x, 3, 0, rotated / 2);
-  Value second = rotation.interleaved ? everySecond(node, x, 1, rotated)
-                                      : node.slice(x, 3, rotated / 2, rotated);
+  // Reshapes have the run check that the caches fit what is rotated, and that this is even.
+  bool isHalfKnown = isKnown || rotated > 0;
+  Value half = isHalfKnown ? node.constant({rotated / 2}) : node.shapeOf(cosines, 3);
+  for (Value *cache : {&cosines, &sines})
+    if (!isHalfKnown || staticDim(*cache, 3) != rotated / 2)
+      *cache = node.reshape(*cache, node.concat({node.constant({0, 0, 0}), half}, 0));
+  Value first, second;
+  if (isKnown) {
+    first =
+        rotation.interleaved ? everySecond(node, x, 0, rotated) : node.slice(x, 3, 0, rotated / 2);
+    second = rotation.interleaved ? everySecond(node, x, 1, rotated)
+                                  : node.slice(x, 3, rotated / 2, rotated);
+  } else {
+    SmallVector<Value> shape{node.constant({0, 0, 0}), half};
+    shape.insert(shape.begin() + (pairDim - 2), node.constant(Ints{2}));
+    Value pairs =
+        node.reshape(rotated > 0 ? node.slice(x, 3, 0, rotated) : x, node.concat(shape, 0));
+    first = node.squeeze(node.slice(pairs, pairDim, 0, 1), {pairDim});
+    second = node.squeeze(node.slice(pairs, pairDim, 1, 2), {pairDim});
+  }
   Value real = node.binary(BinaryKind::sub, node.binary(BinaryKind::mul, cosines, first),
                            node.binary(BinaryKind::mul, sines, second));
   Value imaginary = node.binary(BinaryKind::add, node.binary(BinaryKind::mul, sines, first),
@@ -138,11 +162,11 @@ Value lathe::import::rotate(Node &node, Value x, Value cosines, Value sines, Val
   if (rotation.interleaved)
     result =
         node.reshape(node.concat({node.unsqueeze(real, {4}), node.unsqueeze(imaginary, {4})}, 4),
-                     {0, 0, 0, rotated});
+                     {0, 0, 0, isHalfKnown ? rotated : -1});
   else
     result = node.concat({real, imaginary}, 3);
-  if (rotated < size)
-    result = node.concat({result, node.slice(x, 3, rotated, size)}, 3);
+  if (isHalfKnown && rotated != size)
+    result = node.concat({result, node.slice(x, 3, rotated, isKnown ? size : INT64_MAX)}, 3);
   return is3D ? node.reshape(result, {0, 0, -1}) : result;
 }
 
@@ -179,7 +203,7 @@ static LogicalResult importMicrosoftRotary(Node &node) {
 
 ArrayRef<Operator> lathe::import::rotaryOperators() {
   static const Operator operators[] = {
-      {"RotaryEmbedding", {23}, 3, 4, importRotary, kFloats, "head size must be known"},
+      {"RotaryEmbedding", {23}, 3, 4, importRotary, kFloats},
       {"RotaryEmbedding",
        {1},
        4,

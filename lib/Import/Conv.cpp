@@ -69,8 +69,7 @@ static std::optional<int64_t> spatialRank(Node &node, Value input, Value weight)
   return *rank - 2;
 }
 
-/// `kernel_shape` may be given, and must then be that of the weights.
-static bool checkKernelShape(Node &node, Value weight, int64_t spatial) {
+bool lathe::import::checkKernelShape(Node &node, Value weight, int64_t spatial) {
   std::optional<Ints> kernel = node.intsAttribute("kernel_shape");
   auto type = dyn_cast<RankedTensorType>(weight.getType());
   if (!kernel || kernel->empty() || !type || node.hasFailed())

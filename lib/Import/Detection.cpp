@@ -1,5 +1,7 @@
 // Detection of objects, and convolutions that look where the data says.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/AttentionParts.h"
+#include "lib/Import/Importer.h"
 #include "lib/Import/Operators.h"
 #include "lib/Import/Sampler.h"
 #include "lib/Import/Windows.h"
@@ -97,8 +99,22 @@ static Value progression(Node &node, Value size, int64_t stride, int64_t start, 
   return node.cast(place, element);
 }
 
+/// The size of a dimension as a 1-D tensor: a constant where it is known.
+static Value dimOf(Node &node, Value x, int64_t dim) {
+  int64_t size = staticDim(x, dim);
+  return ShapedType::isDynamic(size) ? node.shapeOf(x, dim, dim + 1) : node.constant({size});
+}
+
+static Value product(Node &node, ArrayRef<Value> sizes) {
+  Value result = node.constant(Ints{1});
+  for (Value size : sizes)
+    result = node.binary(BinaryKind::mul, result, size);
+  return result;
+}
+
 /// DeformConv: the places that each window reads are shifted by offsets, sampled between pixels,
-/// and multiplied with the weights of all groups at once.
+/// and multiplied with the weights of all groups at once. Shapes are spelled out rather than
+/// inferred, so that the run checks that operands fit whose sizes are not known before.
 static LogicalResult importDeformConv(Node &node) {
   Value x = node.input(0), weight = node.input(1), offset = node.input(2), bias = node.input(3),
         mask = node.input(4);
@@ -107,58 +123,66 @@ static LogicalResult importDeformConv(Node &node) {
   Type element = given.isF64() ? given : Type(node.builder().getF32Type());
   for (Value *operand : {&x, &weight, &offset, &bias, &mask})
     *operand = node.cast(*operand, element);
-  auto type = weight ? dyn_cast<RankedTensorType>(weight.getType()) : nullptr;
   std::optional<int64_t> rank = node.requireRank(x, "input 0");
   if (!rank || node.hasFailed())
     return failure();
   int64_t spatial = *rank - 2;
-  if (spatial < 1 || spatial > 3 || !type || type.getRank() != *rank || !type.hasStaticShape() ||
-      Node::rankOf(offset) != *rank)
-    return node.error() << "DeformConv takes weights of known sizes and of the rank of the input, "
+  if (spatial < 1 || spatial > 3 || Node::rankOf(weight) != *rank || Node::rankOf(offset) != *rank)
+    return node.error() << "DeformConv takes weights and offsets of the rank of the input, "
                         << *rank << ", with 1 to 3 spatial dimensions";
   int64_t group = node.intAttribute("group", 1), offsetGroup = node.intAttribute("offset_group", 1);
-  Ints kernel(type.getShape().drop_front(2));
-  if (std::optional<Ints> given = node.intsAttribute("kernel_shape"); given && *given != kernel)
-    return node.error() << "attribute 'kernel_shape' of DeformConv is not that of the weights";
   std::optional<Windows> windows = readWindows(node, spatial);
-  if (!windows || node.hasFailed())
+  if (!windows || !checkKernelShape(node, weight, spatial) || node.hasFailed())
     return failure();
-  int64_t filters = type.getDimSize(0), perGroup = type.getDimSize(1), taps = 1;
-  for (int64_t size : kernel)
-    taps *= size;
-  if (group < 1 || offsetGroup < 1 || filters % group || perGroup * group % offsetGroup)
-    return node.error() << "DeformConv has " << filters << " filters in " << group << " groups and "
-                        << perGroup * group << " channels in " << offsetGroup << " offset groups";
-  int64_t channels = perGroup * group;
+  Value filters = dimOf(node, weight, 0), perGroup = dimOf(node, weight, 1);
+  Value channels = node.binary(BinaryKind::mul, perGroup, group);
+  auto divides = [&](int64_t divisor, Value size) {
+    std::optional<Ints> known = node.graphs().evaluateInts(size);
+    return divisor > 0 && (!known || known->front() % divisor == 0);
+  };
+  if (!divides(group, filters) || !divides(offsetGroup, channels))
+    return node.error() << "DeformConv has weights of type " << weight.getType() << " in " << group
+                        << " groups and " << offsetGroup << " offset groups, which do not divide "
+                        << "its filters and channels";
+  SmallVector<Value> sizes, kernel, outSizes;
+  for (int64_t d = 0; d < spatial; ++d) {
+    sizes.push_back(dimOf(node, x, 2 + d));
+    kernel.push_back(dimOf(node, weight, 2 + d));
+    outSizes.push_back(dimOf(node, offset, 2 + d));
+  }
+  Value taps = product(node, kernel), points = product(node, outSizes);
 
   // Offsets [N, groups, taps, spatial, out...]; those of a group are a batch of their own.
   Value batch = node.shapeOf(x, 0, 1), out = node.shapeOf(offset, 2);
-  Value minusOne = node.constant(Ints{-1});
+  Value images = node.binary(BinaryKind::mul, batch, offsetGroup);
+  Value places = node.concat({images, node.binary(BinaryKind::mul, taps, points)}, 0);
   Value shifts =
-      node.reshape(offset, node.concat({minusOne, node.constant({taps, spatial}), out}, 0));
+      node.reshape(offset, node.concat({images, taps, node.constant({spatial}), out}, 0));
   Sampler sampler{node, {}, {}, element, Padding::zeros, true};
-  Value flat = node.concat({node.binary(BinaryKind::mul, batch, offsetGroup),
-                            node.constant({channels / offsetGroup, -1})},
-                           0);
-  sampler.image = node.reshape(x, flat);
+  Value perOffset = node.binary(BinaryKind::div, channels, offsetGroup);
+  sampler.image = node.reshape(x, node.concat({images, perOffset, product(node, sizes)}, 0));
   SmallVector<Value> base, weights;
-  int64_t inner = taps;
   for (int64_t d = 0; d < spatial; ++d) {
-    sampler.sizes.push_back(node.squeeze(node.shapeOf(x, 2 + d, 3 + d), {0}));
+    sampler.sizes.push_back(node.squeeze(sizes[d], {0}));
     // Where the window starts, [out_d] among [taps, out...], and where the tap lies in it, [taps].
-    Value size = node.squeeze(node.shapeOf(offset, 2 + d, 3 + d), {0});
-    Value start = progression(node, size, windows->strides[d], -windows->pads[d], element);
+    // There are as many windows as fit, (size + pads - extent) / stride + 1: reshaped, this is
+    // checked.
+    int64_t stride = windows->strides[d], dilation = windows->dilations[d];
+    int64_t extra = windows->pads[d] + windows->pads[d + spatial] + dilation - 1 + stride;
+    Value room = sampler.sub(sizes[d], node.binary(BinaryKind::mul, kernel[d], dilation));
+    Value fitting = node.binary(BinaryKind::div, node.binary(BinaryKind::add, room, extra), stride);
+    Value start = progression(node, node.squeeze(fitting, {0}), stride, -windows->pads[d], element);
+    start = node.reshape(start, outSizes[d]);
     if (d + 1 < spatial)
       start = node.unsqueeze(start, llvm::to_vector(llvm::seq<int64_t>(1, spatial - d)));
-    inner /= kernel[d];
-    Value tap = progression(node, node.scalarInt(taps, i64), 1, 0, i64);
+    Value inner = product(node, ArrayRef(kernel).drop_front(d + 1));
+    Value tap = progression(node, node.squeeze(taps, {0}), 1, 0, i64);
     tap = node.binary(BinaryKind::mod, node.binary(BinaryKind::div, tap, inner), kernel[d]);
     tap = node.cast(node.binary(BinaryKind::mul, tap, windows->dilations[d]), element);
     tap = node.unsqueeze(tap, llvm::to_vector(llvm::seq<int64_t>(1, spatial + 1)));
     Value shift = node.squeeze(node.slice(shifts, 2, d, d + 1), {2});
     Value at = sampler.add(sampler.add(start, tap), shift);
-    at = node.reshape(at,
-                      node.concat({node.binary(BinaryKind::mul, batch, offsetGroup), minusOne}, 0));
+    at = node.reshape(at, places);
     Value floor = node.unary(UnaryKind::floor, at);
     base.push_back(floor);
     weights.push_back(sampler.sub(at, floor));
@@ -177,19 +201,18 @@ static LogicalResult importDeformConv(Node &node) {
     samples = samples ? sampler.add(samples, value) : value;
   }
   // [N * groups, channels, taps * out]
-  if (mask) {
-    Value each = node.reshape(
-        mask, node.concat({node.binary(BinaryKind::mul, batch, offsetGroup), minusOne}, 0));
-    samples = sampler.mul(samples, node.unsqueeze(each, {1}));
-  }
-  Value columns =
-      node.reshape(samples, node.concat({batch, node.constant({group, perGroup * taps, -1})}, 0));
-  Value matrix = node.reshape(weight, Ints{group, filters / group, perGroup * taps});
+  if (mask)
+    samples = sampler.mul(samples, node.unsqueeze(node.reshape(mask, places), {1}));
+  Value groups = node.constant({group}), depth = node.binary(BinaryKind::mul, perGroup, taps);
+  Value columns = node.reshape(samples, node.concat({batch, groups, depth, points}, 0));
+  Value matrix = node.reshape(
+      weight, node.concat({groups, node.binary(BinaryKind::div, filters, group), depth}, 0));
   Value result = node.matmul(matrix, columns);
-  result = node.reshape(result, node.concat({batch, node.constant({filters}), out}, 0));
+  result = node.reshape(result, node.concat({batch, filters, out}, 0));
   if (bias)
-    result = sampler.add(result,
-                         node.unsqueeze(bias, llvm::to_vector(llvm::seq<int64_t>(1, spatial + 1))));
+    result =
+        sampler.add(result, node.unsqueeze(node.reshape(bias, filters),
+                                           llvm::to_vector(llvm::seq<int64_t>(1, spatial + 1))));
   return node.result(node.cast(result, given));
 }
 
@@ -206,13 +229,7 @@ ArrayRef<Operator> lathe::import::detectionOperators() {
        kNumbers | kBool | kComplex,
        "strings cannot be added up"},
       {"Det", {11, 22}, 1, 1, importDet, kFloats},
-      {"DeformConv",
-       {19, 22},
-       3,
-       5,
-       importDeformConv,
-       kFloats,
-       "1 to 3 spatial dimensions, weights of known sizes"},
+      {"DeformConv", {19, 22}, 3, 5, importDeformConv, kFloats, "1 to 3 spatial dimensions"},
   };
   return operators;
 }

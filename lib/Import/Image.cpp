@@ -1,5 +1,6 @@
 // Sampling grids, and convolutions with a state.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/AttentionParts.h"
 #include "lib/Import/Operators.h"
 #include "lib/Import/Sampler.h"
 
@@ -8,10 +9,6 @@ using namespace lathe;
 using namespace lathe::import;
 using graph::BinaryKind;
 using graph::UnaryKind;
-
-static Value sizeOf(Node &node, Value x, int64_t dim) {
-  return node.squeeze(node.shapeOf(x, dim, dim + 1), {0});
-}
 
 // ---- Affine grids
 
@@ -223,29 +220,54 @@ static LogicalResult importGridSample(Node &node) {
 
 // ---- Convolution with a state
 
+/// A filter [C, 1, K] per channel where only the run knows how many there are: every window of the
+/// samples [N, C, L + K - 1] times the taps.
+static Value filterWindows(Node &node, Value x, Value padded, Value weight, Value bias) {
+  Value place =
+      node.binary(BinaryKind::add, node.unsqueeze(node.iota(x, 2), {1}), node.iota(weight, 2));
+  Value channels = node.shapeOf(x, 1, 2), one = node.constant(Ints{1});
+  // Reshaped rather than broadcast, so that the run checks that there is a filter per channel.
+  Value taps = node.reshape(node.squeeze(weight, {1}),
+                            node.concat({channels, node.shapeOf(weight, 2, 3), one}, 0));
+  Value result = node.squeeze(node.matmul(node.gather(padded, place, 2), taps), {3});
+  return bias ? node.binary(BinaryKind::add, result,
+                            node.reshape(bias, node.concat({channels, one}, 0)))
+              : result;
+}
+
 /// The last k - 1 samples of the signal so far, kept from call to call, go before the input.
 static LogicalResult importCausalConv(Node &node) {
-  Value x = node.input(0), weight = node.input(1), state = node.input(3);
+  Value x = node.require(0), weight = node.require(1), bias = node.input(2), state = node.input(3);
   unsigned activation = node.choice("activation", {"none", "silu", "swish"}, 0);
-  auto type = dyn_cast<RankedTensorType>(weight.getType());
-  if (node.hasFailed())
+  if (node.hasFailed() || !node.requireRank(weight, "the weights"))
     return failure();
-  if (!type || type.getRank() != 3 || type.isDynamicDim(0) || type.isDynamicDim(2))
-    return node.error() << "the weights of CausalConvWithState have type " << weight.getType()
-                        << ", they take [C, 1, K] known when compiling";
-  int64_t channels = type.getDimSize(0), kept = type.getDimSize(2) - 1;
+  for (unsigned i : {0, 1, 3})
+    if (std::optional<int64_t> rank = Node::rankOf(node.input(i)); rank && *rank != 3)
+      return node.error() << "input " << i << " of CausalConvWithState has rank " << *rank
+                          << ", it takes 3";
+  int64_t channels = staticDim(weight, 0), size = staticDim(weight, 2);
+  Value kept = ShapedType::isDynamic(size)
+                   ? node.binary(BinaryKind::sub, node.shapeOf(weight, 2, 3), 1)
+                   : node.constant({size - 1});
+  bool fits = !ShapedType::isDynamic(size) && (!state || staticDim(state, 2) == size - 1);
   if (!state)
-    state = node.full(node.concat({node.shapeOf(x, 0, 2), node.constant({kept})}, 0), 0,
-                      Node::elementOf(x));
+    state = node.full(node.concat({node.shapeOf(x, 0, 2), kept}, 0), 0, Node::elementOf(x));
   Value padded = node.concat({state, x}, 2);
+  if (!fits) {
+    Value length = node.binary(BinaryKind::add, node.shapeOf(x, 2, 3), kept);
+    padded = node.reshape(padded, node.concat({node.shapeOf(x, 0, 2), length}, 0));
+  }
   if (!padded)
     return failure();
-  auto conv =
-      node.create<graph::ConvOp>(node.likeOf(x), padded, weight, node.input(2), Ints{1}, Ints{0, 0},
-                                 Ints{1}, channels, graph::AutoPad::none, false);
-  if (!conv)
-    return failure();
-  Value result = conv.getResult();
+  Value result;
+  if (ShapedType::isDynamic(channels)) {
+    result = filterWindows(node, x, padded, weight, bias);
+  } else {
+    auto conv =
+        node.create<graph::ConvOp>(node.likeOf(x), padded, weight, bias, Ints{1}, Ints{0, 0},
+                                   Ints{1}, channels, graph::AutoPad::none, false);
+    result = conv ? Value(conv.getResult()) : Value();
+  }
   if (activation != 0)
     result = node.binary(BinaryKind::mul, result, node.unary(UnaryKind::sigmoid, result));
   // The last samples; x itself may be shorter than the state.
@@ -266,13 +288,7 @@ ArrayRef<Operator> lathe::import::imageOperators() {
        importGridSample,
        kNumbers | kBool,
        "1 to 3 spatial dimensions, cubic for 2"},
-      {"CausalConvWithState",
-       {27},
-       2,
-       4,
-       importCausalConv,
-       kFloats,
-       "the shape of the weights must be known"},
+      {"CausalConvWithState", {27}, 2, 4, importCausalConv, kFloats},
   };
   return operators;
 }

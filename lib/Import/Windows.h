@@ -19,6 +19,9 @@ std::optional<Windows> readWindows(Node &node, int64_t spatial);
 std::optional<Ints> readSizes(Node &node, llvm::StringRef name, int64_t spatial, int64_t otherwise,
                               bool zeroAllowed = false);
 
+/// `kernel_shape` may be given, and must then be that of the weights; false after an error.
+bool checkKernelShape(Node &node, mlir::Value weight, int64_t spatial);
+
 /// A pooling of the node's windows over `x`; null after an error.
 graph::PoolOp buildPool(Node &node, graph::PoolKind kind, mlir::Value x, bool channelsLast = false);
 

@@ -301,6 +301,59 @@ TEST(Operator, RotaryEmbeddingForms) {
   }
 }
 
+TEST(Operator, RotaryEmbeddingOfAnyHeadSize) {
+  TestModel model(23);
+  model.input("x", {2, 3, -1, -1}).input("cos", {2, -1, -1}).input("sin", {2, -1, -1}).output("y");
+  onnx::NodeProto &node = model.node("RotaryEmbedding", {"x", "cos", "sin"}, {"y"});
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x3x?x?xf32>"));
+  attribute(node, "rotary_embedding_dim", int64_t(3));
+  EXPECT_THAT(refusal(model), HasSubstr("rotates 3 of the elements, it takes an even number"));
+  node.clear_attribute();
+  model.input("table", {9, 4});
+  node.set_input(1, "table");
+  EXPECT_THAT(refusal(model), HasSubstr("rank 3 is needed, or 2 and positions"));
+}
+
+TEST(Operator, CausalConvOfAnySize) {
+  for (int64_t channels : {4, -1}) {
+    TestModel model(27);
+    model.input("x", {2, channels, 7}).input("w", {channels, 1, -1}).output("y").output("state");
+    model.node("CausalConvWithState", {"x", "w"}, {"y", "state"});
+    Imported imported = importModel(model);
+    ASSERT_TRUE(imported.module) << imported.errors;
+    bool isKnown = channels > 0;
+    EXPECT_THAT(imported.resultTypes(),
+                isKnown ? ElementsAre("tensor<2x4x7xf32>", "tensor<2x4x?xf32>")
+                        : ElementsAre("tensor<2x?x7xf32>", "tensor<2x?x?xf32>"));
+    EXPECT_EQ(bool(imported.find<graph::ConvOp>()), isKnown);
+  }
+  TestModel model(27);
+  model.input("x", {2, 4, 7}).input("w", {4, 1, 3}).input("past", {2, 4, 3}).output("y");
+  model.node("CausalConvWithState", {"x", "w", "", "past"}, {"y"});
+  EXPECT_THAT(refusal(model), HasSubstr("must be equal, got 80 and 72"));
+}
+
+TEST(Operator, DeformConvChecksWhatItKnows) {
+  for (int64_t filters : {6, -1}) {
+    TestModel model(22);
+    model.input("x", {2, 4, -1, 5}).input("w", {filters, 2, 2, -1}).output("y");
+    model.input("offset", {2, -1, 3, 3});
+    onnx::NodeProto &node = model.node("DeformConv", {"x", "w", "offset"}, {"y"});
+    attribute(node, "group", int64_t(2));
+    Imported imported = importModel(model);
+    ASSERT_TRUE(imported.module) << imported.errors;
+    EXPECT_THAT(imported.resultTypes(),
+                ElementsAre(filters > 0 ? "tensor<2x6x3x3xf32>" : "tensor<2x?x3x3xf32>"));
+    attribute(node, "kernel_shape", {3, 3});
+    EXPECT_THAT(refusal(model), HasSubstr("differs from the shape of the weights"));
+    node.mutable_attribute()->RemoveLast();
+    attribute(node, "offset_group", int64_t(3));
+    EXPECT_THAT(refusal(model), HasSubstr("2 groups and 3 offset groups"));
+  }
+}
+
 TEST(Operator, TransformsKnowTheirSizes) {
   TestModel model(17);
   model.input("x", {2, 16, 1}).output("y").output("z");
