@@ -190,9 +190,12 @@ int32_t lathe::runtime::checkVersion(const File &file, const lathe_artifact &tab
     return LATHE_STATUS_OK;
   return fail(status, LATHE_STATUS_VERSION,
               "%s: made for format version %u (call version %u), this runtime has version %u "
-              "(call version %u); compile the model again",
+              "(call version %u); %s",
               file.name(), table.format_version, table.abi_version, LATHE_FORMAT_VERSION,
-              LATHE_ABI_VERSION);
+              LATHE_ABI_VERSION,
+              table.format_version > LATHE_FORMAT_VERSION || table.abi_version > LATHE_ABI_VERSION
+                  ? "take a newer runtime, or compile the model with this version's compiler"
+                  : "compile the model again");
 }
 
 int32_t lathe::runtime::checkTable(const File &file, const Image &image, uint64_t weightsBytes,

@@ -260,6 +260,7 @@ TEST(Loader, RefusesAnotherFormatVersion) {
   EXPECT_EQ(status.code, LATHE_STATUS_VERSION);
   EXPECT_THAT(status.message, HasSubstr("format version 7"));
   EXPECT_THAT(status.message, HasSubstr("this runtime has version 1"));
+  EXPECT_THAT(status.message, HasSubstr("take a newer runtime"));
 }
 
 TEST(Loader, RefusesAnotherMachine) {
