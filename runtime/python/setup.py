@@ -28,6 +28,9 @@ def include_folders():
 
 runtime = [source for folder in ("Artifact", "Core", "Cpu")
            for source in sorted(glob.glob(os.path.join("..", folder, "*.cpp")))]
+# A build that was left in the tree is made again where any of them has changed.
+headers = [header for folder in (os.path.join("..", "**"), os.path.join(ROOT, "include", "**"))
+           for header in sorted(glob.glob(os.path.join(folder, "*.h*"), recursive=True))]
 setup(
     name="lathe",
     version=project_version(),
@@ -40,6 +43,7 @@ setup(
     ext_modules=[Extension(
         "lathe._lathe",
         ["module.cpp", *runtime],
+        depends=["setup.py", os.path.join(ROOT, "CMakeLists.txt"), *headers],
         include_dirs=include_folders(),
         define_macros=[("LATHE_VERSION_STRING", f'"{project_version()}"'), ("_GNU_SOURCE", None)],
         extra_compile_args=["-std=c++20", "-O2", "-fvisibility=hidden", "-fvisibility-inlines-hidden",
