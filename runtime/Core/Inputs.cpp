@@ -129,6 +129,9 @@ struct Input {
                                                       : "at most 2^20");
     if (count && !value.data)
       return refuse(LATHE_STATUS_LAYOUT, "its data is NULL");
+    if (reinterpret_cast<uint64_t>(value.data) % alignof(lathe_value))
+      return refuse(LATHE_STATUS_LAYOUT, "its data is not aligned to %zu bytes",
+                    alignof(lathe_value));
     if (level == LATHE_MAX_NESTING)
       return refuse(LATHE_STATUS_SHAPE, "values nest deeper than %u levels", LATHE_MAX_NESTING);
     const auto *items = static_cast<const lathe_value *>(value.data);

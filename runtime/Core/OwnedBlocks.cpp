@@ -20,6 +20,13 @@ Block *blocks;
 uint64_t count, capacity;
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
+// A child gets the list whole and the mutex free, whatever other threads were at.
+void lockList() { pthread_mutex_lock(&mutex); }
+void unlockList() { pthread_mutex_unlock(&mutex); }
+__attribute__((constructor)) void keepAcrossFork() {
+  pthread_atfork(lockList, unlockList, unlockList);
+}
+
 struct Lock {
   Lock() { pthread_mutex_lock(&mutex); }
   ~Lock() { pthread_mutex_unlock(&mutex); }
