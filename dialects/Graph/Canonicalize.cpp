@@ -14,8 +14,8 @@ using namespace lathe::graph;
 
 namespace {
 
-/// A reshape to known sizes needs no computed shape. A size known only when running keeps it: it is
-/// the shape that says whether the elements fit.
+/// A reshape by a constant shape to known sizes has these as its shape. Where only the run knows
+/// part of either, it is the shape that says whether the elements fit.
 struct ConstantShape : OpRewritePattern<ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
@@ -23,7 +23,7 @@ struct ConstantShape : OpRewritePattern<ReshapeOp> {
     if (!type || !isReshapeTarget(type))
       return rewriter.notifyMatchFailure(op, "sizes are not known");
     std::optional<SmallVector<int64_t>> given = getIntegers(op.getShape());
-    if (!type.hasStaticShape() && (!given || llvm::is_contained(*given, 0)))
+    if (!given || (!type.hasStaticShape() && llvm::is_contained(*given, 0)))
       return rewriter.notifyMatchFailure(op, "the shape decides");
     SmallVector<int64_t> shape(type.getShape());
     for (int64_t &size : shape)

@@ -32,6 +32,9 @@ static OpFoldResult foldReshape(Value data, Attribute constant, Value result) {
 }
 
 OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
+  // A shape that only the run knows may be one that does not fit.
+  if (!adaptor.getShape())
+    return {};
   return foldReshape(getData(), adaptor.getData(), getResult());
 }
 

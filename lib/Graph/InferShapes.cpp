@@ -73,8 +73,20 @@ static bool keepsElements(SymbolicShapes &shapes, Value from, Value to) {
   return count && count == shapes.product(*after);
 }
 
+/// Whether analysis knows all that the shape of a reshape asks for. Of a number that only the run
+/// knows it takes the one that fits, which the run has to check.
+static bool hasKnownShape(SymbolicShapes &shapes, Operation *op) {
+  auto reshape = dyn_cast<ReshapeOp>(op);
+  if (!reshape)
+    return true;
+  auto elements = shapes.getElements(reshape.getShape());
+  return elements && !llvm::is_contained(*elements, AffineExpr());
+}
+
 /// Gives a reshape a constant shape, relative to its input or to what that was reshaped from.
 static void simplifyReshape(SymbolicShapes &shapes, ReshapeOp op) {
+  if (!hasKnownShape(shapes, op))
+    return;
   Value source = op.getData();
   std::optional<SmallVector<int64_t>> target;
   for (unsigned depth = 0; depth < 4; ++depth) {
@@ -89,7 +101,8 @@ static void simplifyReshape(SymbolicShapes &shapes, ReshapeOp op) {
     if (!isa_and_nonnull<ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(inner))
       break;
     source = inner->getOperand(0);
-    if (!alwaysFits(inner) && !keepsElements(shapes, source, inner->getResult(0)))
+    if (!alwaysFits(inner) &&
+        !(hasKnownShape(shapes, inner) && keepsElements(shapes, source, inner->getResult(0))))
       break;
   }
   if (!target || getIntegers(op.getShape()) == target)
@@ -182,7 +195,7 @@ static void useFacts(func::FuncOp function, SymbolicShapes &shapes) {
       dropUnchangedAxes(shapes, resize);
     }
     // Equal sizes, known or not, make these the identity.
-    if (!(isa<ExpandOp, ReshapeOp>(op) || isForwardSlice(op)) ||
+    if (!(isa<ExpandOp, ReshapeOp>(op) || isForwardSlice(op)) || !hasKnownShape(shapes, op) ||
         op->getOperand(0).getType() != op->getResult(0).getType())
       return;
     auto from = shapes.getDims(op->getOperand(0)), to = shapes.getDims(op->getResult(0));

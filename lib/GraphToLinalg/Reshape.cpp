@@ -161,66 +161,92 @@ Tensor Lowering::withSizes(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
 
 // ---- Operations --------------------------------------------------------------------------------
 
+// What the elements of a shape ask for: null for a constant -1, the input's size for a 0 that
+// copies. Numbers that only the run knows may be -1 as well.
+static Sizes resolveShape(Lowering &l, const Tensor &input, ArrayRef<OpFoldResult> shape,
+                          bool allowZero) {
+  Scalars s = l.scalars();
+  Sizes wanted;
+  for (auto [i, element] : llvm::enumerate(shape)) {
+    bool copies = !allowZero && int64_t(i) < input.rank();
+    if (isConstantIntValue(element, -1))
+      wanted.push_back({});
+    else if (isConstantIntValue(element, 0) && copies)
+      wanted.push_back(input.sizes[i]);
+    else if (getConstantIntValue(element) || !copies || l.isKnownNonNegative(element))
+      wanted.push_back(element);
+    else
+      wanted.push_back(
+          s.select(s.cmp(arith::CmpIPredicate::eq, l.value(element), l.value(l.size(0))),
+                   l.value(input.sizes[i]), l.value(element)));
+  }
+  return wanted;
+}
+
+static Value isMinusOne(Lowering &l, OpFoldResult size) {
+  return l.scalars().cmp(arith::CmpIPredicate::eq, l.value(size), l.value(l.size(-1)));
+}
+
+// Fails the run where a shape does not ask for the sizes that follow from the rest of it: shape
+// analysis takes a number that only the run knows for the one that fits.
+static void requireWanted(Lowering &l, ArrayRef<OpFoldResult> wanted,
+                          ArrayRef<OpFoldResult> sizes) {
+  Scalars s = l.scalars();
+  Value computed = l.value(l.size(0));
+  bool mayBeComputed = false, mayBeComputedTwice = false;
+  for (auto [want, have] : llvm::zip(wanted, sizes)) {
+    if (want && (getConstantIntValue(want) || l.expr(want) == l.expr(have)))
+      continue;
+    mayBeComputedTwice |= std::exchange(mayBeComputed, true);
+    if (!want) {
+      computed = s.add(computed, l.value(l.size(1)));
+      continue;
+    }
+    Value isComputed = isMinusOne(l, want), number = l.value(want), size = l.value(have);
+    s.check(s.orI(isComputed, s.cmp(arith::CmpIPredicate::eq, number, size)), LATHE_CODE_RESHAPE,
+            "a shape asks for %0 where the elements make it %1", {number, size});
+    computed = s.add(computed, s.select(isComputed, l.value(l.size(1)), l.value(l.size(0))));
+  }
+  if (mayBeComputedTwice)
+    s.check(s.cmp(arith::CmpIPredicate::sle, computed, l.value(l.size(1))), LATHE_CODE_RESHAPE,
+            "%0 sizes of a shape are -1, at most one may be", {computed});
+}
+
 static LogicalResult lowerReshape(graph::ReshapeOp op, Lowering &l) {
   Tensor input = l.get(op.getData());
   std::optional<Sizes> shape = l.getElements(op.getShape());
-  int64_t rank = cast<RankedTensorType>(op.getResult().getType()).getRank();
-  if (!shape || int64_t(shape->size()) != rank)
+  size_t rank = cast<RankedTensorType>(op.getResult().getType()).getRank();
+  if (!shape || shape->size() != rank)
     return l.unsupported(op) << "the length of its shape is not known when compiling";
+  Sizes wanted = resolveShape(l, input, *shape, op.getAllowZero());
   Sizes sizes = l.resultSizes(op.getResult());
-  bool complete = llvm::all_of(sizes, [](OpFoldResult size) { return bool(size); });
-  if (!complete) {
-    // Elements that are known; run-time ones may be 0 or -1 as well.
-    int64_t unknownAt = -1;
+  if (llvm::is_contained(sizes, OpFoldResult())) {
     Scalars s = l.scalars();
-    for (int64_t i = 0; i < rank; ++i) {
-      if (sizes[i])
-        continue;
-      OpFoldResult element = (*shape)[i];
-      if (isConstantIntValue(element, -1)) {
-        unknownAt = i;
-        continue;
-      }
-      if (isConstantIntValue(element, 0) && !op.getAllowZero() && i < input.rank()) {
-        sizes[i] = input.sizes[i];
-        continue;
-      }
-      sizes[i] = element;
-      if (getConstantIntValue(element))
-        continue;
-      Value number = l.value(element);
-      if (!op.getAllowZero() && i < input.rank())
-        number = s.select(s.cmp(arith::CmpIPredicate::eq, number, l.value(l.size(0))),
-                          l.value(input.sizes[i]), number);
-      sizes[i] = number;
-    }
-    // A run-time -1 stands for what is left of the elements.
+    for (size_t i = 0; i < rank; ++i)
+      if (!sizes[i])
+        sizes[i] = wanted[i];
+    // A -1 stands for what is left of the elements.
     OpFoldResult total = l.product(input.sizes);
-    if (unknownAt >= 0) {
+    auto unknown = llvm::find(sizes, OpFoldResult());
+    if (unknown != sizes.end()) {
       Sizes others;
-      for (int64_t i = 0; i < rank; ++i)
-        if (i != unknownAt)
-          others.push_back(sizes[i]);
-      sizes[unknownAt] = l.floorDiv(total, l.product(others));
+      for (OpFoldResult &size : sizes)
+        if (&size != unknown)
+          others.push_back(size);
+      *unknown = l.floorDiv(total, l.product(others));
     } else {
-      Value known = l.value(l.size(1));
-      Value minusOne = l.value(l.size(-1));
-      for (int64_t i = 0; i < rank; ++i) {
-        Value number = l.value(sizes[i]);
-        known = s.mul(known, s.select(s.cmp(arith::CmpIPredicate::eq, number, minusOne),
-                                      l.value(l.size(1)), number));
-      }
-      Value rest = s.floorDiv(l.value(total), s.max(known, l.value(l.size(1))));
-      for (int64_t i = 0; i < rank; ++i) {
-        if (getConstantIntValue(sizes[i]))
-          continue;
-        Value number = l.value(sizes[i]);
-        sizes[i] = s.select(s.cmp(arith::CmpIPredicate::eq, number, minusOne), rest, number);
-      }
+      Value one = l.value(l.size(1)), known = one;
+      for (OpFoldResult size : sizes)
+        known = s.mul(known, s.select(isMinusOne(l, size), one, l.value(size)));
+      Value rest = s.floorDiv(l.value(total), s.max(known, one));
+      for (OpFoldResult &size : sizes)
+        if (!getConstantIntValue(size))
+          size = s.select(isMinusOne(l, size), rest, l.value(size));
     }
     for (OpFoldResult size : sizes)
       l.requireNonNegative(size);
   }
+  requireWanted(l, wanted, sizes);
   l.set(op.getResult(), l.reshape(input, sizes));
   return success();
 }

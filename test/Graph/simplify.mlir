@@ -186,8 +186,7 @@ func.func @always_fits(%x: tensor<?x6xf32>) -> tensor<?xf32> {
 // CHECK-LABEL: func @computed_shape(
 // CHECK:         graph.reshape %arg0, %arg1
 // CHECK-LABEL: func @computed_static_shape(
-// CHECK:         %[[S:.*]] = graph.constant dense<[3, 8]>
-// CHECK:         graph.reshape %arg0, %[[S]]
+// CHECK:         graph.reshape %arg0, %arg1
 // CHECK-LABEL: func @copied_size(
 // CHECK:         %[[S:.*]] = graph.constant dense<[0, 24]>
 // CHECK:         graph.reshape %arg0, %[[S]]
@@ -203,4 +202,31 @@ func.func @copied_size(%x: tensor<?x?xf32>) -> tensor<?x24xf32> {
   %shape = graph.constant dense<[0, 24]> : tensor<2xi64>
   %0 = graph.reshape %x, %shape : (tensor<?x?xf32>, tensor<2xi64>) -> tensor<?x24xf32>
   return %0 : tensor<?x24xf32>
+}
+
+// -----
+
+// Of a shape that only the run knows in part, the part that seems to follow may be one that does
+// not fit: neither the identity nor a constant shape stands for it.
+// CHECK-LABEL: func @size_from_data(
+// CHECK:         %[[S:.*]] = graph.concat
+// CHECK:         graph.reshape %arg0, %[[S]]
+// CHECK-LABEL: func @static_shape_from_data(
+// CHECK:         graph.reshape %arg0, %arg1
+// CHECK-LABEL: func @constant_of_shape_from_data(
+// CHECK:         graph.reshape %{{.*}}, %arg0
+func.func @size_from_data(%x: tensor<?x3xf32>, %size: tensor<1xi64>) -> tensor<?x3xf32> {
+  %three = graph.constant dense<3> : tensor<1xi64>
+  %shape = graph.concat %size, %three {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %0 = graph.reshape %x, %shape : (tensor<?x3xf32>, tensor<2xi64>) -> tensor<?x3xf32>
+  return %0 : tensor<?x3xf32>
+}
+func.func @static_shape_from_data(%x: tensor<2x3xf32>, %shape: tensor<2xi64>) -> tensor<2x3xf32> {
+  %0 = graph.reshape %x, %shape : (tensor<2x3xf32>, tensor<2xi64>) -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+func.func @constant_of_shape_from_data(%shape: tensor<2xi64>) -> tensor<2x3xf32> {
+  %x = graph.constant dense<1.0> : tensor<6xf32>
+  %0 = graph.reshape %x, %shape : (tensor<6xf32>, tensor<2xi64>) -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
 }

@@ -130,6 +130,42 @@ def deform_conv_of_any_size(**sizes):
     return g
 
 
+def size_from_data(**sizes):
+    """Reshapes of which one size is a number of the data; the others leave it no choice."""
+    g = Graph("size_from_data", **sizes)
+    n = sizes["n"]
+    x, numbers = free(g, 2 * n, 6), g.given(np.array([3 * n, -1, 0]))
+    piece = [g.slice(numbers, 0, i, i + 1) for i in range(3)]
+    output(g, g.node("Reshape", x.array.reshape(3 * n, 4), x, g.concat(0, piece[0], g.ints([4]))))
+    output(g, g.node("Reshape", x.array.reshape(-1, 4), x, g.concat(0, piece[1], g.ints([4]))))
+    output(g, g.node("Reshape", x.array.reshape(-1, 3, 2), x,
+                     g.concat(0, piece[2], g.ints([3, 2]))))
+    output(g, g.node("Reshape", x.array.reshape(4, -1), x, g.concat(0, g.ints([4]), piece[0])))
+    output(g, g.node("Reshape", x.array.reshape(2, 6 * n), x,
+                     g.concat(0, g.ints([2]), g.mul(piece[0], g.ints([2])))))
+    # All known: of a result that the model declares, and of a constant.
+    y, sixes = g.given(g.random.random(12)), g.given(np.array([2, 6]))
+    output(g, g.node("Reshape", y.array.reshape(2, 6), y, sixes))
+    g.output(g.node("Reshape", y.array.reshape(2, 6), y, sixes), [2, 6])
+    w = g.weight(12)
+    g.output(g.node("Reshape", w.array.reshape(2, 6), w, sixes), [2, 6])
+    return g
+
+
+def single_reshape(**sizes):
+    g = Graph("single_reshape", **sizes)
+    x, number = g.input("a", 3), g.given(np.array([sizes["a"]]))
+    output(g, g.node("Reshape", x.array, x, g.concat(0, number, g.ints([3]))))
+    return g
+
+
+def single_declared_reshape(**sizes):
+    g = Graph("single_declared_reshape", **sizes)
+    x, shape = g.input(2, 3), g.given(np.array([3, 2]))
+    g.output(g.node("Reshape", x.array.reshape(3, 2), x, shape), [3, 2])
+    return g
+
+
 def single_causal_conv(**sizes):
     g = Graph("single_causal_conv", opset=27, **sizes)
     x, w, state = g.input("b", "c", "l"), g.input("filters", "one", "k"), g.input("b", "c", "s")
@@ -162,6 +198,8 @@ def single_deform_conv(**sizes):
 STATIC = []
 DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"n": 1}, {"n": 5}]),
            (deform_conv_of_any_size, [{"n": 2}, {"n": 1}, {"n": 3}]),
+           (size_from_data, [{"n": 2}, {"n": 1}, {"n": 7}]),
+           (single_reshape, [{"a": 4}]), (single_declared_reshape, [{}]),
            (single_causal_conv, [dict(b=2, c=3, l=5, filters=3, one=1, k=4, s=3, biases=3)]),
            (single_rotary, [dict(b=2, h=3, s=5, d=6, half=3, half2=3)]),
            (single_deform_conv, [dict(b=2, c=4, h=4, w=5, filters=6, per=2, ky=2, kx=3, o=24, m=12,

@@ -460,6 +460,9 @@ TEST_F(Run, TakesSequences) {
   EXPECT_EQ(run("length", {list}, outputs), LATHE_STATUS_SHAPE);
   list.dims[0] = INT64_MAX;
   EXPECT_EQ(run("length", {list}, outputs), LATHE_STATUS_SHAPE);
+  list.dims[0] = 2;
+  list.data = reinterpret_cast<char *>(elements.data()) + 1;
+  EXPECT_EQ(run("length", {list}, outputs), LATHE_STATUS_LAYOUT);
 }
 
 TEST_F(Run, GivesSequences) {
