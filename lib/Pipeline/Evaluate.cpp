@@ -1,6 +1,7 @@
 // Constant evaluation: whatever the compiler can compile, it can fold, by running it.
 // Apache-2.0 WITH LLVM-exception
 #include "Pipeline.h"
+#include "dialects/Graph/Graph.h"
 #include "dialects/Graph/Weights.h"
 #include "lathe-c/Runtime.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,6 +20,26 @@ using namespace lathe;
 std::string lathe::pipeline::baselineTarget() {
   llvm::Triple host(llvm::sys::getProcessTriple());
   return host.isAArch64() ? "aarch64" : "x86-64-v3";
+}
+
+uint64_t lathe::pipeline::countProducts(ModuleOp subgraphs) {
+  auto elements = [](Value value) -> uint64_t {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    return type && type.hasStaticShape() ? type.getNumElements() : 0;
+  };
+  uint64_t total = 0;
+  subgraphs.walk([&](Operation *op) {
+    if (auto conv = dyn_cast<graph::ConvOp>(op)) {
+      auto weight = dyn_cast<RankedTensorType>(conv.getWeight().getType());
+      if (elements(conv.getWeight()) > 0)
+        total += elements(conv.getResult()) * elements(conv.getWeight()) / weight.getDimSize(0);
+    } else if (auto product = dyn_cast<graph::MatMulOp>(op)) {
+      auto lhs = dyn_cast<RankedTensorType>(product.getLhs().getType());
+      if (elements(product.getLhs()) > 0 && lhs.getRank() > 0)
+        total += elements(product.getResult()) * lhs.getShape().back();
+    }
+  });
+  return total;
 }
 
 // One @main that returns the results of all functions, in order.

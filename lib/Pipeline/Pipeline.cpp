@@ -76,6 +76,7 @@ private:
   bool applyDims(ModuleOp module, bool hasGraph);
   bool runToLinalg(ModuleOp module);
   bool runSpecialized(Specialized &form, bool hasGraph);
+  bool isStandalone() const { return !input.empty(); }
   bool isStageFile() const { return input.ends_with(".mlir"); }
   OwningOpRef<ModuleOp> load(ArrayRef<std::pair<std::string, int64_t>> dims);
   bool runGraph(ModuleOp module);
@@ -217,12 +218,17 @@ bool Compilation::runGraph(ModuleOp module) {
       // Always for the same level, so that results do not depend on this machine.
       CompileOptions evaluation;
       evaluation.target = baselineTarget();
-      evaluation.optLevel = 0; // the plain form; it evaluates no constants itself
-      std::string ignored;     // what cannot be evaluated is computed when running
+      // The plain form, which compiles fastest, but for work that would take seconds in it.
+      constexpr uint64_t plainProducts = 1 << 29;
+      evaluation.strict = true;
+      evaluation.optLevel = countProducts(program) < plainProducts ? 0 : 1;
+      evaluation.cacheFolder = options.cacheFolder;
+      std::string ignored; // what cannot be evaluated is computed when running
       return Compilation(evaluation, ignored, "", &context).runModule(program, path);
     });
   };
-  buildGraphPipeline(passes, evaluate, options.strict, options.precision == "bf16");
+  // An evaluation evaluates nothing itself.
+  buildGraphPipeline(passes, isStandalone() ? evaluate : ConstantEvaluator(), options.strict, options.precision == "bf16");
   return succeeded(passes.run(module));
 }
 

@@ -94,6 +94,10 @@ std::string writeManifest(mlir::ModuleOp imported, const CompileOptions &options
 /// The level that constants are evaluated for: the least one of this machine's architecture.
 std::string baselineTarget();
 
+/// How many products of numbers the convolutions and matrix products of `subgraphs` add up, as far
+/// as sizes are known.
+uint64_t countProducts(mlir::ModuleOp subgraphs);
+
 /// Evaluates the functions of `subgraphs`, which take no arguments: joins them to one program, has
 /// `compile` make an artifact of it, and runs that in a child process with limits on time and
 /// memory. Fails, without a diagnostic, when any of this does.
