@@ -55,6 +55,8 @@ struct CompileOptions {
   /// ways; code for several sizes of a dimension is refused.
   bool deterministic = false;
   bool lowersPrecision() const { return precision != "model"; }
+  /// A table of schedules that comes before the built-in one (docs/Schedule.md); empty: none.
+  std::string scheduleFile;
   /// A folder in which objects of kernels are kept for later compilations; empty: nowhere. The
   /// result does not depend on what is there. One user's alone: what it holds becomes code.
   std::string cacheFolder;

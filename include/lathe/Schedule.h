@@ -4,7 +4,11 @@
 #define LATHE_SCHEDULE_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Error.h"
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace lathe::schedule {
@@ -25,6 +29,53 @@ struct TargetInfo {
   bool operator==(const TargetInfo &) const = default;
 };
 
+/// How a kernel that adds up products is computed. What is not set is left to the next table, and
+/// in the end to the rule.
+struct Tiling {
+  std::optional<int64_t> rows;    ///< most rows of a register tile
+  std::optional<int64_t> vectors; ///< vectors of each of its rows
+  std::optional<bool> winograd;   ///< where the convolution is one for Winograd's algorithm
+
+  bool operator==(const Tiling &) const = default;
+  /// Takes over what is set in `other` and not here.
+  void complete(const Tiling &other);
+  /// "rows=12 vectors=2"; parse reads it.
+  std::string toString() const;
+};
+
+/// How tables name registers: "512x32" for 32 vectors of 512 bits.
+std::string describeRegisters(unsigned vectorBits, unsigned vectorRegisters);
+
+/// Lines `REGISTERS KERNELS: NAME=VALUE ...`, `#` begins a comment. REGISTERS are the bits of a
+/// vector and the number of vectors, as in 512x32 or, of any width, *x32. KERNELS are a shape, such
+/// as `f32 product 128x768 by 768`, or a class of shapes: narrow, few, aliased, wide
+/// (TileChoice.cpp says which shapes these are). Of several lines about the same, the last one
+/// counts.
+class ScheduleTable {
+public:
+  /// `name` stands in errors for the file: "tiles.schedule:3: ...".
+  static llvm::Expected<ScheduleTable> parse(llvm::StringRef text, llvm::StringRef name);
+  static llvm::Expected<ScheduleTable> read(llvm::StringRef path);
+  /// By which all is compiled that no other table is about.
+  static const ScheduleTable &builtin();
+
+  /// What the table says of these kernels on a target with such registers; nothing is set where it
+  /// says nothing.
+  Tiling find(unsigned vectorBits, unsigned vectorRegisters, llvm::StringRef kernels) const;
+  /// The kernels of lines that are about none of these shapes, nor about a class.
+  std::vector<std::string> findUnused(const llvm::StringSet<> &shapes) const;
+
+private:
+  struct Line {
+    unsigned vectorBits = 0; ///< 0: any
+    unsigned vectorRegisters = 0;
+    std::string kernels;
+    Tiling tiling;
+  };
+  static llvm::Expected<Line> parseLine(llvm::StringRef text);
+  std::vector<Line> lines;
+};
+
 struct Options {
   TargetInfo target;
   /// 0: no fusion and no register tiles, the plain loops of every operation.
@@ -34,7 +85,11 @@ struct Options {
   bool strict = false;
   /// Leaves LLVM no choice of results at all: signs of zeros count in maxima as well.
   bool deterministic = false;
+  /// What comes before the built-in table; null: nothing.
+  std::shared_ptr<const ScheduleTable> table;
 
+  /// What the tables say of kernels of that shape or class.
+  Tiling findTiling(llvm::StringRef kernels) const;
   bool operator==(const Options &) const = default;
 };
 

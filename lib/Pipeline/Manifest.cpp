@@ -13,6 +13,7 @@
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
 
 using namespace mlir;
@@ -31,13 +32,15 @@ static void collectNodes(Location location, llvm::SetVector<StringRef> &nodes) {
   }
 }
 
-VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name,
+VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, const codegen::HostTarget &target,
                                              const artifact::Entry &model) {
   VariantInfo info;
-  info.name = name.str();
+  info.name = target.name;
+  info.registers = schedule::describeRegisters(target.vectorBits, target.vectorRegisters);
   struct Entry {
     uint64_t calls = 0;
     int64_t flops = 0, bytes = 0;
+    StringRef shape;
     llvm::SetVector<StringRef> nodes;
   };
   llvm::MapVector<StringRef, Entry> kernels;
@@ -48,12 +51,15 @@ VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, StringRef name,
       entry.flops = flops.getInt();
     if (auto bytes = dispatch->getAttrOfType<IntegerAttr>("bytes"))
       entry.bytes = bytes.getInt();
+    if (auto shape = dispatch->getAttrOfType<StringAttr>("shape"))
+      entry.shape = shape.getValue();
     collectNodes(dispatch.getLoc(), entry.nodes);
   });
   for (auto &[kernel, entry] : kernels) {
     KernelInfo kernelInfo;
     kernelInfo.name = kernel.str();
     kernelInfo.kind = kernel.split('_').first.str();
+    kernelInfo.shape = entry.shape.str();
     kernelInfo.calls = entry.calls;
     kernelInfo.flops = entry.flops;
     kernelInfo.bytes = entry.bytes;
@@ -91,15 +97,19 @@ uint64_t lathe::pipeline::countFlops(ModuleOp module) {
 
 static llvm::json::Object describeCode(const VariantInfo &code) {
   llvm::json::Array kernels;
-  for (const KernelInfo &kernel : code.kernels)
-    kernels.push_back(llvm::json::Object{
+  for (const KernelInfo &kernel : code.kernels) {
+    llvm::json::Object object{
         {"name", kernel.name},
         {"kind", kernel.kind},
         {"calls", int64_t(kernel.calls)},
         {"flops", kernel.flops},
         {"bytes", kernel.bytes},
         {"nodes", llvm::json::Array(kernel.nodes)},
-    });
+    };
+    if (!kernel.shape.empty())
+      object["shape"] = kernel.shape;
+    kernels.push_back(std::move(object));
+  }
   llvm::json::Object object{{"kernels", std::move(kernels)}};
   if (code.arenaBytes)
     object["arena_bytes"] = int64_t(*code.arenaBytes);
@@ -132,6 +142,7 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
   for (const VariantInfo &variant : variants) {
     llvm::json::Object target = describeCode(variant);
     target["name"] = variant.name;
+    target["registers"] = variant.registers;
     target["weights_bytes"] = int64_t(weightBytes);
     llvm::json::Array specialized;
     for (const VariantInfo &code : variant.specialized) {
@@ -165,6 +176,8 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
                            {"dynamic", options.dynamicDims}};
   if (!bounds.empty())
     flags["dim_bounds"] = std::move(bounds);
+  if (!options.scheduleFile.empty())
+    flags["schedule"] = llvm::sys::path::filename(options.scheduleFile);
   if (!sizes.empty())
     flags["dim_sizes"] = std::move(sizes);
   llvm::json::Object manifest{

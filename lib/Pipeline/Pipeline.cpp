@@ -81,6 +81,8 @@ private:
   OwningOpRef<ModuleOp> load(ArrayRef<std::pair<std::string, int64_t>> dims);
   bool runGraph(ModuleOp module);
   bool runTargets(ModuleOp module, StringRef output);
+  bool readSchedules();
+  void warnOfUnusedSchedules(ArrayRef<VariantInfo> variants);
   schedule::Options scheduleOptions(const codegen::HostTarget &target) const;
   /// A copy of `form`, scheduled for one of `targets`; null where that failed.
   OwningOpRef<ModuleOp> scheduleFor(ModuleOp form, ArrayRef<codegen::HostTarget> targets,
@@ -107,6 +109,7 @@ private:
   std::unique_ptr<ScopedDiagnosticHandler> handler;
   std::future<std::string> digest; // of the model
   KernelCache cache;
+  std::shared_ptr<const schedule::ScheduleTable> schedules; // null: the built-in ones alone
   size_t cachedKernels = 0;
   artifact::Entry entry;
   std::vector<Specialized> specialized;
@@ -228,7 +231,8 @@ bool Compilation::runGraph(ModuleOp module) {
     });
   };
   // An evaluation evaluates nothing itself.
-  buildGraphPipeline(passes, isStandalone() ? evaluate : ConstantEvaluator(), options.strict, options.precision == "bf16");
+  buildGraphPipeline(passes, isStandalone() ? evaluate : ConstantEvaluator(), options.strict,
+                     options.precision == "bf16");
   return succeeded(passes.run(module));
 }
 
@@ -326,11 +330,40 @@ static std::string defaultTargets(ModuleOp module, unsigned optLevel) {
   return names + "x86-64-v4,x86-64-v3";
 }
 
+bool Compilation::readSchedules() {
+  if (options.scheduleFile.empty())
+    return true;
+  auto table = schedule::ScheduleTable::read(options.scheduleFile);
+  if (!table)
+    return fail(table.takeError());
+  schedules = std::make_shared<schedule::ScheduleTable>(std::move(*table));
+  return true;
+}
+
+// A line that is about nothing is a slip, or of another model.
+void Compilation::warnOfUnusedSchedules(ArrayRef<VariantInfo> variants) {
+  if (!schedules)
+    return;
+  llvm::StringSet<> shapes;
+  auto collect = [&](const VariantInfo &code) {
+    for (const KernelInfo &kernel : code.kernels)
+      shapes.insert(kernel.shape);
+  };
+  for (const VariantInfo &variant : variants) {
+    collect(variant);
+    llvm::for_each(variant.specialized, collect);
+  }
+  for (const std::string &kernels : schedules->findUnused(shapes))
+    errors += "warning: " + options.scheduleFile + ": no kernel of this model is '" + kernels +
+              "'; lathe inspect --kernels lists what there is\n";
+}
+
 schedule::Options Compilation::scheduleOptions(const codegen::HostTarget &target) const {
   schedule::Options result;
   result.optLevel = options.optLevel;
   result.strict = options.strict;
   result.deterministic = options.deterministic;
+  result.table = schedules;
   result.target.vectorBits = target.vectorBits;
   result.target.vectorRegisters = target.vectorRegisters;
   result.target.l1Bytes = target.l1Bytes;
@@ -472,7 +505,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
       describeScheduled(*variant, main, target.name, flops);
       return write(*variant, output);
     }
-    variants.push_back(describeVariant(*variant, target.name, entry));
+    variants.push_back(describeVariant(*variant, target, entry));
     std::string prefix = prefixOf(index);
     std::string generalPrefix = prefix + (specialized.empty() ? "" : "_general");
     LoweredModule general = lowerForm(*variant, target, generalPrefix);
@@ -485,7 +518,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
       OwningOpRef<ModuleOp> copy = scheduleFor(*form.module, *targets, index);
       if (!copy)
         return false;
-      VariantInfo info = describeVariant(*copy, target.name, entry);
+      VariantInfo info = describeVariant(*copy, target, entry);
       info.sizes = form.sizes;
       variants.back().specialized.push_back(std::move(info));
       cases.push_back({prefix + "_size" + std::to_string(cases.size()), form.tests});
@@ -508,6 +541,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     for (LoweredModule &form : forms)
       places.push_back(queue.add(std::move(form)));
   }
+  warnOfUnusedSchedules(variants);
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   if (!stage("codegen", [&] {
         llvm::Error error = queue.take(objects);
@@ -571,6 +605,8 @@ OwningOpRef<ModuleOp> Compilation::load(ArrayRef<std::pair<std::string, int64_t>
 }
 
 bool Compilation::run(StringRef output) {
+  if (!readSchedules())
+    return false;
   OwningOpRef<ModuleOp> module = load(options.dims);
   if (!module)
     return false;

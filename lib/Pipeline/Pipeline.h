@@ -6,6 +6,7 @@
 #include "lathe/Artifact.h"
 #include "lathe/Codegen.h"
 #include "lathe/Compiler.h"
+#include "lathe/Schedule.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <future>
@@ -50,6 +51,7 @@ std::optional<uint64_t> boundFormula(mlir::Value value,
 struct KernelInfo {
   std::string name;
   std::string kind;               ///< "tile" or "loop"
+  std::string shape;              ///< by which tables of schedules name it; empty: they do not
   std::vector<std::string> nodes; ///< names of the model's nodes that it computes
   uint64_t calls = 0;
   int64_t flops = 0, bytes = 0; ///< of one call; 0 when they depend on the inputs' dims
@@ -58,6 +60,7 @@ struct KernelInfo {
 /// What `lathe inspect` shows of the code for one target, or for certain sizes there.
 struct VariantInfo {
   std::string name;
+  std::string registers;              ///< as tables of schedules name them: "512x32"
   Sizes sizes;                        ///< that it is specialised to; none: the general code
   std::optional<uint64_t> arenaBytes; ///< absent when it depends on the inputs' dims
   std::string arenaFormula;           ///< then: the bytes in terms of the dims
@@ -70,7 +73,7 @@ struct VariantInfo {
 mlir::LogicalResult describeEntry(mlir::func::FuncOp main, artifact::Entry &entry);
 
 /// Counts dispatches per kernel, and the nodes they came from, in a scheduled module.
-VariantInfo describeVariant(mlir::ModuleOp scheduled, llvm::StringRef name,
+VariantInfo describeVariant(mlir::ModuleOp scheduled, const codegen::HostTarget &target,
                             const artifact::Entry &entry);
 
 /// Host arithmetic on the inputs' dims as a formula to read: "64 + up64(max(8*batch, 16))", where

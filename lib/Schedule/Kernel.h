@@ -70,7 +70,7 @@ struct Access {
   int64_t panel = 0;
   int64_t panelStride = 0;
   /// For weights in pairs: the reduction loop along which two elements lie together in each lane.
-  std::optional<unsigned> pairLoop;
+  std::optional<unsigned> pairLoop = std::nullopt;
 };
 
 /// One structured operation over its loops. The arguments of `body` are one element per input, then
@@ -136,8 +136,10 @@ struct WinogradPlan {
   int64_t items = 1;                                 // each with a slot of scratch
 };
 
-/// The plan, where `stage` is such a convolution and is faster so.
-std::optional<WinogradPlan> planWinograd(const Stage &stage, const TargetInfo &target);
+/// The plan, where `stage` is such a convolution and is faster so, or, where `tiling` says either,
+/// by that.
+std::optional<WinogradPlan> planWinograd(const Stage &stage, const TargetInfo &target,
+                                         const Tiling &tiling);
 /// Replaces the constant weights by transformed ones, in panels.
 void transformWinogradWeights(mlir::OpBuilder &builder, Value call, Stage &stage,
                               const WinogradPlan &plan);
@@ -183,6 +185,10 @@ void packWeights(mlir::OpBuilder &builder, Value call, Group &group, const TileC
 /// multiplies narrow numbers, and those of the input that is not `weight` lie together there.
 std::optional<unsigned> choosePairLoop(const Stage &stage, unsigned weight,
                                        const TileChoice &choice, const TargetInfo &target);
+
+/// How tables of schedules name the kernels of such a stage: "f32 product 1x56x56x64 by 3x3x64",
+/// results by what each adds up; "?" is a size that only the run knows.
+std::string describeShape(const Stage &stage);
 
 /// Whether and how `stage` can be register-tiled.
 std::optional<TileChoice> chooseTile(const Stage &stage, const TargetInfo &target);

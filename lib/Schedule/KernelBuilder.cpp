@@ -368,12 +368,16 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
   View scratch;
   // What is counted is the operations that the model asks for, however they are done.
   WorkCount counted;
+  std::string shape;
+  Tiling tiling;
   if (group.tiled) {
     keepInRegisters(group);
     Stage &root = group.stages.front();
     counted = countWork(group);
+    shape = describeShape(root);
+    tiling = options.findTiling(shape);
     if (!options.strict)
-      winograd = planWinograd(root, options.target);
+      winograd = planWinograd(root, options.target, tiling);
     if (winograd) {
       transformWinogradWeights(builder, call, root, *winograd);
       scratch = allocate(loc, builder.getF32Type(), winograd->slot * winograd->items);
@@ -385,6 +389,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
     counted = countWork(group);
   }
   Draft draft{"loop", {}, counted};
+  draft.shape = std::move(shape);
   draft.checked = llvm::any_of(group.stages, [](const Stage &stage) { return stage.checked; });
   // The dispatch carries the nodes of all its stages; messages name the first.
   for (const Stage &stage : group.stages)
@@ -397,7 +402,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
     }
     if (group.tiled) {
       draft.kind = "tile";
-      return emitTiles(kernel, group, options.target, address);
+      return emitTiles(kernel, group, options, tiling, address);
     }
     if (options.optLevel > 0 && group.stages.size() == 1)
       if (auto work = emitTransposed(kernel, group.stages.front(), options.target, address)) {
@@ -520,6 +525,8 @@ void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
       kernel.hostBuffers, scalars, count, workValues, piece.value,
       builder.getI64IntegerAttr(piece.grain), piece.serial ? builder.getUnitAttr() : UnitAttr(),
       draft.checked ? builder.getUnitAttr() : UnitAttr());
+  if (!draft.shape.empty())
+    dispatch->setDiscardableAttr("shape", builder.getStringAttr(draft.shape));
   if (isStatic) {
     dispatch->setDiscardableAttr("flops", builder.getI64IntegerAttr(counted.flops.constant()));
     dispatch->setDiscardableAttr("bytes", builder.getI64IntegerAttr(counted.bytes.constant()));

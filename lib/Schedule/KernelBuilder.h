@@ -102,7 +102,9 @@ bool emitVectorStage(Kernel &kernel, const Stage &stage, unsigned firstLoop,
                      llvm::ArrayRef<Value> outer, int64_t lanes, AddressOf addressOf);
 /// The same for an elementwise stage of one loop: the elements of this call.
 bool emitVectorRange(Kernel &kernel, const Stage &stage, int64_t lanes, AddressOf addressOf);
-Work emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf);
+/// `tiling` is what the tables say of this very shape.
+Work emitTiles(Kernel &kernel, const Group &group, const Options &options, const Tiling &tiling,
+               AddressOf addressOf);
 /// The same for an elementwise stage whose operands lie across one another; nullopt, and nothing
 /// emitted, where they do not.
 std::optional<Work> emitTransposed(Kernel &kernel, const Stage &stage, const TargetInfo &target,
@@ -164,6 +166,7 @@ private:
     llvm::SmallVector<mlir::Location> nodes;
     WorkCount work;
     bool checked = false;
+    std::string shape = {}; // of tiled kernels; see describeShape
   };
   /// How many items so much work is worth, from one to `most`.
   Size boundedItems(mlir::OpBuilder &builder, mlir::Location loc, const Size &work, int64_t each,

@@ -38,6 +38,14 @@ struct ScheduleFormDispatchesPass
     options.optLevel = optLevel;
     options.strict = strict;
     options.deterministic = deterministic;
+    if (!scheduleFile.empty()) {
+      llvm::Expected<ScheduleTable> table = ScheduleTable::read(scheduleFile);
+      if (!table) {
+        emitError(getOperation().getLoc()) << llvm::toString(table.takeError());
+        return signalPassFailure();
+      }
+      options.table = std::make_shared<ScheduleTable>(std::move(*table));
+    }
     if (failed(formDispatches(getOperation(), options)))
       return signalPassFailure();
     fixRounding(getOperation(), deterministic);

@@ -62,6 +62,8 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     Option<"vectorBits", "vector-bits", "unsigned", "256", "Width of a vector register">,
     Option<"vectorRegisters", "vector-registers", "unsigned", "16", "Number of vector registers">,
     Option<"l1Bytes", "l1-bytes", "uint64_t", "32 << 10", "Data in the first-level cache">,
+    Option<"scheduleFile", "schedule", "std::string", "",
+           "Table of schedules that comes before the built-in one">,
     Option<"l2Bytes", "l2-bytes", "uint64_t", "512 << 10", "Data in the second-level cache">,
     Option<"dotI16", "dot-i16", "std::string", "",
            "LLVM's intrinsic that adds up the products of pairs of i16">,

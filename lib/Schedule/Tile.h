@@ -17,9 +17,10 @@ struct TileParameters {
   bool vectorOuter = true; // vector tiles are the slowest loop: their weights stay in cache
 };
 
-/// `choice` is what chooseTile gave for `root`.
-TileParameters chooseParameters(const Stage &root, const TileChoice &choice,
-                                const TargetInfo &target);
+/// `choice` is what chooseTile gave for `root`, `tiling` what the tables say of its shape; its
+/// class is asked for where that is not all.
+TileParameters chooseParameters(const Stage &root, const TileChoice &choice, const Options &options,
+                                Tiling tiling);
 
 inline bool isAcross(const Access &access, unsigned loop) {
   return access.panel > 0 || access.coefficients[loop].is(1);

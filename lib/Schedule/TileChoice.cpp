@@ -120,33 +120,60 @@ static int64_t rowBytes(const Access &access, unsigned rowLoop) {
   return stride.isStatic() ? stride.constant * access.view.element.getIntOrFloatBitWidth() / 8 : 0;
 }
 
+Tiling Options::findTiling(StringRef kernels) const {
+  Tiling tiling;
+  if (table)
+    tiling = table->find(target.vectorBits, target.vectorRegisters, kernels);
+  tiling.complete(
+      ScheduleTable::builtin().find(target.vectorBits, target.vectorRegisters, kernels));
+  return tiling;
+}
+
+std::string lathe::schedule::describeShape(const Stage &stage) {
+  std::string results, terms;
+  for (auto [extent, isReduction] : llvm::zip_equal(stage.extents, stage.reduction)) {
+    std::string &text = isReduction ? terms : results;
+    text += (text.empty() ? "" : "x") + (extent.isStatic() ? std::to_string(extent.constant) : "?");
+  }
+  std::string element;
+  llvm::raw_string_ostream(element) << stage.inputs.front().view.element;
+  return element + (isMultiplyAdd(stage) ? " product " : " reduction ") + results + " by " + terms;
+}
+
+/// The class of a tile's shape in tables of schedules. `width` is that of the lanes' loop in
+/// vectors.
+static StringRef classifyRows(const Stage &root, unsigned rowLoop, int64_t width) {
+  if (width <= 1)
+    return "narrow";
+  const Size &rows = root.extents[rowLoop];
+  if (rows.isStatic() && rows.constant <= 14)
+    return "few";
+  bool shareSet = llvm::any_of(root.inputs, [&](const Access &input) {
+    return !input.coefficients.empty() && rowBytes(input, rowLoop) % 4096 == 0 &&
+           rowBytes(input, rowLoop) > 0;
+  });
+  return shareSet ? "aliased" : "wide";
+}
+
 TileParameters lathe::schedule::chooseParameters(const Stage &root, const TileChoice &choice,
-                                                 const TargetInfo &target) {
+                                                 const Options &options, Tiling tiling) {
+  const TargetInfo &target = options.target;
   TileParameters tile;
   tile.lanes = target.vectorBits / 32;
   tile.matrix = fitsMatrixTiles(root, choice, target);
   const Size &extent = root.extents[choice.vectorLoop];
   int64_t available = extent.isStatic() ? llvm::divideCeil(extent.constant, tile.lanes) : 2;
-  int64_t accumulators = target.vectorRegisters >= 32 ? 28 : 12;
   int64_t rows = 1, overlapping = rowsOfWindow(root, choice, target);
   if (choice.rowLoop) {
     const Size &rowExtent = root.extents[*choice.rowLoop];
-    // 12 rows read a panel of weights less often than 8 do: 3 to 9 % on products of 128 to 784
-    // rows. Rows a multiple of 4 KiB apart share one set of the first-level cache, with 8 to 12
-    // places. 14 use all registers where that is the whole loop.
-    bool shareSet = llvm::any_of(root.inputs, [&](const Access &input) {
-      return !input.coefficients.empty() && rowBytes(input, *choice.rowLoop) % 4096 == 0 &&
-             rowBytes(input, *choice.rowLoop) > 0;
-    });
-    int64_t most = accumulators < 28 ? 6 : shareSet ? 8 : 12;
-    if (available <= 1) // one vector wide: more rows instead, as many chains as hide the latency
-      most = accumulators >= 28 ? 14 : 10;
-    if (rowExtent.isStatic() && accumulators >= 28 && rowExtent.constant <= 14)
-      most = 14;
+    // What the table gives is about products; a window's rows are as many as registers hold.
+    bool isChosen = tiling.rows.has_value();
+    tiling.complete(options.findTiling(classifyRows(root, *choice.rowLoop, available)));
+    int64_t most = tiling.rows.value_or(6);
     if (tile.matrix)
       most = MatrixUnit::mostRows;
     rows = rowExtent.isStatic() ? std::min(rowExtent.constant, most) : most;
-    if (overlapping > 0)
+    if (overlapping > 0 && !isChosen)
       rows = std::min(rows, overlapping);
     rows = std::max<int64_t>(rows, 1);
     if (rowExtent.isStatic() && rowExtent.constant > 0)
@@ -156,12 +183,15 @@ TileParameters lathe::schedule::chooseParameters(const Stage &root, const TileCh
   // Eight independent chains hide the latency of the multiply-add; beside them lie the vectors that
   // several rows share, and one number. Windows are short: the next tile's chains run beside.
   tile.apart = overlapping > 0;
-  tile.vectors = 2;
+  tile.vectors = tile.matrix ? 2 : tiling.vectors.value_or(2);
   auto inRegisters = [&](int64_t vectors) {
     return vectors * tile.rows + (tile.rows > 1 ? vectors + 1 : 1) <=
            int64_t(target.vectorRegisters);
   };
-  while (!tile.apart && !tile.matrix && tile.vectors * tile.rows < 8 &&
+  // A table may say one of both numbers alone.
+  while (!tile.apart && !tile.matrix && !inRegisters(tile.vectors) && tile.rows > 1)
+    --tile.rows;
+  while (!tiling.vectors && !tile.apart && !tile.matrix && tile.vectors * tile.rows < 8 &&
          tile.vectors * 2 <= available && inRegisters(tile.vectors * 2))
     tile.vectors *= 2;
   tile.vectors = std::min(tile.vectors, std::max<int64_t>(1, available));

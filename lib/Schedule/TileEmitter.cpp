@@ -748,12 +748,12 @@ Work TileEmitter::emit() {
   return work;
 }
 
-Work lathe::schedule::emitTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
-                                AddressOf addressOf) {
+Work lathe::schedule::emitTiles(Kernel &kernel, const Group &group, const Options &options,
+                                const Tiling &tiling, AddressOf addressOf) {
   const Stage &root = group.stages.front();
-  TileChoice choice = *chooseTile(root, target);
-  TileParameters tile = chooseParameters(root, choice, target);
-  Work work = TileEmitter(kernel, group, choice, tile, target, addressOf).emit();
+  TileChoice choice = *chooseTile(root, options.target);
+  TileParameters tile = chooseParameters(root, choice, options, tiling);
+  Work work = TileEmitter(kernel, group, choice, tile, options.target, addressOf).emit();
   if (tile.matrix)
     MatrixUnit(kernel).release();
   return work;

@@ -24,9 +24,9 @@ constexpr double p = 0.75, q = 1.5, pp = p * p, qq = q * q;
 // Which convolutions, and in what blocks
 //===----------------------------------------------------------------------===//
 
-std::optional<WinogradPlan> lathe::schedule::planWinograd(const Stage &root,
-                                                          const TargetInfo &target) {
-  if (!isMultiplyAdd(root) || target.vectorBits < 256)
+std::optional<WinogradPlan>
+lathe::schedule::planWinograd(const Stage &root, const TargetInfo &target, const Tiling &tiling) {
+  if (!isMultiplyAdd(root) || target.vectorBits < 256 || tiling.winograd == false)
     return std::nullopt;
   auto zero = dyn_cast_or_null<FloatAttr>(root.inits[0]);
   if (!zero || !zero.getValue().isZero())
@@ -137,7 +137,7 @@ std::optional<WinogradPlan> lathe::schedule::planWinograd(const Stage &root,
         double(weightBytes) * plan.lanes * plan.lanes / 32 * (1 + (plan.blocks - 1) / 4.0);
     double cost = products * (double(plan.block * plan.blocks) / plan.tiles) * 1.1 + transforms +
                   (weightBytes > int64_t(target.l2Bytes) / 2 ? stream : 0);
-    if (cost * 1.15 > direct)
+    if (cost * 1.15 > direct && !tiling.winograd)
       return std::nullopt;
 
     // Planes are apart by no power of two, which the first-level cache would take for one place.

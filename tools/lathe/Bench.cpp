@@ -1,19 +1,19 @@
 // lathe bench: how fast a model runs, against what this machine can do.
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/common/Dims.h"
+#include "tools/common/KernelTimes.h"
+#include "tools/common/Manifest.h"
 #include "tools/common/Session.h"
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
 #include "tools/lathe/Compiler.h"
 #include "tools/lathe/Inputs.h"
-#include "tools/lathe/Manifest.h"
 #include "tools/lathe/Peak.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <unistd.h>
@@ -89,37 +89,24 @@ struct KernelTime {
   double floor = 0; ///< seconds that the machine needs for it at least
 };
 
-/// Runs with a tracer, which times every kernel from its dispatch to the next one's.
+/// The kernels of a run, with what the machine needs for them at least.
 class KernelProfile {
 public:
   KernelProfile(const Module &module, const TargetInfo *target, uint32_t threads,
                 std::span<const Value> inputs, double secondsPerRun, const Peak &peak) {
-    lathe_tracer tracer{this, nullptr,
-                        [](void *user, const char *kernel, uint64_t flops, uint64_t bytes,
-                           int64_t begin, int64_t end) {
-                          auto &profile = *static_cast<KernelProfile *>(user);
-                          profile.sums[kernel].add(double(flops), double(bytes), end - begin,
-                                                   *profile.machine);
-                        }};
-    machine = &peak;
-    Session session(module, threads, &tracer);
-    BorrowedValues borrowed(inputs);
-    OwnedValues outputs(module.outputs().size());
-    session.run(borrowed, outputs);
-    sums.clear();
+    KernelTimes times(module, threads, inputs);
     int runs = static_cast<int>(std::clamp(0.5 / std::max(secondsPerRun, 1e-6), 3.0, 100000.0));
-    auto start = Clock::now();
-    for (int i = 0; i < runs; ++i)
-      session.run(borrowed, outputs);
-    double mean = secondsSince(start) / runs;
-    for (const auto &[name, sum] : sums) {
-      KernelTime time{name,
-                      nullptr,
-                      sum.medianSeconds() * sum.calls / runs,
-                      sum.calls / runs,
-                      sum.flops / runs,
-                      sum.bytes / runs,
-                      sum.floor / runs};
+    double mean = times.run(runs);
+    for (const auto &[name, sum] : times.kernels()) {
+      KernelTime time{name};
+      time.calls = sum.calls / runs;
+      time.seconds = sum.seconds(50) * time.calls;
+      for (const auto &[work, calls] : sum.work) {
+        auto [flops, bytes] = work;
+        time.flops += flops * calls / runs;
+        time.bytes += bytes * calls / runs;
+        time.floor += peak.floorSeconds(flops, bytes) * calls / runs;
+      }
       if (target)
         time.info = target->findKernel(name);
       inKernels += time.seconds;
@@ -131,30 +118,6 @@ public:
 
   std::vector<KernelTime> kernels; ///< slowest first
   double total = 0, inKernels = 0; ///< seconds per run
-
-private:
-  struct Sum {
-    static constexpr size_t most = 100000;
-    std::vector<int64_t> nanoseconds; ///< of the first `most` calls
-    double calls = 0, flops = 0, bytes = 0, floor = 0;
-
-    double medianSeconds() const {
-      std::vector<int64_t> sorted = nanoseconds;
-      auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
-      std::nth_element(sorted.begin(), middle, sorted.end());
-      return static_cast<double>(*middle) * 1e-9;
-    }
-    void add(double moreFlops, double moreBytes, int64_t time, const Peak &peak) {
-      if (nanoseconds.size() < most)
-        nanoseconds.push_back(time);
-      ++calls;
-      flops += moreFlops;
-      bytes += moreBytes;
-      floor += peak.floorSeconds(moreFlops, moreBytes);
-    }
-  };
-  std::map<std::string, Sum, std::less<>> sums;
-  const Peak *machine = nullptr;
 };
 
 /// All that was found out.
@@ -220,6 +183,8 @@ nlohmann::ordered_json describe(const BenchOptions &options, const Report &repor
       entry["percent_of_ceiling"] = rounded(percentOf(kernel.floor, kernel.seconds));
       if (kernel.info) {
         entry["kind"] = kernel.info->kind;
+        if (!kernel.info->shape.empty())
+          entry["shape"] = kernel.info->shape;
         entry["nodes"] = kernel.info->nodes;
       }
       json["kernels"].push_back(std::move(entry));

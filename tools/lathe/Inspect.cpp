@@ -2,10 +2,10 @@
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/common/CommandLine.h"
 #include "tools/common/Dims.h"
+#include "tools/common/Manifest.h"
 #include "tools/common/Session.h"
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
-#include "tools/lathe/Manifest.h"
 
 #include <iostream>
 #include <memory>
@@ -190,6 +190,8 @@ void printKernels(const Style &style, const TargetInfo &target) {
     std::cout << "    " << printable(kernel.name);
     if (!kernel.kind.empty())
       std::cout << "  " << printable(kernel.kind);
+    if (!kernel.shape.empty())
+      std::cout << "  " << printable(kernel.shape);
     if (kernel.calls > 1)
       std::cout << "  " << kernel.calls << " calls";
     if (kernel.flops > 0)
@@ -245,6 +247,8 @@ int inspect(const InspectOptions &options) {
     std::cout << "  " << printable(variant.name) << "  needs " << featureText(variant.features)
               << (variant.runnable ? "" : " (this machine lacks them)") << "  weights "
               << formatBytes(variant.weights_bytes);
+    if (target && !target->registers.empty())
+      std::cout << "  registers " << printable(target->registers);
     if (target)
       printArena(*target);
     if (target && target->flops > 0)

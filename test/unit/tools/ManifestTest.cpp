@@ -1,6 +1,6 @@
 // The manifest: what is there is read, what is missing or of another type is left out.
 // Apache-2.0 WITH LLVM-exception.
-#include "tools/lathe/Manifest.h"
+#include "tools/common/Manifest.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

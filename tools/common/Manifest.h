@@ -1,7 +1,7 @@
 // The JSON manifest of an artifact, as far as the commands use it.
 // Apache-2.0 WITH LLVM-exception.
-#ifndef LATHE_TOOLS_LATHE_MANIFEST_H
-#define LATHE_TOOLS_LATHE_MANIFEST_H
+#ifndef LATHE_TOOLS_COMMON_MANIFEST_H
+#define LATHE_TOOLS_COMMON_MANIFEST_H
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -14,12 +14,14 @@ struct KernelInfo {
   std::string name, kind;
   double flops = 0, bytes = 0; ///< per call
   double calls = 1;            ///< per run
+  std::string shape;           ///< by which tables of schedules name it; empty: they do not
   std::vector<std::string> nodes;
 };
 
 /// What the manifest says of one variant.
 struct TargetInfo {
   std::string name;
+  std::string registers;       ///< of vectors, as tables of schedules name them: "512x32"
   double flops = 0, bytes = 0; ///< per run
   double weightsBytes = 0;
   std::string arena;    ///< bytes, or a formula of the symbolic dimensions; empty: not said
@@ -45,4 +47,4 @@ struct Manifest {
 
 } // namespace lathe::tools
 
-#endif // LATHE_TOOLS_LATHE_MANIFEST_H
+#endif // LATHE_TOOLS_COMMON_MANIFEST_H

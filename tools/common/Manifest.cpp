@@ -1,6 +1,6 @@
 // The JSON manifest of an artifact, as far as the commands use it.
 // Apache-2.0 WITH LLVM-exception.
-#include "tools/lathe/Manifest.h"
+#include "tools/common/Manifest.h"
 #include "tools/common/Support.h"
 
 #include <algorithm>
@@ -49,6 +49,7 @@ TargetInfo readCode(const Json &entry) {
     KernelInfo kernel;
     kernel.name = asText(findKey(description, "name"));
     kernel.kind = asText(findKey(description, "kind"));
+    kernel.shape = asText(findKey(description, "shape"));
     kernel.flops = numberAt(description, "flops");
     kernel.bytes = numberAt(description, "bytes");
     kernel.calls = numberAt(description, "calls", 1);
@@ -69,6 +70,7 @@ Manifest::Manifest(const std::string &text)
   forEach(json, "targets", [&](const Json &entry) {
     TargetInfo target = readCode(entry);
     target.name = asText(findKey(entry, "name"));
+    target.registers = asText(findKey(entry, "registers"));
     target.weightsBytes = numberAt(entry, "weights_bytes");
     target.flops = numberAt(entry, "flops", numberAt(json, "flops", target.flops));
     forEach(entry, "specialized", [&](const Json &part) {
