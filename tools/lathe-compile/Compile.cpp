@@ -5,6 +5,7 @@
 #include "tools/common/Support.h"
 #include "tools/lathe-compile/Commands.h"
 #include "tools/lathe-compile/Diagnostics.h"
+#include "tools/lathe-compile/Tune.h"
 
 #include <chrono>
 #include <filesystem>
@@ -21,7 +22,7 @@ struct CompileFlags {
   CompileOptions compiler;
   std::vector<std::string> dims, states;
   std::string cache;
-  bool time = false, quiet = false;
+  bool tune = false, time = false, quiet = false;
 };
 
 /// "model.onnx" becomes "model.lathe" in the current folder, or what fits the form of the output.
@@ -35,6 +36,36 @@ std::string defaultOutput(const CompileFlags &flags) {
     if (flags.compiler.emit == emit)
       return stem + suffix;
   return stem;
+}
+
+/// The table beside the model: measured where it is not there yet.
+void tuneOnce(CompileFlags &flags) {
+  std::string &file = flags.compiler.scheduleFile;
+  if (file.empty())
+    file = std::filesystem::path(flags.model).replace_extension(".schedule").string();
+  if (std::filesystem::exists(file)) {
+    if (!flags.quiet)
+      std::cout << file << "  used as it is; without it, --tune measures anew\n";
+    return;
+  }
+  Style style(STDERR_FILENO);
+  CompileOptions compiler = flags.compiler;
+  compiler.scheduleFile.clear();
+  compiler.emit = "artifact";
+  if (compiler.target.empty())
+    compiler.target = "host";
+  TuneResult result = tune(flags.model, compiler, [&](const std::string &step) {
+    if (style.isTerminal())
+      std::cerr << "\r\x1b[K" << style.faint("tune: " + step) << std::flush;
+  });
+  if (style.isTerminal())
+    std::cerr << "\r\x1b[K";
+  writeFile(file, result.table);
+  if (!flags.quiet)
+    std::cout << file << "  " << result.faster << " of "
+              << formatCount(result.kernels, "kernel shape")
+              << " got another schedule: " << formatSeconds(result.before) << " a run before, "
+              << formatSeconds(result.faster ? result.after : result.before) << " now\n";
 }
 
 int compile(CompileFlags flags) {
@@ -72,6 +103,9 @@ int compile(CompileFlags flags) {
   flags.compiler.cacheFolder = flags.cache.empty()    ? defaultCacheFolder()
                                : flags.cache == "off" ? std::string()
                                                       : flags.cache;
+
+  if (flags.tune)
+    tuneOnce(flags);
 
   Style style(STDERR_FILENO);
   std::vector<std::pair<std::string, double>> stages;
@@ -121,6 +155,7 @@ void addCompileCommand(CLI::App &root, Action &action) {
       "  lathe compile model.onnx --dim batch=1..64        other sizes are refused when running\n"
       "  lathe compile model.onnx --dim batch=1,8,32       code for these beside the general one\n"
       "  lathe compile model.onnx --precision bf16         faster, with less exact products\n"
+      "  lathe compile model.onnx --tune                   measures, and writes model.schedule\n"
       "  lathe compile model.onnx --deterministic          same bits in every batch, for certain\n"
       "  lathe compile model.onnx --stop-after schedule -o x.mlir\n"
       "  lathe compile x.mlir -o m.lathe                   goes on from there\n"
@@ -166,6 +201,16 @@ void addCompileCommand(CLI::App &root, Action &action) {
                   "Folder in which compiled kernels are kept for later, or off (default: "
                   "$LATHE_CACHE, else lathe in $XDG_CACHE_HOME or ~/.cache)")
       ->type_name("DIR");
+  command
+      .add_option("--schedule", flags->compiler.scheduleFile,
+                  "Table of schedules (docs/Schedule.md) that comes before the built-in one")
+      ->type_name("FILE");
+  command.add_flag(
+      "--tune", flags->tune,
+      "Measure on this machine which schedules are the fastest for the costliest "
+      "kernels, with one thread and the sizes that --dim fixes (else 1), and keep them "
+      "in the file of --schedule (default: the model's name with .schedule, beside "
+      "it). Where the file is there, it is used and nothing is measured");
   command.add_flag("--time", flags->time, "Show the time of every stage");
   command.add_flag("--quiet,-q", flags->quiet, "Say nothing where all is well");
   command.add_flag("--mlir-print-ir-after-change", flags->compiler.printIrAfterChange,
