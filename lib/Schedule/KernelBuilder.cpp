@@ -371,8 +371,12 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
   std::string shape;
   Tiling tiling;
   if (group.tiled) {
-    keepInRegisters(group);
     Stage &root = group.stages.front();
+    // A result without elements. Joined with the others, such a loop is one that no tile runs across.
+    for (auto [extent, isReduction] : llvm::zip_equal(root.extents, root.reduction))
+      if (!isReduction && extent.isZero())
+        return;
+    keepInRegisters(group);
     counted = countWork(group);
     shape = describeShape(root);
     tiling = options.findTiling(shape);

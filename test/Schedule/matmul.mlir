@@ -131,3 +131,27 @@ func.func @main(%x: tensor<?x8xf32>, %w: tensor<8x32xf32>) -> tensor<?x32xf32> {
   } -> tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }
+
+// -----
+
+// A result without elements is no work, whatever the other sizes are.
+// CHECK-LABEL: func.func @run(
+// CHECK-NOT:     rt.dispatch
+// CHECK:         return
+#in = affine_map<(a, b, c, d, k) -> (a, b, k, d)>
+#out = affine_map<(a, b, c, d, k) -> (a, b, c, d)>
+func.func @main(%x: tensor<0x?x1x16xf32>) -> tensor<0x?x1x16xf32> {
+  %c1 = arith.constant 1 : index
+  %size = tensor.dim %x, %c1 : tensor<0x?x1x16xf32>
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%size) : tensor<0x?x1x16xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%e : tensor<0x?x1x16xf32>) -> tensor<0x?x1x16xf32>
+  %y = linalg.generic {indexing_maps = [#in, #out],
+                       iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%x : tensor<0x?x1x16xf32>) outs(%init : tensor<0x?x1x16xf32>) {
+  ^bb0(%v: f32, %sum: f32):
+    %0 = arith.addf %sum, %v : f32
+    linalg.yield %0 : f32
+  } -> tensor<0x?x1x16xf32>
+  return %y : tensor<0x?x1x16xf32>
+}
