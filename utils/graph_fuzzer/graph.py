@@ -10,6 +10,16 @@ INTEGERS = ("int32", "int64")
 SMALL = ("int8", "uint8")
 
 
+# What may leave much less than it adds up.
+SUMS = ("Add", "Sub", "Sum", "Mean", "ReduceSum", "ReduceMean")
+
+
+def largest(values):
+    """The largest finite magnitude of floating-point values; 0 where there is none."""
+    arrays = [value.array for value in values if value and value.array.dtype.kind == "f"]
+    return max((np.abs(array[np.isfinite(array)]).max(initial=0) for array in arrays), default=0)
+
+
 class Value:
     """A tensor of the graph. `exact`: every correct implementation computes the same bits, so it may
     be compared, rounded and indexed with. `finite`: it holds neither NaN nor infinity."""
@@ -49,6 +59,7 @@ class Graph:
     def __init__(self, random):
         self.random = random
         self.values, self.nodes = [], []
+        self.cancels = False  # a sum of rounded values leaves little but their errors
 
     # -- Values
 
@@ -127,6 +138,7 @@ class Graph:
         if exact is None:
             exact = all(value.exact for value in inputs if value)
         outputs = [self.add(result, "result", exact) for result in results]
+        self.cancels |= not exact and op in SUMS and largest(outputs) < 1e-3 * largest(inputs)
         self.nodes.append(Node(op, list(inputs), outputs, attributes))
         return outputs[0]
 
