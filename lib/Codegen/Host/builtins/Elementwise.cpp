@@ -136,13 +136,14 @@ template <typename F> LATHE_INLINE F exp2_(F x) {
   return input.isZero != 0 ? F{} : result;
 }
 
-/// exp(x) - 1 for -18 <= x <= 89.
-template <typename F> LATHE_INLINE F expm1Within(F x) {
+/// (exp(x) - 1) / 2 for -18 <= x <= 89: half of it, since 2^128 is no f32.
+template <typename F> LATHE_INLINE F halfExpm1(F x) {
   Power<F> power = powerOf(x);
-  // Half of it, since 2^128 is no f32.
   F half = powerOfTwo<F>(power.exponent - 1);
-  return 2.0f * multiplyAdd(half, power.part, half - 0.5f);
+  return multiplyAdd(half, power.part, half - 0.5f);
 }
+
+template <typename F> LATHE_INLINE F expm1Within(F x) { return 2.0f * halfExpm1(x); }
 
 template <typename F> LATHE_INLINE F expm1_(F x) {
   return signOf(expm1Within(clamp(x, -18.0f, 89.0f)), x);
@@ -211,9 +212,9 @@ template <typename F> LATHE_INLINE F log10_(F x) {
 }
 
 template <typename F> LATHE_INLINE F tanh_(F x) {
-  F t = expm1Within(2.0f * clamp(magnitude(x), 0.0f, 9.5f));
-  F result = signOf(t / (t + 2.0f), x);
-  return magnitude(x) < 0x1p-13f ? x : result;
+  F size = magnitude(x);
+  F half = halfExpm1<F>(2.0f * (size > 9.5f ? all<F>(9.5f) : size));
+  return signOf(half / (half + 1.0f), x);
 }
 
 /// 1 / (1 + exp(-x)) as exp(x) / (1 + exp(x)), both 2^64 times as large: then neither leaves the
