@@ -181,7 +181,8 @@ LogicalResult SelectOp::inferShapes(SymbolicShapes &shapes) {
     return failure();
   auto choices = shapes.getElements(getCondition());
   auto left = shapes.getElements(getLhs()), right = shapes.getElements(getRhs());
-  if (!left || !right)
+  // A condition whose size only the run knows may be one that does not broadcast.
+  if (!left || !right || !llvm::all_of(*condition, [](AffineExpr dim) { return getConstant(dim); }))
     return success();
   size_t count = std::max({left->size(), right->size(), choices ? choices->size() : 1});
   SmallVector<AffineExpr> elements;

@@ -99,3 +99,21 @@ func.func @wraps(%x: tensor<?xf32> {graph.dims = ["n"]}) -> (tensor<2xf32>, tens
   %e = graph.cast %fits : (tensor<2xui8>) -> tensor<2xf32>
   return %a, %b, %e : tensor<2xf32>, tensor<1xf32>, tensor<2xf32>
 }
+
+// -----
+
+// Of equal numbers the choice does not matter, but its size may be one that does not fit.
+// CHECK-LABEL: func @equal_choices(
+// CHECK: graph.select
+// CHECK-LABEL: func @equal_choices_of_known_size(
+// CHECK-NOT: graph.select
+func.func @equal_choices(%c: tensor<?xi1>) -> tensor<3xi64> {
+  %x = graph.constant dense<[1, 2, 3]> : tensor<3xi64>
+  %0 = graph.select %c, %x, %x : (tensor<?xi1>, tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64>
+  return %0 : tensor<3xi64>
+}
+func.func @equal_choices_of_known_size(%c: tensor<3xi1>) -> tensor<3xi64> {
+  %x = graph.constant dense<[1, 2, 3]> : tensor<3xi64>
+  %0 = graph.select %c, %x, %x : (tensor<3xi1>, tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64>
+  return %0 : tensor<3xi64>
+}
