@@ -121,6 +121,8 @@ struct TileChoice {
 
 /// How a convolution is computed by Winograd's algorithm; see Winograd.cpp.
 struct WinogradPlan {
+  /// So many items are enough for threads to share.
+  static constexpr int64_t leastItems = 8;
   /// Loops of the root, and which of its inputs are the weights.
   unsigned row = 0, column = 0, filters = 0, windowRow = 0, windowColumn = 0, channels = 0;
   unsigned weight = 0, numFilterLoops = 0;
@@ -130,10 +132,12 @@ struct WinogradPlan {
   int64_t inputs = 0, outputs = 0, paddedInputs = 0;
   int64_t tiles = 0;                                 // an estimate unless all sizes are static
   int64_t rows = 0;                                  // tiles of one register tile
-  int64_t block = 0, blocks = 0;                     // tiles of one work item
+  int64_t block = 0, blocks = 0;                     // tiles of one work item, at most
+  int64_t spread = 1;                                // blocks that small images are cut into
   int64_t part = 0, parts = 0;                       // filters of one work item
   int64_t inputPlane = 0, outputPlane = 0, slot = 0; // scratch, in elements
   int64_t items = 1;                                 // each with a slot of scratch
+  Size count;                                        // items of a run, at most that
 };
 
 /// The plan, where `stage` is such a convolution and is faster so, or, where `tiling` says either,

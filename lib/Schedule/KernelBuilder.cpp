@@ -372,7 +372,8 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
   Tiling tiling;
   if (group.tiled) {
     Stage &root = group.stages.front();
-    // A result without elements. Joined with the others, such a loop is one that no tile runs across.
+    // A result without elements. Joined with the others, such a loop is one that no tile runs
+    // across.
     for (auto [extent, isReduction] : llvm::zip_equal(root.extents, root.reduction))
       if (!isReduction && extent.isZero())
         return;
@@ -385,6 +386,14 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
     if (winograd) {
       transformWinogradWeights(builder, call, root, *winograd);
       scratch = allocate(loc, builder.getF32Type(), winograd->slot * winograd->items);
+      // A thread is woken for some 5 us of work; how much there is, only the run knows.
+      if (!winograd->isStatic) {
+        constexpr int64_t itemWork = 1800000; // of which Winograd's algorithm does a third
+        Size work(1);
+        for (const Size &extent : root.extents)
+          work = work * extent;
+        winograd->count = boundedItems(builder, loc, work, itemWork, winograd->items);
+      }
     } else {
       collapseTiledGroup(group);
       packWeights(builder, call, group, *chooseTile(root, options.target), options.target);
@@ -421,7 +430,6 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
 void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, AttentionShape shape,
                              HostAddress addressOf, HostAllocation allocate) {
   planAttention(shape, options.target);
-  // A thread is woken for some 5 us of work; how much there is, only the run knows.
   if (shape.items > 1) {
     constexpr int64_t itemWork = 600000;
     Size work(shape.query.sizes[3].constant + shape.value.sizes[3].constant);

@@ -118,21 +118,27 @@ lathe::schedule::planWinograd(const Stage &root, const TargetInfo &target, const
     int64_t perTile = planes * 4 * (plan.paddedInputs + paddedOutputs);
     int64_t block = std::clamp<int64_t>(int64_t(target.l2Bytes) * 5 / 8 / perTile, mostRows, 64);
     // Smaller ones for threads to share, but for weights that each block would fetch anew.
-    if (weightBytes <= int64_t(target.l2Bytes) / 2)
-      block = std::min(block, std::max(mostRows, int64_t(llvm::divideCeil(plan.tiles, 8))));
+    if (weightBytes <= int64_t(target.l2Bytes) / 2) {
+      plan.spread = WinogradPlan::leastItems;
+      block = std::min(
+          block,
+          std::max(mostRows, int64_t(llvm::divideCeil(plan.tiles, WinogradPlan::leastItems))));
+    }
     int64_t blocks = llvm::divideCeil(plan.tiles, block);
     block = llvm::divideCeil(plan.tiles, blocks);
     int64_t registerTiles = llvm::divideCeil(block, mostRows);
     plan.rows = llvm::divideCeil(block, registerTiles);
     plan.block = plan.rows * registerTiles;
     plan.blocks = llvm::divideCeil(plan.tiles, plan.block);
-    // Few blocks: the filters are divided as well, so that threads find work.
-    int64_t parts =
-        std::clamp<int64_t>(8 / plan.blocks, 1, std::max<int64_t>(1, plan.outputs / 64));
-    plan.part = llvm::alignTo(llvm::divideCeil(plan.outputs, parts),
-                              plan.outputs >= panelLanes ? panelLanes : 2 * plan.lanes);
+    // Few blocks: the filters are divided as well, so that threads find work. How many blocks there
+    // are may be known when running only: then the parts are small, and an item takes several.
+    int64_t parts = std::clamp<int64_t>(WinogradPlan::leastItems / plan.blocks, 1,
+                                        std::max<int64_t>(1, plan.outputs / 64));
+    int64_t least = plan.outputs >= panelLanes ? panelLanes : 2 * plan.lanes;
+    plan.part = plan.isStatic ? llvm::alignTo(llvm::divideCeil(plan.outputs, parts), least) : least;
     plan.parts = llvm::divideCeil(plan.outputs, plan.part);
-    transforms += double(plan.parts - 1) * plan.tiles * 300 * plan.paddedInputs;
+    if (plan.isStatic)
+      transforms += double(plan.parts - 1) * plan.tiles * 300 * plan.paddedInputs;
     double stream =
         double(weightBytes) * plan.lanes * plan.lanes / 32 * (1 + (plan.blocks - 1) / 4.0);
     double cost = products * (double(plan.block * plan.blocks) / plan.tiles) * 1.1 + transforms +
@@ -152,6 +158,7 @@ lathe::schedule::planWinograd(const Stage &root, const TargetInfo &target, const
     constexpr double serialWork = 600000;
     if (plan.isStatic && cost < serialWork)
       plan.items = 1;
+    plan.count = Size(plan.items);
     return plan;
   }
   return std::nullopt;
@@ -291,7 +298,7 @@ private:
   VectorType type;
   const Access &input;
   Value scratch, source, weights, slotBase;
-  Value tilesDown, tilesAcross, lastTile;
+  Value tilesDown, tilesAcross, lastTile, blockSize;
 };
 } // namespace
 
@@ -451,7 +458,7 @@ void WinogradEmitter::multiply(Value part) {
           builder, loc, isLast, kernel.constant((panels - panelsOfPart + 1) * panelElements),
           kernel.constant(panelElements));
       Value next = kernel.add(kernel.mul(block, kernel.constant(panelElements)), distance);
-      loop(kernel.constant(plan.block), plan.rows, [&](Value first) {
+      loop(blockSize, plan.rows, [&](Value first) {
         Value pass = arith::DivUIOp::create(builder, loc, first, kernel.constant(plan.rows));
         SmallVector<Value> sums(2 * plan.rows, splat(0)), rows;
         for (int64_t i = 0; i < plan.rows; ++i)
@@ -538,7 +545,7 @@ void WinogradEmitter::transformOutput(Value tile, Value from, Value part, ArrayR
 
 Work WinogradEmitter::emit() {
   Work work;
-  work.count = Size(plan.items);
+  work.count = plan.count;
   work.coarse = true;
   // A call has the scratch of its first item for all of them.
   slotBase = kernel.mul(kernel.begin(), kernel.constant(plan.slot));
@@ -554,27 +561,68 @@ Work WinogradEmitter::emit() {
   for (unsigned loop : plan.outer)
     tiles = kernel.mul(tiles, kernel.size(root.extents[loop]));
   lastTile = arith::SubIOp::create(builder, loc, tiles, kernel.constant(1));
-  Value blocks = arith::CeilDivUIOp::create(builder, loc, tiles, kernel.constant(plan.block));
-  Value units = kernel.mul(blocks, kernel.constant(plan.parts));
+  // An image that is smaller than the plan's takes smaller blocks: as many as threads are to find,
+  // but of whole register tiles, and none of tiles that do not exist.
+  auto divide = [&](Value a, Value b) -> Value {
+    return arith::CeilDivUIOp::create(builder, loc, a, b);
+  };
+  Value blocks;
+  if (plan.isStatic) {
+    blockSize = kernel.constant(plan.block);
+    blocks = divide(tiles, blockSize);
+  } else {
+    Value groups = divide(tiles, kernel.constant(plan.rows));
+    Value wanted = arith::MaxUIOp::create(builder, loc,
+                                          divide(groups, kernel.constant(plan.block / plan.rows)),
+                                          kernel.constant(plan.spread));
+    // Without tiles there is no block, and nothing to divide by.
+    Value each = arith::MaxUIOp::create(builder, loc, divide(groups, wanted), kernel.constant(1));
+    blockSize = kernel.mul(each, kernel.constant(plan.rows));
+    blocks = divide(groups, each);
+  }
+  // Where the blocks are few, each is shared out by its filters.
+  Value parts = kernel.constant(plan.parts), shares = parts, partsOfShare = kernel.constant(1);
+  if (!plan.isStatic) {
+    auto atLeastOne = [&](Value a) -> Value {
+      return arith::MaxUIOp::create(builder, loc, a, kernel.constant(1));
+    };
+    Value wanted = divide(kernel.constant(WinogradPlan::leastItems), atLeastOne(blocks));
+    shares = arith::MinUIOp::create(builder, loc, wanted, parts);
+    partsOfShare = divide(parts, shares);
+    shares = divide(parts, partsOfShare);
+  }
+  Value units = kernel.mul(blocks, shares);
 
-  forUnits(kernel, units, kernel.constant(plan.items), [&](Value unit) {
-    Value part = kernel.constant(0), block = unit;
+  forUnits(kernel, units, kernel.size(plan.count), [&](Value unit) {
+    Value firstPart = kernel.constant(0), block = unit;
     if (plan.parts > 1) {
-      part = arith::RemUIOp::create(builder, loc, block, kernel.constant(plan.parts));
-      block = arith::DivUIOp::create(builder, loc, block, kernel.constant(plan.parts));
+      Value share = arith::RemUIOp::create(builder, loc, unit, shares);
+      firstPart = kernel.mul(share, partsOfShare);
+      block = arith::DivUIOp::create(builder, loc, unit, shares);
     }
-    Value first = kernel.mul(block, kernel.constant(plan.block));
+    Value first = kernel.mul(block, blockSize);
     using Passes = SmallVector<SmallVector<int64_t>>;
     Passes columns =
         fewRegisters ? Passes{{0}, {1}, {2}, {3}, {4}, {5}} : Passes{{0}, {1, 2}, {3, 4}, {5}};
     Passes rows = fewRegisters ? Passes{{0}, {1}, {2}, {3}} : Passes{{0, 2}, {1, 3}};
     for (ArrayRef<int64_t> points : columns)
-      loop(kernel.constant(plan.block), 1,
+      loop(blockSize, 1,
            [&](Value tile) { transformInput(kernel.add(first, tile), tile, points); });
-    multiply(part);
-    for (ArrayRef<int64_t> chosen : rows)
-      loop(kernel.constant(plan.block), 1,
-           [&](Value tile) { transformOutput(kernel.add(first, tile), tile, part, chosen); });
+    auto finishPart = [&](Value part) {
+      multiply(part);
+      for (ArrayRef<int64_t> chosen : rows)
+        loop(blockSize, 1,
+             [&](Value tile) { transformOutput(kernel.add(first, tile), tile, part, chosen); });
+    };
+    if (plan.isStatic || plan.parts == 1) {
+      finishPart(firstPart);
+      return;
+    }
+    Value end = arith::MinUIOp::create(builder, loc, kernel.add(firstPart, partsOfShare), parts);
+    auto made = scf::ForOp::create(builder, loc, firstPart, end, kernel.constant(1));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(made.getBody());
+    finishPart(made.getInductionVar());
   });
   return work;
 }

@@ -12,9 +12,13 @@
 #id = affine_map<(n, h, w, o) -> (n, h, w, o)>
 #o = affine_map<(n, h, w, o) -> (o)>
 // CHECK-LABEL: func.func @run
-// A batch known when running only: a fixed number of items, each with scratch of its own.
+// A batch known when running only: items by the work there is, each with scratch of its own, up to
+// a fixed number.
 // CHECK: rt.weight_address %{{.*}}, #graph.weight<{{.*}}tensor<36864xf32>
-// CHECK: rt.dispatch @winograd_{{[0-9a-f]+}}{{.*}} count %c32{{.*}} work(
+// CHECK: %[[WORK:.*]] = arith.divui %{{.*}}, %c1800000
+// CHECK: %[[ITEMS:.*]] = arith.maxui %[[WORK]], %c1
+// CHECK: %[[COUNT:.*]] = arith.minui %[[ITEMS]], %c32
+// CHECK: rt.dispatch @winograd_{{[0-9a-f]+}}{{.*}} count %[[COUNT]] work(
 // CHECK: rt.dispatch @tile_
 // PLAIN-NOT: winograd
 // STRICT-NOT: winograd

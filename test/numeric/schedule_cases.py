@@ -658,6 +658,9 @@ def dynamic_images(b, h):
     g.output(g.concat(1, z, g.average_pool(y, (3, 3), [2, 2], [1, 1, 1, 1])), ["b", 32, "v", "v"])
     w = g.conv(y, g.weight(24, 16, 3, 3), g.weight(24), pads=[1, 1, 1, 1])
     g.output(g.relu(w), ["b", 24, "h", "h"])
+    # Filters in parts, of which an item takes some or all, and weights that the cache does not hold.
+    w = g.relu(g.conv(w, g.weight(200, 24, 3, 3), g.weight(200), pads=[1, 1, 1, 1]))
+    g.output(g.conv(w, g.weight(70, 200, 3, 3), pads=[1, 1, 1, 1]), ["b", 70, "h", "h"])
     mean = g.reduce("Mean", y, [2, 3], keepdims=0)
     g.output(g.gemm(mean, g.weight(10, 16), g.weight(10), transB=1), ["b", 10])
     return g
