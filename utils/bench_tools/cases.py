@@ -77,6 +77,24 @@ def _zoo(root, out):
                        dims={"batch": batch, **dims}, light=light and batch == 1, batch=batch)
 
 
+def given_cases(models, dims):
+    """Models of the user; dimensions that are not named are 1. An unnamed one is called '?'."""
+    sizes = {}
+    for dim in dims:
+        name, _, size = dim.rpartition("=")
+        if not name or not size.isdigit():
+            sys.exit(f"bench: --dim {dim}: wants NAME=N")
+        sizes[name] = int(size)
+    sizes[None] = sizes.get("?", 1)
+    names = {}
+    for model in models:
+        name = os.path.splitext(os.path.basename(model))[0]
+        names[name] = names.get(name, 0) + 1
+        if names[name] > 1:
+            name += f"-{names[name]}"
+        yield Case(name, "given", lambda model=model: model, dims=sizes)
+
+
 def all_cases(root, out):
     yield from _shared_models(root)
     yield from _light_models(root, out)

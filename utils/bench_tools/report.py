@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 
-GROUPS = {"models": "Models", "light": "Topologies of the ONNX test suite", "zoo": "Zoo",
+GROUPS = {"given": "Given models", "models": "Models", "light": "Topologies of the ONNX test suite", "zoo": "Zoo",
           "operators": "Operators"}
 
 
