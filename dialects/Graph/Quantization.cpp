@@ -6,24 +6,36 @@
 using namespace mlir;
 using namespace lathe::graph;
 
+/// The number of elements; unknown for an absent tensor.
+static int64_t getCount(Value value) {
+  auto type = value ? dyn_cast<RankedTensorType>(value.getType()) : nullptr;
+  return type && type.hasStaticShape() ? type.getNumElements() : ShapedType::kDynamic;
+}
+
 static LogicalResult verifyScale(Operation *op, Value input, Value scale, Value zeroPoint,
                                  int64_t axis, int64_t blockSize) {
-  std::optional<int64_t> rank = getRank(input), scaleRank = getRank(scale);
-  if (failed(verifySizes(op, "block_size", blockSize, false)))
+  std::optional<int64_t> rank = getRank(input);
+  if (failed(verifySizes(op, "block_size", blockSize, false)) ||
+      (blockSize && failed(verifyAxis(op, "axis", axis, rank))))
     return failure();
-  if (scaleRank && *scaleRank == 1 && blockSize == 0 && rank && *rank > 0 &&
-      cast<RankedTensorType>(scale.getType()).getDimSize(0) != 1 &&
-      failed(verifyAxis(op, "axis", axis, rank)))
-    return failure();
-  if (blockSize) {
-    if (failed(verifyAxis(op, "axis", axis, rank)) ||
-        (rank && failed(verifyRank(op, "scale", scale, *rank))))
+  std::pair<StringRef, Value> parameters[] = {{"scale", scale}, {"zero_point", zeroPoint}};
+  for (auto [name, value] : parameters) {
+    std::optional<int64_t> own = getRank(value);
+    if (!own)
+      continue;
+    if (blockSize && rank && failed(verifyRank(op, name, value, *rank)))
       return failure();
-  } else if (scaleRank && *scaleRank > 1) {
-    return op->emitOpError("scale must be a scalar or a vector, got ") << scale.getType();
+    if (!blockSize && *own > 1)
+      return op->emitOpError(name) << " must be a scalar or a vector, got " << value.getType();
+    // What is there once for all has no axis.
+    int64_t count = getCount(value);
+    if (!blockSize && count != 1 && !ShapedType::isDynamic(count) &&
+        failed(verifyAxis(op, "axis", axis, rank)))
+      return failure();
   }
-  if (scaleRank && zeroPoint && failed(verifyRank(op, "zero_point", zeroPoint, *scaleRank)))
-    return failure();
+  int64_t scales = getCount(scale), zeroPoints = getCount(zeroPoint);
+  if (!ShapedType::isDynamic(scales) && !ShapedType::isDynamic(zeroPoints) && scales != zeroPoints)
+    return op->emitOpError("scale has ") << scales << " elements, zero_point has " << zeroPoints;
   return success();
 }
 
@@ -32,13 +44,12 @@ template <typename Op> static LogicalResult inferQuantization(Op op, SymbolicSha
   if (!input)
     return success();
   int64_t rank = input->size(), axis = op.getAxis();
-  // A per-tensor scale leaves the axis without meaning, and it may then be out of range.
+  // Without meaning, it may be out of range.
   if (axis < 0 && axis + rank >= 0)
     op.setAxis(axis += rank);
-  if (auto scale = shapes.getDims(op.getScale());
-      scale && scale->size() == 1 && op.getBlockSize() == 0 && axis >= 0 && axis < rank &&
-      getConstant((*scale)[0]) != 1 &&
-      failed(shapes.checkEqual(op, (*input)[axis], (*scale)[0],
+  int64_t scales = getCount(op.getScale());
+  if (scales != 1 && !ShapedType::isDynamic(scales) && op.getBlockSize() == 0 &&
+      failed(shapes.checkEqual(op, (*input)[axis], shapes.constant(scales),
                                "sizes of the input along axis and of scale")))
     return failure();
   return shapes.setDims(op.getResult(), *input);

@@ -255,6 +255,38 @@ LogicalResult ExpandOp::inferShapes(SymbolicShapes &shapes) {
   return success();
 }
 
+LogicalResult RequireShapeOp::verify() {
+  if (failed(verifyRank(*this, "shape", getShape(), 1)))
+    return failure();
+  return verifySameElementTypes(*this, {getData(), getResult()});
+}
+
+LogicalResult RequireShapeOp::inferShapes(SymbolicShapes &shapes) {
+  auto data = shapes.getDims(getData());
+  if (!data)
+    return success();
+  SmallVector<AffineExpr> dims(*data);
+  if (auto wanted = shapes.getElements(getShape())) {
+    if (wanted->size() != dims.size())
+      return emitOpError("data has rank ")
+             << dims.size() << ", shape has " << wanted->size() << " elements";
+    for (auto [i, size] : llvm::enumerate(*wanted)) {
+      if (!size || getConstant(size) == -1)
+        continue;
+      if (failed(shapes.checkEqual(*this, dims[i], size,
+                                   "size of dimension " + Twine(i) + " and the one it must have")))
+        return failure();
+      if (!getConstant(dims[i]))
+        dims[i] = size;
+    }
+  }
+  if (failed(shapes.setDims(getResult(), dims)))
+    return failure();
+  if (dims.size() <= 1)
+    copyElements(shapes, getData(), getResult());
+  return success();
+}
+
 LogicalResult TileOp::verify() {
   if (failed(verifyRank(*this, "repeats", getRepeats(), 1)))
     return failure();

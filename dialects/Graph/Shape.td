@@ -61,6 +61,18 @@ def Graph_ExpandOp : Graph_Op<"expand"> {
   let hasFolder = 1;
 }
 
+def Graph_RequireShapeOp : Graph_Op<"require_shape"> {
+  let summary = "the same tensor, whose sizes must be those of `shape`";
+  let description = [{
+    What is only known when running is checked there, and counts as known from here on. A constant
+    -1 stands for any size.
+  }];
+  let arguments = (ins Graph_Tensor:$data, Graph_I64Tensor:$shape);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$data `,` $shape attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+}
+
 def Graph_ConcatOp : Graph_Op<"concat"> {
   let summary = "join along `axis`";
   let arguments = (ins Variadic<Graph_Tensor>:$inputs, I64Attr:$axis);

@@ -236,7 +236,12 @@ Tensor Lowering::broadcast(const Tensor &input, ArrayRef<OpFoldResult> sizes) {
     return input;
   if (input.splat)
     return {filled(sizes, input.splat), Sizes(sizes), input.element, input.splat};
-  return elementwise({input}, sizes, input.element, first, /*raw=*/true);
+  BroadcastPlan plan = planBroadcast(*this, input, sizes);
+  Tensor grown =
+      plan.unknown.empty() ? input : broadcastAtRunTime(*this, input, sizes, plan.unknown);
+  if (ArrayRef<OpFoldResult>(grown.sizes) == sizes)
+    return grown;
+  return elementwise({{grown, plan.map}}, sizes, input.element, first, /*raw=*/true);
 }
 
 Tensor Lowering::convert(const Tensor &input, Type element) {

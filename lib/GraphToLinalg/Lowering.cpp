@@ -333,9 +333,9 @@ static bool movesElements(Operation &op) {
   return isa<graph::GatherOp, graph::GatherElementsOp, graph::GatherNDOp, graph::ReshapeOp,
              graph::FlattenOp, graph::SqueezeOp, graph::UnsqueezeOp, graph::TransposeOp,
              graph::ConcatOp, graph::SliceOp, graph::SplitOp, graph::ExpandOp, graph::TileOp,
-             graph::SelectOp, graph::ShapeOp, graph::SizeOp, graph::PadOp, graph::TriluOp,
-             graph::OneHotOp, graph::DepthToSpaceOp, graph::SpaceToDepthOp, graph::NonZeroOp,
-             graph::SplitToSequenceOp, graph::ConcatFromSequenceOp>(op);
+             graph::RequireShapeOp, graph::SelectOp, graph::ShapeOp, graph::SizeOp, graph::PadOp,
+             graph::TriluOp, graph::OneHotOp, graph::DepthToSpaceOp, graph::SpaceToDepthOp,
+             graph::NonZeroOp, graph::SplitToSequenceOp, graph::ConcatFromSequenceOp>(op);
 }
 
 // Operations that know strings.

@@ -251,6 +251,18 @@ static LogicalResult lowerReshape(graph::ReshapeOp op, Lowering &l) {
   return success();
 }
 
+static LogicalResult lowerRequireShape(graph::RequireShapeOp op, Lowering &l) {
+  Tensor input = l.get(op.getData());
+  std::optional<Sizes> shape = l.getElements(op.getShape());
+  if (!shape || int64_t(shape->size()) != input.rank())
+    return l.unsupported(op) << "the length of its shape is not known when compiling";
+  for (auto [size, wanted] : llvm::zip(input.sizes, *shape))
+    if (!isConstantIntValue(wanted, -1))
+      l.requireEqual(size, wanted, "a dimension has size %0, not %1");
+  l.set(op.getResult(), l.withSizes(input, l.resultSizes(op.getResult(), input.sizes)));
+  return success();
+}
+
 static LogicalResult lowerFlatten(graph::FlattenOp op, Lowering &l) {
   Tensor input = l.get(op.getData());
   int64_t axis = op.getAxis() < 0 ? op.getAxis() + input.rank() : op.getAxis();
@@ -345,6 +357,7 @@ static LogicalResult lowerSize(graph::SizeOp op, Lowering &l) {
 
 void lathe::g2l::addReshape(LoweringTable &table) {
   table.add(lowerReshape);
+  table.add(lowerRequireShape);
   table.add(lowerFlatten);
   table.add(lowerSqueeze);
   table.add(lowerUnsqueeze);

@@ -1,6 +1,7 @@
 // Convolutions.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include "lib/Import/QuantizedLinear.h"
 #include "lib/Import/Windows.h"
 
 using namespace mlir;
@@ -32,12 +33,13 @@ std::optional<Ints> lathe::import::readSizes(Node &node, StringRef name, int64_t
   return sizes;
 }
 
-std::optional<Windows> lathe::import::readWindows(Node &node, int64_t spatial) {
+std::optional<Windows> lathe::import::readWindows(Node &node, int64_t spatial, bool hasAutoPad) {
   static constexpr AutoPad kinds[] = {AutoPad::none, AutoPad::same_upper, AutoPad::same_lower,
                                       AutoPad::valid};
   Windows windows;
-  windows.autoPad =
-      kinds[node.choice("auto_pad", {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, 0)];
+  if (hasAutoPad)
+    windows.autoPad =
+        kinds[node.choice("auto_pad", {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, 0)];
   auto strides = readSizes(node, "strides", spatial, 1);
   auto dilations = readSizes(node, "dilations", spatial, 1);
   std::optional<Ints> pads = readSizes(node, "pads", 2 * spatial, 0, /*zeroAllowed=*/true);
@@ -69,21 +71,21 @@ static std::optional<int64_t> spatialRank(Node &node, Value input, Value weight)
   return *rank - 2;
 }
 
-bool lathe::import::checkKernelShape(Node &node, Value weight, int64_t spatial) {
-  std::optional<Ints> kernel = node.intsAttribute("kernel_shape");
+Value lathe::import::withKernelShape(Node &node, Value weight, int64_t spatial) {
+  std::optional<Ints> kernel = readSizes(node, "kernel_shape", spatial, -1);
   auto type = dyn_cast<RankedTensorType>(weight.getType());
-  if (!kernel || kernel->empty() || !type || node.hasFailed())
-    return !node.hasFailed();
-  ArrayRef<int64_t> actual = type.getShape().take_back(spatial);
-  bool fits =
-      kernel->size() == actual.size() && llvm::all_of(llvm::zip(*kernel, actual), [](auto pair) {
-        auto [given, dim] = pair;
-        return ShapedType::isDynamic(dim) || given == dim;
-      });
-  if (!fits)
-    node.error() << "attribute 'kernel_shape' of " << node.opType()
-                 << " differs from the shape of the weights, " << type;
-  return fits;
+  if (!kernel || !type)
+    return kernel ? weight : Value();
+  Ints shape(type.getRank() - spatial, -1);
+  llvm::append_range(shape, *kernel);
+  bool fits = llvm::all_of_zip(shape, type.getShape(), [](int64_t wanted, int64_t size) {
+    return wanted == -1 || ShapedType::isDynamic(size) || wanted == size;
+  });
+  if (fits)
+    return node.requireShape(weight, shape);
+  node.error() << "attribute 'kernel_shape' of " << node.opType()
+               << " differs from the shape of the weights, " << type;
+  return {};
 }
 
 static Value convolve(Node &node, Value input, Value weight, Value bias) {
@@ -94,7 +96,8 @@ static Value convolve(Node &node, Value input, Value weight, Value bias) {
     return {};
   std::optional<Windows> windows = readWindows(node, *spatial);
   int64_t group = node.intAttribute("group", 1);
-  if (!windows || !checkKernelShape(node, weight, *spatial) || node.hasFailed())
+  weight = withKernelShape(node, weight, *spatial);
+  if (!windows || !weight || node.hasFailed())
     return {};
   auto op =
       node.create<graph::ConvOp>(node.likeOf(input), input, weight, bias, windows->strides,
@@ -152,7 +155,8 @@ static LogicalResult importConvTranspose(Node &node) {
   // Some exporters write the batch and channel dimensions there as well.
   if (shape && int64_t(shape->size()) == *spatial + 2)
     shape->erase(shape->begin(), shape->begin() + 2);
-  if (!windows || !padding || !checkKernelShape(node, weight, *spatial) || node.hasFailed())
+  weight = withKernelShape(node, weight, *spatial);
+  if (!windows || !padding || !weight || node.hasFailed())
     return failure();
   if (shape && int64_t(shape->size()) != *spatial)
     return node.error() << "attribute 'output_shape' of ConvTranspose has " << shape->size()
@@ -168,33 +172,10 @@ static LogicalResult importConvTranspose(Node &node) {
   return op ? node.result(op.getResult()) : failure();
 }
 
-/// x - zero point, as i32; a zero point per channel lies along `axis` of `rank` dimensions.
-static Value centred(Node &node, Value x, Value zeroPoint, int64_t axis) {
-  Type i32 = node.builder().getI32Type();
-  Value wide = node.cast(x, i32);
-  if (!zeroPoint)
-    return wide;
-  Value zero = node.cast(zeroPoint, i32);
-  std::optional<int64_t> rank = Node::rankOf(x), zeroRank = Node::rankOf(zero);
-  if (zeroRank == 1 && rank && axis < *rank - 1)
-    zero = node.unsqueeze(zero, llvm::to_vector(llvm::seq<int64_t>(1, *rank - axis)));
-  return node.binary(BinaryKind::sub, wide, zero);
-}
-
 static LogicalResult importConvInteger(Node &node) {
-  Value x = centred(node, node.input(0), node.input(2), 0);
+  Value x = centred(node, node.input(0), node.scalarOf(node.input(2)), 0);
   Value w = centred(node, node.input(1), node.input(3), 0);
   return node.result(convolve(node, x, w, Value()));
-}
-
-/// A scale per output channel lined up with [N, M, spatial...].
-static Value alongChannels(Node &node, Value scale, std::optional<int64_t> rank) {
-  if (Node::rankOf(scale) != 1 || !rank || *rank <= 2)
-    return scale;
-  auto type = cast<RankedTensorType>(scale.getType());
-  if (type.getDimSize(0) == 1)
-    return scale;
-  return node.unsqueeze(scale, llvm::to_vector(llvm::seq<int64_t>(1, *rank - 1)));
 }
 
 /// Inputs: x, its scale and zero point, w, its scale and zero point, y's scale and zero point,
@@ -203,21 +184,20 @@ static LogicalResult importQLinearConv(Node &node) {
   for (unsigned i = 0; i < 8; ++i)
     if (!node.require(i))
       return failure();
-  Value x = centred(node, node.input(0), node.input(2), 0);
+  auto scalar = [&](unsigned i) { return node.scalarOf(node.input(i)); };
+  Value x = centred(node, node.input(0), scalar(2), 0);
   Value w = centred(node, node.input(3), node.input(5), 0);
-  Value sums = convolve(node, x, w, node.input(8));
-  if (!sums)
-    return failure();
-  Value scale = node.binary(BinaryKind::mul, node.input(1),
-                            alongChannels(node, node.input(4), Node::rankOf(node.input(3))));
-  scale = node.binary(BinaryKind::div, scale, node.input(6));
+  Value sums = convolve(node, x, w, node.input(8)), zero = scalar(7);
+  // One scale per output channel stands beside [N, M, spatial...].
+  Value scale = node.binary(BinaryKind::mul, scalar(1), besideAxis(node, node.input(4), sums, 1));
+  scale = node.binary(BinaryKind::div, scale, scalar(6));
   // Scaled sums, then a quantization by one: it rounds, adds the zero point and saturates.
   Type f32 = node.builder().getF32Type();
-  Value scaled = node.binary(BinaryKind::mul, node.cast(sums, f32), scale);
-  if (!scaled)
+  sums = node.cast(sums, f32);
+  Value scaled = node.requireShapeOf(node.binary(BinaryKind::mul, sums, scale), sums);
+  if (!scaled || !zero)
     return failure();
-  auto op = node.create<graph::QuantizeOp>(node.likeOf(node.input(7)), scaled, node.scalar(1, f32),
-                                           node.input(7), 1);
+  auto op = node.create<graph::QuantizeOp>(node.likeOf(zero), scaled, node.scalar(1, f32), zero, 1);
   return op ? node.result(op.getResult()) : failure();
 }
 

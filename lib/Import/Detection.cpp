@@ -131,8 +131,9 @@ static LogicalResult importDeformConv(Node &node) {
     return node.error() << "DeformConv takes weights and offsets of the rank of the input, "
                         << *rank << ", with 1 to 3 spatial dimensions";
   int64_t group = node.intAttribute("group", 1), offsetGroup = node.intAttribute("offset_group", 1);
-  std::optional<Windows> windows = readWindows(node, spatial);
-  if (!windows || !checkKernelShape(node, weight, spatial) || node.hasFailed())
+  std::optional<Windows> windows = readWindows(node, spatial, /*hasAutoPad=*/false);
+  weight = withKernelShape(node, weight, spatial);
+  if (!windows || !weight || node.hasFailed())
     return failure();
   Value filters = dimOf(node, weight, 0), perGroup = dimOf(node, weight, 1);
   Value channels = node.binary(BinaryKind::mul, perGroup, group);

@@ -62,14 +62,6 @@ static LogicalResult importConstantOfShape(Node &node) {
   return op ? node.result(op.getResult()) : failure();
 }
 
-/// A tensor of one element as a scalar: several exporters write [1] where a scalar is asked for.
-static Value asScalar(Node &node, Value value) {
-  std::optional<int64_t> rank = Node::rankOf(value);
-  if (!rank || *rank == 0)
-    return value;
-  return node.squeeze(value, llvm::to_vector(llvm::seq<int64_t>(0, *rank)));
-}
-
 static LogicalResult importRange(Node &node) {
   node.ignore({"stash_type"});
   for (unsigned i = 1; i < 3; ++i)
@@ -77,15 +69,15 @@ static LogicalResult importRange(Node &node) {
       return node.error() << "operands of Range have element types "
                           << Node::elementOf(node.input(0)) << " and "
                           << Node::elementOf(node.input(i)) << ", they must agree";
-  return node.result(node.range(asScalar(node, node.input(0)), asScalar(node, node.input(1)),
-                                asScalar(node, node.input(2))));
+  return node.result(node.range(node.scalarOf(node.input(0)), node.scalarOf(node.input(1)),
+                                node.scalarOf(node.input(2))));
 }
 
 /// Its last operand may be missing: steps of 1.
 static LogicalResult importMicrosoftRange(Node &node) {
   if (node.hasInput(2))
     return importRange(node);
-  Value start = asScalar(node, node.input(0)), limit = asScalar(node, node.input(1));
+  Value start = node.scalarOf(node.input(0)), limit = node.scalarOf(node.input(1));
   if (Node::elementOf(start) != Node::elementOf(limit))
     return node.error() << "operands of Range have element types " << Node::elementOf(start)
                         << " and " << Node::elementOf(limit) << ", they must agree";
@@ -117,7 +109,7 @@ static LogicalResult importWindow(Node &node, double a0, double a1, double a2) {
   Type element = node.typeAttribute("output_datatype", builder.getF32Type());
   bool periodic = node.flag("periodic", true);
   Type f32 = builder.getF32Type(), i64 = builder.getI64Type();
-  Value size = asScalar(node, node.cast(node.input(0), i64));
+  Value size = node.scalarOf(node.cast(node.input(0), i64));
   Value n = node.cast(node.range(node.scalarInt(0, i64), size, node.scalarInt(1, i64)), f32);
   Value period = node.cast(size, f32);
   if (!periodic) // a window of one sample has no period: any will do

@@ -165,6 +165,13 @@ public:
   mlir::Value swapLastTwo(mlir::Value x);
   mlir::Value reshape(mlir::Value x, mlir::Value shape);
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
+  /// x, whose sizes must be those of `shape` (-1: any); what only the run knows is checked there.
+  mlir::Value requireShape(mlir::Value x, mlir::Value shape);
+  mlir::Value requireShape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
+  /// x, which must have the shape of `like`: what x was made of may broadcast, but not `like`.
+  mlir::Value requireShapeOf(mlir::Value x, mlir::Value like);
+  /// A tensor of one element as a scalar.
+  mlir::Value scalarOf(mlir::Value x);
   mlir::Value squeeze(mlir::Value x, llvm::ArrayRef<int64_t> axes);
   mlir::Value unsqueeze(mlir::Value x, llvm::ArrayRef<int64_t> axes);
   mlir::Value reduce(graph::ReduceKind kind, mlir::Value x, std::optional<Ints> axes,

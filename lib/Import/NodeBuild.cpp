@@ -1,7 +1,7 @@
 // Nodes: the small steps that handlers build operations with.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Weights.h"
-#include "lib/Import/Node.h"
+#include "lib/Import/Importer.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -158,6 +158,33 @@ Value Node::reshape(Value x, Value shape) {
 }
 
 Value Node::reshape(Value x, ArrayRef<int64_t> shape) { return reshape(x, constant(shape)); }
+
+Value Node::requireShape(Value x, Value shape) {
+  if (!x || !shape)
+    return {};
+  return resultOf(create<graph::RequireShapeOp>(likeOf(x), x, shape));
+}
+
+Value Node::requireShape(Value x, ArrayRef<int64_t> shape) {
+  auto type = x ? dyn_cast<RankedTensorType>(x.getType()) : nullptr;
+  bool isKnown = type && type.getRank() == int64_t(shape.size()) &&
+                 llvm::all_of_zip(shape, type.getShape(), [](int64_t wanted, int64_t size) {
+                   return wanted == -1 || wanted == size;
+                 });
+  return isKnown ? x : requireShape(x, constant(shape));
+}
+
+Value Node::requireShapeOf(Value x, Value like) {
+  if (!x || !like)
+    return {};
+  auto given = importer.shapes.getDims(x), wanted = importer.shapes.getDims(like);
+  return given && wanted && *given != *wanted ? requireShape(x, shapeOf(like)) : x;
+}
+
+Value Node::scalarOf(Value x) {
+  int64_t rank = rankOf(x).value_or(0);
+  return rank == 0 ? x : squeeze(x, llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+}
 
 Value Node::squeeze(Value x, ArrayRef<int64_t> axes) {
   if (!x)

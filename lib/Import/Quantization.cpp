@@ -9,17 +9,6 @@ using namespace lathe::import;
 using graph::BinaryKind;
 using graph::ReduceKind;
 
-/// `axis` matters for a scale per channel only; for a scalar it may be out of range.
-static int64_t quantizationAxis(Node &node, Value x, Value scale) {
-  int64_t axis = node.intAttribute("axis", 1);
-  auto type = dyn_cast<RankedTensorType>(scale.getType());
-  bool single = type && type.getRank() <= 1 && type.hasStaticShape() && type.getNumElements() == 1;
-  std::optional<int64_t> rank = Node::rankOf(x);
-  if (single || !rank)
-    return rank && (axis < -*rank || axis >= *rank) ? 0 : (rank && axis < 0 ? axis + *rank : axis);
-  return node.axis(axis, rank);
-}
-
 /// A scale or zero point [1] means the same as a scalar.
 static Value scalarIfSingle(Node &node, Value value) {
   auto type = value ? dyn_cast<RankedTensorType>(value.getType()) : nullptr;
@@ -33,7 +22,7 @@ static LogicalResult importQuantizeLinear(Node &node) {
   Value zero = scalarIfSingle(node, node.input(2));
   if (!scale)
     return failure();
-  int64_t axis = quantizationAxis(node, x, scale), block = node.intAttribute("block_size", 0);
+  int64_t axis = node.intAttribute("axis", 1), block = node.intAttribute("block_size", 0);
   bool saturate = node.flag("saturate", true);
   Type u8 = node.builder().getIntegerType(8, /*isSigned=*/false);
   Type target = zero ? Node::elementOf(zero) : u8;
@@ -62,7 +51,7 @@ static LogicalResult importDequantizeLinear(Node &node) {
   Value zero = scalarIfSingle(node, node.input(2));
   if (!scale)
     return failure();
-  int64_t axis = quantizationAxis(node, x, scale), block = node.intAttribute("block_size", 0);
+  int64_t axis = node.intAttribute("axis", 1), block = node.intAttribute("block_size", 0);
   Type target = Node::elementOf(scale);
   if (node.intAttribute("output_dtype", 0) != 0)
     target = node.typeAttribute("output_dtype", target);
@@ -105,42 +94,48 @@ static LogicalResult importDynamicQuantize(Node &node) {
   return node.result(result.quantized);
 }
 
-/// x - zero point as i32, of float8 as f32; a zero point per row of the first operand stands along
-/// the last but one dimension.
-static Value centred(Node &node, Value x, Value zeroPoint, bool perRow) {
+Value lathe::import::besideAxis(Node &node, Value parameter, Value x, int64_t axis) {
+  parameter = scalarIfSingle(node, parameter);
+  std::optional<int64_t> rank = Node::rankOf(x);
+  if (!rank || Node::rankOf(parameter) != 1)
+    return parameter;
+  axis += axis < 0 ? *rank : 0;
+  // Without the axis there is one number at most.
+  return axis < 0 ? node.scalarOf(parameter)
+                  : node.unsqueeze(parameter, llvm::to_vector(llvm::seq<int64_t>(1, *rank - axis)));
+}
+
+Value lathe::import::centred(Node &node, Value x, Value zero, int64_t axis) {
+  if (!x)
+    return {};
   OpBuilder &builder = node.builder();
   Type type =
       isa<FloatType>(Node::elementOf(x)) ? Type(builder.getF32Type()) : builder.getI32Type();
   Value wide = node.cast(x, type);
-  if (!zeroPoint)
+  if (!zero)
     return wide;
-  zeroPoint = scalarIfSingle(node, zeroPoint);
-  Value zero = node.cast(zeroPoint, type);
-  if (perRow && Node::rankOf(zero) == 1)
-    zero = node.unsqueeze(zero, {1});
-  return node.binary(BinaryKind::sub, wide, zero);
+  zero = node.cast(besideAxis(node, zero, x, axis), type);
+  return node.requireShapeOf(node.binary(BinaryKind::sub, wide, zero), wide);
 }
 
 static LogicalResult importMatMulInteger(Node &node) {
-  Value a = centred(node, node.input(0), node.input(2), true);
-  Value b = centred(node, node.input(1), node.input(3), false);
+  Value a = centred(node, node.input(0), node.input(2), -2);
+  Value b = centred(node, node.input(1), node.input(3), -1);
   return node.result(node.matmul(a, b));
 }
 
 /// Inputs: a, its scale and zero point, b, its scale and zero point, y's scale and zero point.
 static LogicalResult importQLinearMatMul(Node &node) {
-  Value a = centred(node, node.input(0), node.input(2), true);
-  Value b = centred(node, node.input(3), node.input(5), false);
+  Value a = node.input(0), b = node.input(3);
   Type f32 = node.builder().getF32Type();
-  Value scaleA = node.cast(scalarIfSingle(node, node.input(1)), f32);
-  if (Node::rankOf(scaleA) == 1)
-    scaleA = node.unsqueeze(scaleA, {1});
-  Value scaleB = node.cast(scalarIfSingle(node, node.input(4)), f32);
-  Value scaleY = node.cast(scalarIfSingle(node, node.input(6)), f32);
-  Value zeroY = scalarIfSingle(node, node.input(7));
+  Value scaleA = node.cast(besideAxis(node, node.input(1), a, -2), f32);
+  Value scaleB = node.cast(besideAxis(node, node.input(4), b, -1), f32);
+  Value scaleY = node.cast(node.scalarOf(node.input(6)), f32), zeroY = node.scalarOf(node.input(7));
   Value scale = node.binary(BinaryKind::div, node.binary(BinaryKind::mul, scaleA, scaleB), scaleY);
-  Value product = node.cast(node.matmul(a, b), f32);
-  Value scaled = node.binary(BinaryKind::mul, product, scale);
+  Value product =
+      node.matmul(centred(node, a, node.input(2), -2), centred(node, b, node.input(5), -1));
+  product = node.cast(product, f32);
+  Value scaled = node.requireShapeOf(node.binary(BinaryKind::mul, product, scale), product);
   if (!scaled || !zeroY)
     return failure();
   auto op =

@@ -10,17 +10,10 @@ using namespace lathe::import;
 using graph::BinaryKind;
 using graph::UnaryKind;
 
-/// A scale or zero point [1] means the same as a scalar.
-static Value scalarOf(Node &node, Value value) {
-  std::optional<int64_t> rank = value ? Node::rankOf(value) : std::nullopt;
-  return rank && *rank > 0 ? node.squeeze(value, llvm::to_vector(llvm::seq<int64_t>(0, *rank)))
-                           : value;
-}
-
 /// The number behind operands i (tensor), i + 1 (scale) and i + 2 (zero point, may be omitted).
 static Value dequantize(Node &node, unsigned i) {
-  Value x = node.require(i), scale = scalarOf(node, node.require(i + 1));
-  Value zero = scalarOf(node, node.input(i + 2));
+  Value x = node.require(i), scale = node.scalarOf(node.require(i + 1));
+  Value zero = node.scalarOf(node.input(i + 2));
   if (!x || !scale)
     return {};
   if (zero && Node::elementOf(zero) != Node::elementOf(x)) {
@@ -34,7 +27,7 @@ static Value dequantize(Node &node, unsigned i) {
 
 /// `x` with the scale of operand i and the zero point of operand i + 1, else of type `element`.
 static LogicalResult quantize(Node &node, Value x, unsigned i, Type element) {
-  Value scale = scalarOf(node, node.require(i)), zero = scalarOf(node, node.input(i + 1));
+  Value scale = node.scalarOf(node.require(i)), zero = node.scalarOf(node.input(i + 1));
   if (!x || !scale)
     return failure();
   Type type = zero ? node.likeOf(zero) : node.tensorOf(element);
@@ -101,22 +94,18 @@ static LogicalResult importConcat(Node &node) {
   return quantize(node, node.concat(parts, axis), 0, Node::elementOf(node.input(2)));
 }
 
-/// x - zero point, as i32.
-static Value centred(Node &node, Value x, Value zero) {
-  Type i32 = node.builder().getI32Type();
-  Value wide = node.cast(x, i32);
-  return zero ? node.binary(BinaryKind::sub, wide, node.cast(zero, i32)) : wide;
-}
-
 Value lathe::import::integerProduct(Node &node, Value a, Value b, Value aScale, Value bScale,
                                     Value aZero, Value bZero) {
   if (!a || !b)
     return {};
-  Value product = node.matmul(centred(node, a, scalarOf(node, aZero)), centred(node, b, bZero));
-  Value scale = node.binary(BinaryKind::mul, scalarOf(node, aScale), bScale);
+  Value product =
+      node.matmul(centred(node, a, node.scalarOf(aZero), 0), centred(node, b, bZero, -1));
+  Value scale =
+      node.binary(BinaryKind::mul, node.scalarOf(aScale), besideAxis(node, bScale, b, -1));
   if (!product || !scale)
     return {};
-  return node.binary(BinaryKind::mul, node.cast(product, Node::elementOf(scale)), scale);
+  product = node.cast(product, Node::elementOf(scale));
+  return node.requireShapeOf(node.binary(BinaryKind::mul, product, scale), product);
 }
 
 /// Adds the operand `i` where there is one.

@@ -117,3 +117,32 @@ func.func @equal_choices_of_known_size(%c: tensor<3xi1>) -> tensor<3xi64> {
   %0 = graph.select %c, %x, %x : (tensor<3xi1>, tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64>
   return %0 : tensor<3xi64>
 }
+
+// -----
+
+// What a shape must be counts as known.
+// CHECK-LABEL: func @require_shape
+// CHECK: graph.require_shape %arg0, {{.*}} {dims = ["[m, 3, c]"]} {{.*}} -> tensor<?x3x?xf32>
+// CHECK: graph.require_shape %arg0, {{.*}} {dims = ["[a, b, c]"]}
+func.func @require_shape(%x: tensor<?x?x?xf32> {graph.dims = ["a", "b", "c"]},
+                         %y: tensor<?xf32> {graph.dims = ["m"]}) -> (tensor<*xf32>, tensor<*xf32>) {
+  %m = graph.shape %y : (tensor<?xf32>) -> tensor<*xi64>
+  %rest = graph.constant dense<[3, -1]> : tensor<2xi64>
+  %shape = graph.concat %m, %rest {axis = 0 : i64} : (tensor<*xi64>, tensor<2xi64>) -> tensor<*xi64>
+  %0 = graph.require_shape %x, %shape : (tensor<?x?x?xf32>, tensor<*xi64>) -> tensor<*xf32>
+  %any = graph.constant dense<-1> : tensor<3xi64>
+  %1 = graph.require_shape %x, %any : (tensor<?x?x?xf32>, tensor<3xi64>) -> tensor<*xf32>
+  return %0, %1 : tensor<*xf32>, tensor<*xf32>
+}
+
+// -----
+
+// Scales of unknown size say nothing of the sizes of the tensor.
+// CHECK-LABEL: func @quantize_unknown_scales
+// CHECK: graph.quantize {{.*}} dims = ["[n, 3]"]
+func.func @quantize_unknown_scales(%x: tensor<?x3xf32> {graph.dims = ["n", ""]},
+                                   %s: tensor<?xf32> {graph.dims = ["k"]},
+                                   %z: tensor<ui8>) -> tensor<*xui8> {
+  %0 = graph.quantize %x, %s, %z {axis = -1 : i64} : (tensor<?x3xf32>, tensor<?xf32>, tensor<ui8>) -> tensor<*xui8>
+  return %0 : tensor<*xui8>
+}

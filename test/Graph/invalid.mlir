@@ -230,3 +230,53 @@ func.func @sequence_item(%s: !graph.sequence<tensor<4xf32>>, %x: tensor<4xi64>) 
   %r = graph.sequence_insert %s, %x : (!graph.sequence<tensor<4xf32>>, tensor<4xi64>) -> !graph.sequence<tensor<4xf32>>
   return
 }
+
+// -----
+
+func.func @require_shape(%x: tensor<2x?xf32>) -> tensor<*xf32> {
+  %shape = graph.constant dense<[3, -1]> : tensor<2xi64>
+  // expected-error @below {{size of dimension 0 and the one it must have must be equal, got 2 and 3}}
+  %0 = graph.require_shape %x, %shape : (tensor<2x?xf32>, tensor<2xi64>) -> tensor<*xf32>
+  return %0 : tensor<*xf32>
+}
+
+// -----
+
+func.func @require_shape_rank(%x: tensor<2x?xf32>) -> tensor<*xf32> {
+  %shape = graph.constant dense<2> : tensor<1xi64>
+  // expected-error @below {{data has rank 2, shape has 1 elements}}
+  %0 = graph.require_shape %x, %shape : (tensor<2x?xf32>, tensor<1xi64>) -> tensor<*xf32>
+  return %0 : tensor<*xf32>
+}
+
+// -----
+
+func.func @quantize_rank(%x: tensor<2x3xf32>, %s: tensor<2x3xf32>) -> tensor<*xui8> {
+  // expected-error @below {{scale must be a scalar or a vector, got 'tensor<2x3xf32>'}}
+  %0 = graph.quantize %x, %s {axis = 1 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<*xui8>
+  return %0 : tensor<*xui8>
+}
+
+// -----
+
+func.func @quantize_counts(%x: tensor<2x3xf32>, %s: tensor<3xf32>, %z: tensor<ui8>) -> tensor<*xui8> {
+  // expected-error @below {{scale has 3 elements, zero_point has 1}}
+  %0 = graph.quantize %x, %s, %z {axis = 1 : i64} : (tensor<2x3xf32>, tensor<3xf32>, tensor<ui8>) -> tensor<*xui8>
+  return %0 : tensor<*xui8>
+}
+
+// -----
+
+func.func @quantize_axis(%x: tensor<3xf32>, %s: tensor<3xf32>) -> tensor<*xui8> {
+  // expected-error @below {{axis is 1, but must lie in [-1, 1) for a tensor of rank 1}}
+  %0 = graph.quantize %x, %s {axis = 1 : i64} : (tensor<3xf32>, tensor<3xf32>) -> tensor<*xui8>
+  return %0 : tensor<*xui8>
+}
+
+// -----
+
+func.func @quantize_slices(%x: tensor<2x3xf32>, %s: tensor<2xf32>) -> tensor<*xui8> {
+  // expected-error @below {{sizes of the input along axis and of scale must be equal, got 3 and 2}}
+  %0 = graph.quantize %x, %s {axis = 1 : i64} : (tensor<2x3xf32>, tensor<2xf32>) -> tensor<*xui8>
+  return %0 : tensor<*xui8>
+}

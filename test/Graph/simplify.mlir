@@ -230,3 +230,14 @@ func.func @constant_of_shape_from_data(%shape: tensor<2xi64>) -> tensor<2x3xf32>
   %0 = graph.reshape %x, %shape : (tensor<6xf32>, tensor<2xi64>) -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
+
+// -----
+
+// A shape that a tensor is known to have is no question.
+// CHECK-LABEL: func @require_known_shape
+// CHECK-NEXT: return %arg0
+func.func @require_known_shape(%x: tensor<?x3xf32>) -> tensor<?x3xf32> {
+  %shape = graph.constant dense<[-1, 3]> : tensor<2xi64>
+  %0 = graph.require_shape %x, %shape : (tensor<?x3xf32>, tensor<2xi64>) -> tensor<?x3xf32>
+  return %0 : tensor<?x3xf32>
+}

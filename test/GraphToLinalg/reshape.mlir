@@ -74,3 +74,20 @@ func.func @main() -> tensor<3x2xf32> {
   %0 = graph.transpose %c {perm = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<3x2xf32>
   return %0 : tensor<3x2xf32>
 }
+
+// -----
+
+// CHECK-LABEL: func @main
+// CHECK-DAG:     %[[ROWS:.*]] = tensor.dim %arg0, %c0
+// CHECK-DAG:     %[[COLUMNS:.*]] = tensor.dim %arg0, %c1
+// CHECK-DAG:     %[[OTHER:.*]] = tensor.dim %arg1
+// CHECK:         rt.check {{.*}} "a dimension has size %0, not %1", %[[ROWS]], %[[OTHER]]
+// CHECK:         rt.check {{.*}} "a dimension has size %0, not %1", %[[COLUMNS]], %c3
+// CHECK:         tensor.extract_slice %arg0{{.*}} to tensor<?x3x?xf32>
+func.func @main(%x: tensor<?x?x?xf32>, %y: tensor<?xf32>) -> tensor<?x3x?xf32> {
+  %0 = graph.shape %y : (tensor<?xf32>) -> tensor<1xi64>
+  %1 = graph.constant dense<[3, -1]> : tensor<2xi64>
+  %2 = graph.concat %0, %1 {axis = 0 : i64} : (tensor<1xi64>, tensor<2xi64>) -> tensor<3xi64>
+  %3 = graph.require_shape %x, %2 : (tensor<?x?x?xf32>, tensor<3xi64>) -> tensor<?x3x?xf32>
+  return %3 : tensor<?x3x?xf32>
+}

@@ -5,7 +5,8 @@ import itertools
 
 import numpy as np
 
-from microsoft_cases import rotate
+from microsoft_cases import MS, rotate
+from quantized_cases import centred, convolve, requantize, values
 from tracer import Graph
 from vision_cases import deform_conv
 
@@ -16,6 +17,12 @@ def free(g, *shape, scale=1, dtype="float32"):
     if dtype == "float32":
         array = array.astype("float32").astype("float64")
     return g.given(array, [f"x{len(g.inputs)}_{i}" for i in range(len(shape))])
+
+
+def unknown(g, array):
+    """An input with these values of which only the rank is known."""
+    array = np.asarray(array)
+    return g.given(array, [f"x{len(g.inputs)}_{i}" for i in range(array.ndim)])
 
 
 def output(g, tensor):
@@ -195,11 +202,176 @@ def single_deform_conv(**sizes):
     return g
 
 
+def scale_of(g, *shape):
+    return unknown(g, g.random.uniform(0.01, 0.1, shape).astype("float32").astype("float64"))
+
+
+def quantize_node(g, x, scale, zero, spread=np.asarray, **attributes):
+    """`spread` lines numbers up with x."""
+    divisor = spread(scale.array).astype(np.float32)
+    y = requantize(x.array.astype(np.float32) / divisor, 1, spread(zero.array))
+    return g.node("QuantizeLinear", y, x, scale, zero, **attributes)
+
+
+def dequantize_node(g, x, scale, zero=None, spread=np.asarray, **attributes):
+    y = x.array.astype(np.int64) - (spread(zero.array).astype(np.int64) if zero else 0)
+    inputs = [x, scale, zero] if zero else [x, scale]
+    return g.node("DequantizeLinear", y * spread(scale.array), *inputs, **attributes)
+
+
+def quantization(**sizes):
+    """Scales of which only the run knows whether there is one or one for each slice."""
+    g = Graph("quantization", opset=21, **sizes)
+    n, per_slice = sizes["n"], sizes["per_slice"]
+    for shape, axis in [((2, n, 5), 1), ((n,), 0), ((n, 2), -2), ((3, 0, 2 * n), 2), ((n, 7), 1)]:
+        count = shape[axis] if per_slice else 1
+
+        def along(parameter):
+            if parameter.size != shape[axis]:
+                return parameter.reshape(-1)[:1] if parameter.size else parameter
+            return parameter.reshape([-1 if i == axis % len(shape) else 1
+                                      for i in range(len(shape))])
+        for dtype in ("uint8", "int8"):
+            scale, zero = scale_of(g, count), unknown(g, values(g, count, dtype))
+            output(g, quantize_node(g, free(g, *shape, scale=5), scale, zero, along, axis=axis))
+            x = unknown(g, values(g, shape, dtype))
+            output(g, dequantize_node(g, x, scale, zero, along, axis=axis))
+            output(g, dequantize_node(g, x, scale, None, along, axis=axis))
+    # One number, as a scalar or a vector, whose axis need not be there.
+    for scales, zeros in [((), (1,)), ((1,), ()), ((1,), (1,))]:
+        scale, zero = scale_of(g, *scales), unknown(g, values(g, zeros, "int8"))
+        output(g, quantize_node(g, free(g, n, scale=5), scale, zero, np.ravel))
+        output(g, dequantize_node(g, unknown(g, values(g, (2, n), "int8")), scale, zero, np.ravel,
+                                  axis=0))
+    # Blocks, of which the last is cut off.
+    length = 2 * n + 1
+    shape = (3, n + 1)
+
+    def blocks(parameter):
+        return np.repeat(parameter, 2, 1)[:, :length]
+    scale, zero = scale_of(g, *shape), unknown(g, values(g, shape, "int8"))
+    output(g, quantize_node(g, free(g, 3, length, scale=5), scale, zero, blocks, block_size=2))
+    x = unknown(g, values(g, (3, length), "int8"))
+    output(g, dequantize_node(g, x, scale, zero, blocks, block_size=2))
+    return g
+
+
+def quantized_products(**sizes):
+    """Zero points and scales that are one, or one for each row, column or filter."""
+    g = Graph("quantized_products", opset=21, **sizes)
+    n, per_slice = sizes["n"], sizes["per_slice"]
+
+    def parameters(count, dtype):
+        count = count if per_slice else 1
+        return scale_of(g, count), unknown(g, values(g, count, dtype))
+    for batch, rows, columns in [((), n, 5), ((2,), 3, n), ((n, 1), 1, 1)]:
+        a = unknown(g, values(g, (*batch, rows, 6), "uint8"))
+        b = unknown(g, values(g, (*batch, 6, columns), "int8"))
+        (a_scale, a_zero), (b_scale, b_zero) = parameters(rows, "uint8"), parameters(columns, "int8")
+        sums = (centred(a.array, a_zero.array[:, None]) @ centred(b.array, b_zero.array))
+        sums = sums.astype(np.int32)
+        output(g, g.node("MatMulInteger", sums, a, b, a_zero, b_zero))
+        for zeros in ((), (1,)):
+            y_scale, y_zero = scale_of(g, *zeros), unknown(g, values(g, zeros, "uint8"))
+            scale = a_scale.array[:, None].astype(np.float32) * b_scale.array.astype(np.float32)
+            scale = scale / y_scale.array.astype(np.float32)
+            y = requantize(sums, scale, y_zero.array.reshape(()))
+            output(g, g.node("QLinearMatMul", y, a, a_scale, a_zero, b, b_scale, b_zero, y_scale,
+                             y_zero))
+        one_scale, one_zero = scale_of(g, 1), unknown(g, values(g, 1, "uint8"))
+        product = centred(a.array, one_zero.array) @ centred(b.array, b_zero.array)
+        output(g, g.node("MatMulIntegerToFloat", product * one_scale.array * b_scale.array, a, b,
+                         one_scale, b_scale, one_zero, b_zero, domain=MS))
+    vector, matrix = unknown(g, values(g, n, "uint8")), unknown(g, values(g, (n, 3), "uint8"))
+    zero, zeros = unknown(g, values(g, 1, "uint8")), parameters(3, "uint8")[1]
+    result = centred(vector.array, zero.array) @ centred(matrix.array, zeros.array)
+    output(g, g.node("MatMulInteger", result.astype(np.int32), vector, matrix, zero, zeros))
+    for filters, kernel in [(n, (2, 3)), (4, (1, n))]:
+        x = unknown(g, values(g, (2, n, 5, 6), "uint8"))
+        w = unknown(g, values(g, (filters, n, *kernel), "int8"))
+        x_scale, x_zero = scale_of(g, 1), unknown(g, values(g, 1, "uint8"))
+        w_scale, w_zero = parameters(filters, "int8")
+        geometry = dict(strides=[1, 2], pads=[1, 0, 1, 1], dilations=[1, 1], group=1)
+        sums = convolve(centred(x.array, x_zero.array), centred(w.array, w_zero.array, 0), **geometry)
+        output(g, g.node("ConvInteger", sums, x, w, x_zero, w_zero, **geometry))
+        y_scale, y_zero = scale_of(g, 1), unknown(g, values(g, 1, "uint8"))
+        scale = x_scale.array.astype(np.float32) * w_scale.array.astype(np.float32)
+        scale = (scale / y_scale.array.astype(np.float32))[:, None, None]
+        y = requantize(sums, scale, y_zero.array.reshape(()))
+        output(g, g.node("QLinearConv", y, x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero,
+                         **geometry))
+    return g
+
+
+def kernels(**sizes):
+    """`kernel_shape` tells sizes that weights have."""
+    g = Graph("kernels", opset=22, **sizes)
+    n = sizes["n"]
+    for kernel in [(3, 2), (1, 1), (4,)]:
+        x = free(g, n, 2, *[7] * len(kernel))
+        w = free(g, n + 1, 2, *kernel)
+        output(g, g.conv(x, w, pads=[1, 0] * len(kernel)))
+    return g
+
+
+def single_quantize(**sizes):
+    g = Graph("single_quantize", opset=21, **sizes)
+    x, scale, zero = g.input("b", "c"), g.input("s"), g.input("z", dtype="int8")
+    output(g, quantize_node(g, x, scale, zero))
+    return g
+
+
+def single_dequantize(**sizes):
+    """An axis that is not there, for which one scale will do."""
+    g = Graph("single_dequantize", opset=21, **sizes)
+    x, scale = g.input("l", dtype="int8"), g.input("s")
+    output(g, dequantize_node(g, x, scale))
+    return g
+
+
+def single_blocks(**sizes):
+    g = Graph("single_blocks", opset=21, **sizes)
+    x, scale, zero = (g.input("r", "l", dtype="int8"), g.input("r", "s"),
+                      g.input("r", "z", dtype="int8"))
+    output(g, dequantize_node(g, x, scale, zero, lambda y: np.repeat(y, 2, 1), block_size=2))
+    return g
+
+
+def single_qlinear_matmul(**sizes):
+    g = Graph("single_qlinear_matmul", opset=21, **sizes)
+    a, a_scale, a_zero = g.input("m", "k", dtype="int8"), g.input("as"), g.input("az", dtype="int8")
+    b, b_scale, b_zero = g.input("k", "n", dtype="int8"), g.input("bs"), g.input("bz", dtype="int8")
+    y_scale, y_zero = g.input("ys"), g.input("yz", dtype="int8")
+    sums = centred(a.array, a_zero.array[:, None]) @ centred(b.array, b_zero.array)
+    scale = a_scale.array[:, None].astype(np.float32) * b_scale.array.astype(np.float32)
+    y = requantize(sums, scale / y_scale.array.astype(np.float32), y_zero.array)
+    output(g, g.node("QLinearMatMul", y, a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero))
+    return g
+
+
+def single_conv_integer(**sizes):
+    g = Graph("single_conv_integer", **sizes)
+    x, w = g.input("b", "c", "h", "w", dtype="int8"), g.input("f", "c", "kh", "kw", dtype="int8")
+    x_zero, w_zero = g.input("xz", dtype="int8"), g.input("wz", dtype="int8")
+    sums = convolve(centred(x.array, x_zero.array), centred(w.array, w_zero.array, 0), (1, 1),
+                    (0, 0, 0, 0), (1, 1), 1)
+    output(g, g.node("ConvInteger", sums, x, w, x_zero, w_zero, kernel_shape=[2, 3]))
+    return g
+
+
 STATIC = []
 DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"n": 1}, {"n": 5}]),
            (deform_conv_of_any_size, [{"n": 2}, {"n": 1}, {"n": 3}]),
            (size_from_data, [{"n": 2}, {"n": 1}, {"n": 7}]),
            (single_reshape, [{"a": 4}]), (single_declared_reshape, [{}]),
+           *[(build, [dict(n=n, per_slice=each) for n, each in [(3, 1), (4, 0), (1, 1), (2, 1)]])
+             for build in (quantization, quantized_products)],
+           *[(build, [{"n": 3}, {"n": 1}, {"n": 4}]) for build in (kernels,)],
+           (single_quantize, [dict(b=2, c=3, s=3, z=3), dict(b=2, c=3, s=1, z=1)]),
+           (single_dequantize, [dict(l=5, s=1)]), (single_blocks, [dict(r=3, l=8, s=4, z=4)]),
+           (single_qlinear_matmul,
+            [{"m": 1, "k": 4, "n": 3, "as": 1, "az": 1, "bs": 3, "bz": 3, "ys": 1, "yz": 1}]),
+           (single_conv_integer, [dict(b=2, c=3, h=4, w=5, f=2, kh=2, kw=3, xz=1, wz=2)]),
            (single_causal_conv, [dict(b=2, c=3, l=5, filters=3, one=1, k=4, s=3, biases=3)]),
            (single_rotary, [dict(b=2, h=3, s=5, d=6, half=3, half2=3)]),
            (single_deform_conv, [dict(b=2, c=4, h=4, w=5, filters=6, per=2, ky=2, kx=3, o=24, m=12,

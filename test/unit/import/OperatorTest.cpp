@@ -351,7 +351,58 @@ TEST(Operator, DeformConvChecksWhatItKnows) {
     node.mutable_attribute()->RemoveLast();
     attribute(node, "offset_group", int64_t(3));
     EXPECT_THAT(refusal(model), HasSubstr("2 groups and 3 offset groups"));
+    node.mutable_attribute()->RemoveLast();
+    attribute(node, "auto_pad", "SAME_UPPER");
+    EXPECT_THAT(refusal(model), HasSubstr("attribute 'auto_pad'"));
   }
+}
+
+TEST(Operator, KernelShapeIsThatOfTheWeights) {
+  for (const char *op : {"Conv", "ConvTranspose"})
+    for (int64_t width : {2, -1}) {
+      TestModel model(22);
+      model.input("x", {1, 4, 8, 8}).input("w", {4, 4, -1, width}).output("y");
+      attribute(model.node(op, {"x", "w"}, {"y"}), "kernel_shape", {3, 2});
+      Imported imported = importModel(model);
+      ASSERT_TRUE(imported.module) << imported.errors;
+      bool isConv = op == std::string("Conv");
+      EXPECT_THAT(imported.resultTypes(),
+                  ElementsAre(isConv ? "tensor<1x4x6x7xf32>" : "tensor<1x4x10x9xf32>"));
+      EXPECT_TRUE(imported.find<graph::RequireShapeOp>());
+    }
+  TestModel model(22);
+  model.input("x", {1, 4, 8, 8}).input("w", {4, 4, 3, 2}).output("y");
+  onnx::NodeProto &node = model.node("Conv", {"x", "w"}, {"y"});
+  attribute(node, "kernel_shape", {3, 2});
+  EXPECT_FALSE(importModel(model).find<graph::RequireShapeOp>());
+  node.clear_attribute();
+  attribute(node, "kernel_shape", {3, 3});
+  EXPECT_THAT(refusal(model), HasSubstr("differs from the shape of the weights"));
+}
+
+TEST(Operator, QuantizationOfScalesOfAnySize) {
+  for (int64_t scales : {1, 3, -1}) {
+    TestModel model(21);
+    model.input("x", {2, 3}).input("s", {scales}).input("z", {scales}, onnx::TensorProto::INT8);
+    model.output("y").node("QuantizeLinear", {"x", "s", "z"}, {"y"});
+    Imported imported = importModel(model);
+    ASSERT_TRUE(imported.module) << imported.errors;
+    EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x3xi8>"));
+  }
+  // Where all is known, nothing is left to check.
+  TestModel model(21);
+  model.input("a", {2, 3}, onnx::TensorProto::INT8).input("b", {3, 5}, onnx::TensorProto::INT8);
+  model.input("za", {2}, onnx::TensorProto::INT8).input("zb", {5}, onnx::TensorProto::INT8);
+  onnx::NodeProto &node = model.output("y").node("MatMulInteger", {"a", "b", "za", "zb"}, {"y"});
+  EXPECT_FALSE(importModel(model).find<graph::RequireShapeOp>());
+  model.input("any", {-1}, onnx::TensorProto::INT8);
+  node.set_input(3, "any");
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x5xi32>"));
+  model.input("one", {1, 3}, onnx::TensorProto::INT8);
+  node.set_input(0, "one");
+  EXPECT_THAT(refusal(model), HasSubstr("must be equal, got 2 and 1"));
 }
 
 TEST(Operator, TransformsKnowTheirSizes) {
