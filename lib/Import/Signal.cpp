@@ -191,25 +191,40 @@ static Complex transform(Node &node, Complex x, int64_t axis, int64_t rank, Valu
 }
 
 static Value scalarOf(Node &node, Value value) {
-  value = node.cast(value, node.builder().getI64Type());
-  std::optional<int64_t> rank = Node::rankOf(value);
-  return rank && *rank > 0 ? node.squeeze(value, llvm::to_vector(llvm::seq<int64_t>(0, *rank)))
-                           : value;
+  return node.scalarOf(node.cast(value, node.builder().getI64Type()));
+}
+
+/// x, whose last dimension is 1 (real) or 2 (complex); where only the run knows which, zeros stand
+/// for the imaginary parts of real numbers. Null after an error.
+static Value requireParts(Node &node, Value x, int64_t rank) {
+  auto type = cast<RankedTensorType>(x.getType());
+  int64_t parts = type.getDimSize(rank - 1);
+  if (parts == 1 || parts == 2)
+    return x;
+  if (!ShapedType::isDynamic(parts)) {
+    node.error() << "the last dimension of input 0 of " << node.opType()
+                 << " must be 1 (real) or 2 (complex), its type is " << type;
+    return {};
+  }
+  Value size = node.shapeOf(x, rank - 1, rank);
+  Value allowed = node.binary(BinaryKind::min, node.binary(BinaryKind::max, size, 1), 2);
+  x = node.requireShape(x, node.concat({node.constant(Ints(rank - 1, -1)), allowed}, 0));
+  Value missing = node.binary(BinaryKind::sub, node.constant(Ints{2}), size);
+  Value pads = node.concat({node.constant(Ints{0}), missing}, 0);
+  if (!x || !pads)
+    return {};
+  auto op = node.create<graph::PadOp>(node.likeOf(x), x, pads, Value(),
+                                      node.constant(Ints{rank - 1}), graph::PadMode::constant);
+  return op ? Value(op.getResult()) : Value();
 }
 
 /// The real and imaginary parts that lie along the last dimension.
-static std::optional<Complex> split(Node &node, Value x, int64_t rank) {
-  auto type = cast<RankedTensorType>(x.getType());
-  int64_t parts = type.getDimSize(rank - 1);
-  if (parts != 1 && parts != 2) {
-    node.error() << "the last dimension of input 0 of " << node.opType()
-                 << " must be 1 (real) or 2 (complex), its type is " << type;
-    return std::nullopt;
-  }
-  Complex result{node.squeeze(node.slice(x, rank - 1, 0, 1), {rank - 1}), {}};
-  if (parts == 2)
-    result.imaginary = node.squeeze(node.slice(x, rank - 1, 1, 2), {rank - 1});
-  return result;
+static Complex split(Node &node, Value x, int64_t rank) {
+  auto part = [&](int64_t i) {
+    return node.squeeze(node.slice(x, rank - 1, i, i + 1), {rank - 1});
+  };
+  bool isComplex = cast<RankedTensorType>(x.getType()).getDimSize(rank - 1) == 2;
+  return {part(0), isComplex ? part(1) : Value()};
 }
 
 static Value join(Node &node, Complex x, int64_t rank) {
@@ -266,11 +281,8 @@ static Value realInverse(Node &node, Complex x, int64_t axis, int64_t rank, Valu
 /// The transform of x [..., 1 or 2] along a dimension other than the last.
 static Value dftAlong(Node &node, Value x, int64_t axis, int64_t rank) {
   bool inverse = node.flag("inverse"), onesided = node.flag("onesided");
-  std::optional<Complex> parts = split(node, x, rank);
-  if (!parts)
-    return {};
   int64_t inner = rank - 1;
-  Complex signal = *parts;
+  Complex signal = split(node, x, rank);
   Type i64 = node.builder().getI64Type();
   Value size = node.squeeze(node.shapeOf(x, axis, axis + 1), {0});
   Value one = node.scalarInt(1, i64), two = node.scalarInt(2, i64);
@@ -331,7 +343,7 @@ static Value dftByAxis(Node &node, Value x, Value mask, int64_t axis, int64_t ra
 static Value dftAtRunTime(Node &node, Value x, int64_t rank) {
   Type i64 = node.builder().getI64Type();
   Value axis = runTimeAxes(node, 2);
-  if (!axis || !split(node, x, rank)) // which says what is wrong with x
+  if (!axis)
     return {};
   axis = node.reshape(axis, {1});
   Value fromEnd = node.binary(BinaryKind::add, axis, node.scalarInt(rank, i64));
@@ -361,6 +373,9 @@ static LogicalResult importDft(Node &node) {
     return failure();
   if (*rank < 2)
     return node.error() << "input 0 of DFT has rank " << *rank << ", it takes 2 or more";
+  x = requireParts(node, x, *rank);
+  if (!x)
+    return failure();
   int64_t axis = -2;
   if (node.version() < 20) {
     axis = node.intAttribute("axis", 1);
@@ -390,9 +405,10 @@ static LogicalResult importStft(Node &node) {
     return failure();
   if (*rank != 3)
     return node.error() << "input 0 of STFT has rank " << *rank << ", it takes 3";
-  std::optional<Complex> parts = split(node, x, 3);
-  if (!parts)
+  x = requireParts(node, x, 3);
+  if (!x)
     return failure();
+  Complex parts = split(node, x, 3);
   Type i64 = node.builder().getI64Type();
   Value one = node.scalarInt(1, i64), two = node.scalarInt(2, i64), zero = node.scalarInt(0, i64);
   Value size = node.squeeze(node.shapeOf(x, 1, 2), {0}), length = size;
@@ -415,7 +431,7 @@ static LogicalResult importStft(Node &node) {
   Value bins = length;
   if (onesided)
     bins = node.binary(BinaryKind::add, node.binary(BinaryKind::div, length, two), one);
-  Complex signal{framed(parts->real), framed(parts->imaginary)};
+  Complex signal{framed(parts.real), framed(parts.imaginary)};
   if (!signal.real)
     return failure();
   return node.result(join(node, transform(node, signal, 2, 3, length, bins, length, false), 3));

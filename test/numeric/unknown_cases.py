@@ -7,6 +7,7 @@ import numpy as np
 
 from microsoft_cases import MS, rotate
 from quantized_cases import centred, convolve, requantize, values
+from signal_cases import transformed
 from tracer import Graph
 from vision_cases import deform_conv
 
@@ -303,6 +304,39 @@ def quantized_products(**sizes):
     return g
 
 
+def fourier(**sizes):
+    """Numbers of which only the run knows whether they are real or complex."""
+    g = Graph("fourier", opset=20, **sizes)
+    n, parts = sizes["n"], sizes["parts"]
+    forms = [(0, 0, None), (1, 0, None), (0, 1, None), (1, 1, None), (0, 0, 5), (1, 1, 5)]
+    for i, (inverse, onesided, length) in enumerate(forms):
+        shape, axis = [((2, n + 1), 1), ((n + 2, 3), 0), ((2, 3, n + 1), -2)][i % 3]
+        # Of complex numbers there is no half.
+        x = free(g, *shape, 1 if onesided and not inverse else parts)
+        if onesided and inverse:
+            x.array[...] = np.abs(x.array)
+        result = transformed(x.array, axis, inverse, onesided, length)
+        where = g.ints(axis) if i else g.given(np.int64(axis), ())
+        output(g, g.node("DFT", result, x, "" if length is None else g.ints(length), where,
+                         inverse=inverse, onesided=onesided))
+    return g
+
+
+def frames(**sizes):
+    g = Graph("frames", opset=17, **sizes)
+    n, parts, size, step = sizes["n"], sizes["parts"], 6, 4
+    for windowed in (False, True):
+        x = free(g, n, 10 * n, parts)
+        window = free(g, size) if windowed else None
+        cut = np.stack([x.array[:, i:i + size] for i in range(0, 10 * n - size + 1, step)], 1)
+        if windowed:
+            cut = cut * window.array[:, None]
+        inputs = [window] if windowed else ["", g.ints(size)]
+        output(g, g.node("STFT", transformed(cut, 2, 0, 0, None), x, g.ints(step), *inputs,
+                         onesided=0))
+    return g
+
+
 def kernels(**sizes):
     """`kernel_shape` tells sizes that weights have."""
     g = Graph("kernels", opset=22, **sizes)
@@ -359,6 +393,21 @@ def single_conv_integer(**sizes):
     return g
 
 
+def single_dft(**sizes):
+    g = Graph("single_dft", opset=20, **sizes)
+    x = g.input("b", "l", "parts")
+    output(g, g.node("DFT", transformed(x.array, 1, 0, 0, None), x))
+    return g
+
+
+def single_stft(**sizes):
+    g = Graph("single_stft", opset=17, **sizes)
+    x = g.input("b", "l", "parts")
+    result = transformed(x.array[:, None, :4], 2, 0, 0, None)
+    output(g, g.node("STFT", result, x, g.ints(4), "", g.ints(4), onesided=0))
+    return g
+
+
 STATIC = []
 DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"n": 1}, {"n": 5}]),
            (deform_conv_of_any_size, [{"n": 2}, {"n": 1}, {"n": 3}]),
@@ -366,12 +415,15 @@ DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"
            (single_reshape, [{"a": 4}]), (single_declared_reshape, [{}]),
            *[(build, [dict(n=n, per_slice=each) for n, each in [(3, 1), (4, 0), (1, 1), (2, 1)]])
              for build in (quantization, quantized_products)],
+           *[(build, [dict(n=n, parts=parts) for n, parts in [(3, 1), (2, 2), (1, 1), (4, 2)]])
+             for build in (fourier, frames)],
            *[(build, [{"n": 3}, {"n": 1}, {"n": 4}]) for build in (kernels,)],
            (single_quantize, [dict(b=2, c=3, s=3, z=3), dict(b=2, c=3, s=1, z=1)]),
            (single_dequantize, [dict(l=5, s=1)]), (single_blocks, [dict(r=3, l=8, s=4, z=4)]),
            (single_qlinear_matmul,
             [{"m": 1, "k": 4, "n": 3, "as": 1, "az": 1, "bs": 3, "bz": 3, "ys": 1, "yz": 1}]),
            (single_conv_integer, [dict(b=2, c=3, h=4, w=5, f=2, kh=2, kw=3, xz=1, wz=2)]),
+           (single_dft, [dict(b=2, l=5, parts=2)]), (single_stft, [dict(b=2, l=7, parts=1)]),
            (single_causal_conv, [dict(b=2, c=3, l=5, filters=3, one=1, k=4, s=3, biases=3)]),
            (single_rotary, [dict(b=2, h=3, s=5, d=6, half=3, half2=3)]),
            (single_deform_conv, [dict(b=2, c=4, h=4, w=5, filters=6, per=2, ky=2, kx=3, o=24, m=12,

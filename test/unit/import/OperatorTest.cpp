@@ -417,6 +417,21 @@ TEST(Operator, TransformsKnowTheirSizes) {
   EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x9x2xf32>", "tensor<2x3x5x2xf32>"));
 }
 
+TEST(Operator, TransformsOfRealOrComplexNumbers) {
+  TestModel model(17);
+  model.input("x", {2, 16, -1}).output("y").output("z");
+  attribute(model.node("DFT", {"x"}, {"y"}), "onesided", int64_t(1));
+  model.tensor("step", onnx::TensorProto::INT64, {}).add_int64_data(4);
+  model.tensor("length", onnx::TensorProto::INT64, {}).add_int64_data(8);
+  model.node("STFT", {"x", "step", "", "length"}, {"z"});
+  Imported imported = importModel(model);
+  ASSERT_TRUE(imported.module) << imported.errors;
+  EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x9x2xf32>", "tensor<2x3x5x2xf32>"));
+  TestModel other(17);
+  other.input("x", {2, 16, 3}).output("y").node("DFT", {"x"}, {"y"});
+  EXPECT_THAT(refusal(other), HasSubstr("must be 1 (real) or 2 (complex)"));
+}
+
 TEST(Operator, TheAxisOfATransformChoosesAmongKnownSizes) {
   TestModel model(20);
   model.input("x", {2, 6, 4, 2}).output("y").input("axis", {}, onnx::TensorProto::INT64);
