@@ -58,7 +58,10 @@ static LogicalResult importConstantOfShape(Node &node) {
                                     graph::getConstantBytes(value, storage));
   }
   Type element = cast<ShapedType>(value.getType()).getElementType();
-  auto op = node.create<graph::FullOp>(node.tensorOf(element), node.input(0), value);
+  Value shape = node.ofLength(node.input(0), node.declaredRank(0));
+  if (!shape)
+    return failure();
+  auto op = node.create<graph::FullOp>(node.tensorOf(element), shape, value);
   return op ? node.result(op.getResult()) : failure();
 }
 

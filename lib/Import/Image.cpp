@@ -25,16 +25,35 @@ static Value positions(Node &node, Value size, bool alignCorners, Type element) 
   return node.binary(BinaryKind::sub, node.binary(BinaryKind::div, twice, count), 1);
 }
 
+/// Whether images of AffineGrid have two dimensions or three, from whatever tells it.
+static std::optional<int64_t> gridDimensions(Node &node, Value theta, Value size) {
+  auto dim = [](Value value, int64_t rank, int64_t i) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    return type && type.getRank() == rank ? type.getDimSize(i) : ShapedType::kDynamic;
+  };
+  std::pair<int64_t, int64_t> sources[] = {
+      {dim(theta, 3, 1), 0}, {dim(theta, 3, 2), 1}, {dim(size, 1, 0), 2}};
+  for (auto [known, more] : sources)
+    if (!ShapedType::isDynamic(known))
+      return known - more;
+  std::optional<int64_t> declared = node.declaredRank(0);
+  return declared ? std::optional(*declared - 2) : std::nullopt;
+}
+
 /// AffineGrid: the matrices theta [N, r, r + 1] applied to the positions of an image.
 static LogicalResult importAffineGrid(Node &node) {
   Value theta = node.input(0), size = node.cast(node.input(1), node.builder().getI64Type());
   bool alignCorners = node.flag("align_corners");
-  auto type = dyn_cast<RankedTensorType>(theta.getType());
-  if (!type || type.getRank() != 3 || (type.getDimSize(1) != 2 && type.getDimSize(1) != 3))
+  std::optional<int64_t> dimensions = gridDimensions(node, theta, size);
+  if (Node::rankOf(theta) != 3 || (dimensions != 2 && dimensions != 3))
     return node.error() << "input 0 of AffineGrid has type " << theta.getType()
                         << ", it takes [N, 2, 3] or [N, 3, 4]";
-  int64_t spatial = type.getDimSize(1);
-  Type element = type.getElementType();
+  int64_t spatial = *dimensions;
+  theta = node.requireShape(theta, {-1, spatial, spatial + 1});
+  size = node.requireShape(size, {spatial + 2});
+  if (!theta || !size)
+    return failure();
+  Type element = Node::elementOf(theta);
   // The shape is (N, C, spatial...); coordinates are listed from the innermost dimension on.
   Value shape = node.slice(size, 0, 2, 2 + spatial);
   SmallVector<Value> columns;

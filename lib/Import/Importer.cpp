@@ -78,7 +78,11 @@ ArrayAttr GraphImporter::dimsOf(const onnx::ValueInfoProto &info) {
   return builder.getArrayAttr(names);
 }
 
-LogicalResult GraphImporter::declareInitializers(onnx::GraphProto &graph, Scope &into) {
+LogicalResult GraphImporter::readDeclarations(onnx::GraphProto &graph, Scope &into) {
+  for (const auto *infos : {&graph.output(), &graph.value_info()})
+    for (const onnx::ValueInfoProto &info : *infos)
+      if (info.type().tensor_type().has_shape())
+        into.declaredRanks[info.name()] = info.type().tensor_type().shape().dim_size();
   for (onnx::TensorProto &tensor : *graph.mutable_initializer()) {
     if (tensor.name().empty())
       return error() << "an initializer has no name";
@@ -98,7 +102,7 @@ LogicalResult GraphImporter::declareInitializers(onnx::GraphProto &graph, Scope 
 LogicalResult GraphImporter::importMain(ModuleOp module) {
   onnx::GraphProto &graph = *model.mutable_graph();
   Scope main(opsets);
-  if (failed(declareInitializers(graph, main)))
+  if (failed(readDeclarations(graph, main)))
     return failure();
   scope = &main;
 

@@ -38,6 +38,8 @@ struct Scope {
   llvm::StringMap<mlir::Value> values;
   llvm::StringMap<onnx::TensorProto *> initializers;
   llvm::StringMap<onnx::SparseTensorProto *> sparseInitializers;
+  /// Of values whose types the graph declares; used where nothing else tells the rank.
+  llvm::StringMap<int64_t> declaredRanks;
 
   /// Names that are read when all nodes are imported.
   llvm::SmallVector<llvm::StringRef> results;
@@ -70,6 +72,11 @@ public:
   /// The opset of a domain that the nodes at hand are of.
   int64_t opsetOf(llvm::StringRef domain) const {
     return scope->opsets.lookup(domain == "ai.onnx" ? llvm::StringRef() : domain);
+  }
+  /// The rank that the graph at hand declares for a value.
+  std::optional<int64_t> declaredRank(llvm::StringRef name) const {
+    auto it = scope->declaredRanks.find(name);
+    return it == scope->declaredRanks.end() ? std::nullopt : std::optional(it->second);
   }
   /// Whether tensors of the nodes at hand may be taken over.
   bool mayConsume() const { return scope->once; }
@@ -123,7 +130,7 @@ private:
   Function *findFunction(const onnx::NodeProto &node);
   llvm::LogicalResult checkOperators();
 
-  llvm::LogicalResult declareInitializers(onnx::GraphProto &graph, Scope &scope);
+  llvm::LogicalResult readDeclarations(onnx::GraphProto &graph, Scope &scope);
   mlir::Type typeOf(const onnx::ValueInfoProto &info, bool isInput);
   mlir::ArrayAttr dimsOf(const onnx::ValueInfoProto &info);
   llvm::LogicalResult importMain(mlir::ModuleOp module);

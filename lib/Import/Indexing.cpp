@@ -25,8 +25,24 @@ static LogicalResult importGatherElements(Node &node) {
 
 static LogicalResult importGatherND(Node &node) {
   Value data = node.input(0);
+  Value indices = node.input(1);
   int64_t batchDims = node.intAttribute("batch_dims", 0);
-  auto op = node.create<graph::GatherNDOp>(node.likeOf(data), data, node.input(1), batchDims);
+  auto type = dyn_cast<RankedTensorType>(indices.getType());
+  std::optional<int64_t> rank = Node::rankOf(data), declared = node.declaredRank(0);
+  // Tuples of unknown length: how many dimensions they leave tells it.
+  if (type && type.getRank() > 0 && type.getShape().back() == ShapedType::kDynamic && rank &&
+      declared) {
+    Ints sizes(type.getRank(), -1);
+    sizes.back() = type.getRank() - 1 + *rank - batchDims - *declared;
+    if (sizes.back() < 1)
+      return node.error() << "output 0 of GatherND is declared with rank " << *declared
+                          << ", of its operands follows at most "
+                          << type.getRank() + *rank - batchDims - 2;
+    indices = node.requireShape(indices, sizes);
+  }
+  if (!indices)
+    return failure();
+  auto op = node.create<graph::GatherNDOp>(node.likeOf(data), data, indices, batchDims);
   return op ? node.result(op.getResult()) : failure();
 }
 

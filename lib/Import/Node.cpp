@@ -49,6 +49,10 @@ std::optional<Ints> Node::knownInts(unsigned i) {
   return hasInput(i) ? importer.evaluateInts(input(i)) : std::nullopt;
 }
 
+std::optional<int64_t> Node::declaredRank(unsigned i) const {
+  return importer.declaredRank(outputName(i));
+}
+
 std::optional<double> Node::constantScalar(unsigned i) {
   Value value = require(i);
   if (!value)

@@ -80,6 +80,9 @@ public:
     return int(i) < proto.output_size() && !proto.output(i).empty();
   }
 
+  /// The rank that the model declares for output `i`.
+  std::optional<int64_t> declaredRank(unsigned i) const;
+
   // ---- Attributes. Each names its default. Attributes that no one asked for are an error.
 
   bool hasAttribute(llvm::StringRef name) const { return attributes.contains(name); }
@@ -170,6 +173,9 @@ public:
   mlir::Value requireShape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
   /// x, which must have the shape of `like`: what x was made of may broadcast, but not `like`.
   mlir::Value requireShapeOf(mlir::Value x, mlir::Value like);
+  /// A list whose length is not known, which must be `length`, as one that follows from a declared
+  /// rank; others as they are.
+  mlir::Value ofLength(mlir::Value list, std::optional<int64_t> length);
   /// A tensor of one element as a scalar.
   mlir::Value scalarOf(mlir::Value x);
   mlir::Value squeeze(mlir::Value x, llvm::ArrayRef<int64_t> axes);

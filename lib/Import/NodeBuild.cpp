@@ -181,6 +181,12 @@ Value Node::requireShapeOf(Value x, Value like) {
   return given && wanted && *given != *wanted ? requireShape(x, shapeOf(like)) : x;
 }
 
+Value Node::ofLength(Value list, std::optional<int64_t> length) {
+  auto type = list ? dyn_cast<RankedTensorType>(list.getType()) : nullptr;
+  bool isOpen = type && type.getRank() == 1 && type.isDynamicDim(0);
+  return isOpen && length && *length >= 0 ? requireShape(list, {*length}) : list;
+}
+
 Value Node::scalarOf(Value x) {
   int64_t rank = rankOf(x).value_or(0);
   return rank == 0 ? x : squeeze(x, llvm::to_vector(llvm::seq<int64_t>(0, rank)));

@@ -36,7 +36,7 @@ FailureOr<SmallVector<Value>> GraphImporter::inlineGraph(onnx::GraphProto &graph
   for (auto [info, value] : llvm::zip(graph.input(), arguments))
     if (!info.name().empty() && !inner.values.try_emplace(info.name(), value).second)
       return error() << "there are two inputs named '" << info.name() << "' of a subgraph";
-  if (failed(declareInitializers(graph, inner)))
+  if (failed(readDeclarations(graph, inner)))
     return failure();
   for (const onnx::ValueInfoProto &info : graph.output())
     inner.results.push_back(info.name());

@@ -28,6 +28,7 @@ static LogicalResult importReshape(Node &node) {
     node.ignore({"consumed_inputs"});
   Value data = node.input(0), shape = intsOperand(node, 1, "shape", node.version() >= 5);
   bool allowZero = node.flag("allowzero");
+  shape = node.ofLength(shape, node.declaredRank(0));
   if (!shape)
     return failure();
   auto op = node.create<graph::ReshapeOp>(node.likeOf(data), data, shape, allowZero);
@@ -56,9 +57,13 @@ static LogicalResult importSqueeze(Node &node) {
     return failure();
   if (isInput && node.hasInput(1)) {
     std::optional<int64_t> rank = node.requireRank(data, "input 0");
-    Value given = runTimeAxes(node, 1);
+    std::optional<int64_t> declared = node.declaredRank(0);
+    if (!rank)
+      return failure();
+    Value given =
+        node.ofLength(runTimeAxes(node, 1), declared ? std::optional(*rank - *declared) : declared);
     std::optional<int64_t> count = axisCount(node, given);
-    if (!rank || !count)
+    if (!count)
       return failure();
     return node.result(squeezeMasked(node, data, axisMask(node, given, *rank), *count));
   }
@@ -80,9 +85,13 @@ static LogicalResult importUnsqueeze(Node &node) {
   std::optional<Ints> axes = isInput ? node.knownInts(1) : node.intsAttribute("axes");
   std::optional<int64_t> rank = Node::rankOf(data);
   if (!axes && !node.hasFailed()) {
-    Value given = runTimeAxes(node, 1);
+    std::optional<int64_t> declared = node.declaredRank(0);
+    if (!node.requireRank(data, "input 0"))
+      return failure();
+    Value given =
+        node.ofLength(runTimeAxes(node, 1), declared ? std::optional(*declared - *rank) : declared);
     std::optional<int64_t> count = axisCount(node, given);
-    if (!count || !node.requireRank(data, "input 0"))
+    if (!count)
       return failure();
     *rank += *count;
     return node.result(unsqueezeMasked(node, data, axisMask(node, given, *rank), *rank));

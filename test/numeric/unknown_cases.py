@@ -337,6 +337,51 @@ def frames(**sizes):
     return g
 
 
+def affine_grid_node(g, theta, size, align):
+    """`size` lists N, C and the image."""
+    image = size.array[2:]
+    axes = [np.linspace(-1, 1, k) if align else (2 * np.arange(k) + 1) / k - 1 for k in image]
+    places = np.stack([*np.meshgrid(*axes, indexing="ij")][::-1] + [np.ones(image)], -1)
+    result = np.einsum("...j,nij->n...i", places, theta.array)
+    return g.node("AffineGrid", result, theta, size, align_corners=align)
+
+
+def grids(**sizes):
+    g = Graph("grids", opset=20, **sizes)
+    n = sizes["n"]
+    for image in [(n, 3), (2, n + 1, 4)]:
+        for align in (0, 1):
+            # What tells how many dimensions there are: the length of the list, or of the result.
+            size, theta = np.array([n, 2, *image]), free(g, n, len(image), len(image) + 1)
+            for listed in (size.shape, [f"list{len(g.inputs)}"]):
+                output(g, affine_grid_node(g, theta, g.given(size, listed), align))
+    return g
+
+
+def ranks(**sizes):
+    """Ranks that follow from lengths, of which the declared types tell."""
+    g = Graph("ranks", opset=21, **sizes)
+    n = sizes["n"]
+    data = free(g, n, 4, 3)
+    for indices, batch in [([[0, 1], [-1, 3]], 0), ([[2], [0]], 0), ([[1, 2, 0]] * n, 0),
+                           ([[1]] * n, 1), ([[[3, 1]]] * n, 1)]:
+        indices = np.array(indices)
+        indices = indices if batch else indices % data.shape[:indices.shape[-1]]
+        if batch:
+            result = np.stack([data.array[i][tuple(np.moveaxis(indices[i], -1, 0))]
+                               for i in range(n)])
+        else:
+            result = data.array[tuple(np.moveaxis(indices, -1, 0))]
+        output(g, g.node("GatherND", result, data, unknown(g, indices), batch_dims=batch))
+    for shape in [(n, 12), (2, 2, -1, n), (-1,)]:
+        output(g, g.node("Reshape", data.array.reshape(shape), data, unknown(g, shape)))
+    output(g, g.node("ConstantOfShape", np.zeros((n, 0, 2)), unknown(g, (n, 0, 2))))
+    apart = free(g, n, 1, 3, 1)
+    output(g, g.node("Squeeze", apart.array.reshape(n, 3), apart, unknown(g, (-1, 1))))
+    output(g, g.node("Unsqueeze", data.array[None, :, :, None], data, unknown(g, (3, 0))))
+    return g
+
+
 def kernels(**sizes):
     """`kernel_shape` tells sizes that weights have."""
     g = Graph("kernels", opset=22, **sizes)
@@ -408,6 +453,19 @@ def single_stft(**sizes):
     return g
 
 
+def single_grid(**sizes):
+    g = Graph("single_grid", opset=20, **sizes)
+    output(g, affine_grid_node(g, g.input("n", "r", "q"), g.ints([2, 1, 3, 4]), 0))
+    return g
+
+
+def single_gather(**sizes):
+    g = Graph("single_gather", **sizes)
+    data, indices = g.input("a", "b"), g.given(np.zeros((2, 1), np.int64), ("count", "k"))
+    output(g, g.node("GatherND", data.array[[0, 0]], data, indices))
+    return g
+
+
 STATIC = []
 DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"n": 1}, {"n": 5}]),
            (deform_conv_of_any_size, [{"n": 2}, {"n": 1}, {"n": 3}]),
@@ -417,13 +475,14 @@ DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"
              for build in (quantization, quantized_products)],
            *[(build, [dict(n=n, parts=parts) for n, parts in [(3, 1), (2, 2), (1, 1), (4, 2)]])
              for build in (fourier, frames)],
-           *[(build, [{"n": 3}, {"n": 1}, {"n": 4}]) for build in (kernels,)],
+           *[(build, [{"n": 3}, {"n": 1}, {"n": 4}]) for build in (grids, ranks, kernels)],
            (single_quantize, [dict(b=2, c=3, s=3, z=3), dict(b=2, c=3, s=1, z=1)]),
            (single_dequantize, [dict(l=5, s=1)]), (single_blocks, [dict(r=3, l=8, s=4, z=4)]),
            (single_qlinear_matmul,
             [{"m": 1, "k": 4, "n": 3, "as": 1, "az": 1, "bs": 3, "bz": 3, "ys": 1, "yz": 1}]),
            (single_conv_integer, [dict(b=2, c=3, h=4, w=5, f=2, kh=2, kw=3, xz=1, wz=2)]),
            (single_dft, [dict(b=2, l=5, parts=2)]), (single_stft, [dict(b=2, l=7, parts=1)]),
+           (single_grid, [dict(n=2, r=2, q=3)]), (single_gather, [dict(a=3, b=4, count=2, k=1)]),
            (single_causal_conv, [dict(b=2, c=3, l=5, filters=3, one=1, k=4, s=3, biases=3)]),
            (single_rotary, [dict(b=2, h=3, s=5, d=6, half=3, half2=3)]),
            (single_deform_conv, [dict(b=2, c=4, h=4, w=5, filters=6, per=2, ky=2, kx=3, o=24, m=12,

@@ -405,6 +405,33 @@ TEST(Operator, QuantizationOfScalesOfAnySize) {
   EXPECT_THAT(refusal(model), HasSubstr("must be equal, got 2 and 1"));
 }
 
+TEST(Operator, DeclaredRanksTellWhatLengthsDoNot) {
+  auto check = [](const char *op, const std::vector<std::string> &inputs, const Dims &declared,
+                  const char *type) {
+    TestModel model(20);
+    model.input("x", {4, 1, 6}).input("list", {-1}, onnx::TensorProto::INT64);
+    model.input("tuples", {5, -1}, onnx::TensorProto::INT64).input("theta", {-1, -1, -1});
+    model.output("y", declared).node(op, inputs, {"y"});
+    Imported imported = importModel(model);
+    ASSERT_TRUE(imported.module) << op << ": " << imported.errors;
+    EXPECT_THAT(imported.resultTypes(), ElementsAre(type)) << op;
+    EXPECT_TRUE(imported.find<graph::RequireShapeOp>()) << op;
+  };
+  check("GatherND", {"x", "tuples"}, {-1, -1}, "tensor<5x6xf32>");
+  check("GatherND", {"x", "tuples"}, {-1}, "tensor<5xf32>");
+  check("AffineGrid", {"theta", "list"}, {-1, -1, -1, -1}, "tensor<?x?x?x2xf32>");
+  check("AffineGrid", {"theta", "list"}, {-1, -1, -1, -1, -1}, "tensor<?x?x?x?x3xf32>");
+  check("Reshape", {"x", "list"}, {-1, -1}, "tensor<?x?xf32>");
+  check("ConstantOfShape", {"list"}, {-1, -1}, "tensor<?x?xf32>");
+  check("Squeeze", {"x", "list"}, {-1, -1}, "tensor<?x?xf32>");
+  check("Unsqueeze", {"x", "list"}, {-1, -1, -1, -1}, "tensor<?x?x?x?xf32>");
+  TestModel model(20);
+  model.input("x", {4, 1, 6}).input("tuples", {5, -1}, onnx::TensorProto::INT64);
+  model.output("y", {1, 2, 3, 4}).node("GatherND", {"x", "tuples"}, {"y"});
+  EXPECT_THAT(refusal(model),
+              HasSubstr("is declared with rank 4, of its operands follows at most 3"));
+}
+
 TEST(Operator, TransformsKnowTheirSizes) {
   TestModel model(17);
   model.input("x", {2, 16, 1}).output("y").output("z");

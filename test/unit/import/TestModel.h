@@ -42,6 +42,13 @@ public:
     return *this;
   }
 
+  /// An output whose type is declared.
+  TestModel &output(const std::string &name, const Dims &dims,
+                    int type = onnx::TensorProto::FLOAT) {
+    describe(*proto.mutable_graph()->add_output(), name, dims, type);
+    return *this;
+  }
+
   onnx::NodeProto &node(const std::string &op, const std::vector<std::string> &inputs,
                         const std::vector<std::string> &outputs) {
     return fill(*proto.mutable_graph()->add_node(), op, inputs, outputs);
