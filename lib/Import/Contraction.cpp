@@ -46,16 +46,16 @@ static Value batchLast(Node &node, Value x) {
   return node.transpose(x, perm);
 }
 
-/// Transposes of com.microsoft's matrix product: of the last two dimensions.
+/// Transposes of com.microsoft's matrix product: of the last two dimensions; vectors stay.
 static LogicalResult importFusedMatMul(Node &node) {
   Value a = node.input(0), b = node.input(1);
   if (node.flag("transBatchA"))
     a = batchLast(node, a);
   if (node.flag("transBatchB"))
     b = batchLast(node, b);
-  if (node.flag("transA"))
+  if (node.flag("transA") && Node::rankOf(a) != 1)
     a = node.swapLastTwo(a);
-  if (node.flag("transB"))
+  if (node.flag("transB") && Node::rankOf(b) != 1)
     b = node.swapLastTwo(b);
   double alpha = node.floatAttribute("alpha", 1);
   Value product = node.matmul(a, b);

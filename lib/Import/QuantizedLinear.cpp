@@ -147,14 +147,14 @@ ArrayRef<Operator> lathe::import::quantizedLinearOperators() {
   static constexpr StringRef microsoft = "com.microsoft";
   static constexpr uint32_t kBytes = kSigned | kUnsigned;
   static const Operator operators[] = {
-      {"QLinearAdd", {1}, 7, 8, importBinary<BinaryKind::add>, kBytes, "", microsoft},
-      {"QLinearMul", {1}, 7, 8, importBinary<BinaryKind::mul>, kBytes, "", microsoft},
-      {"QLinearSigmoid", {1}, 4, 5, importSigmoid, kBytes, "", microsoft},
-      {"QLinearLeakyRelu", {1}, 4, 5, importLeakyRelu, kBytes, "", microsoft},
-      {"QLinearGlobalAveragePool", {1}, 5, 5, importGlobalAveragePool, kBytes, "", microsoft},
-      {"QLinearSoftmax", {1}, 4, 5, importSoftmax, kBytes, "", microsoft},
+      {"QLinearAdd", {1}, 2, 8, importBinary<BinaryKind::add>, kBytes, "", microsoft},
+      {"QLinearMul", {1}, 2, 8, importBinary<BinaryKind::mul>, kBytes, "", microsoft},
+      {"QLinearSigmoid", {1}, 2, 5, importSigmoid, kBytes, "", microsoft},
+      {"QLinearLeakyRelu", {1}, 2, 5, importLeakyRelu, kBytes, "", microsoft},
+      {"QLinearGlobalAveragePool", {1}, 2, 5, importGlobalAveragePool, kBytes, "", microsoft},
+      {"QLinearSoftmax", {1}, 2, 5, importSoftmax, kBytes, "", microsoft},
       {"QLinearConcat", {1}, 5, kUnlimited, importConcat, kFloats, "", microsoft},
-      {"QLinearAveragePool", {1}, 4, 5, importAveragePool, kBytes, "", microsoft},
+      {"QLinearAveragePool", {1}, 2, 5, importAveragePool, kBytes, "", microsoft},
       {"NhwcMaxPool", {1}, 1, 1, importNhwcMaxPool, kBytes, "", microsoft},
       {"DynamicQuantizeMatMul", {1}, 3, 5, importDynamicQuantizeMatMul, kF32, "", microsoft},
       {"MatMulIntegerToFloat", {1}, 4, 7, importMatMulIntegerToFloat, kBytes, "", microsoft},

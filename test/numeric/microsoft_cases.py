@@ -289,6 +289,15 @@ def older_forms():
     a, b = g.input(4, 3), g.input(5, 4)
     g.output(g.node("TransposeMatMul", 0.5 * (a.array.T @ b.array.T), a, b, domain=MS, transA=1,
                     transB=1, alpha=0.5))
+    v = g.input(4)  # the transpose of a vector is the vector
+    g.output(g.node("FusedMatMul", v.array @ a.array, v, a, domain=MS, transA=1))
+    g.output(g.node("FusedMatMul", b.array @ v.array, b, v, domain=MS, transB=1))
+    # Zero points may be left out.
+    signed = g.random.integers(-90, 90, (3, 4)).astype("int8")
+    y = np.where(signed < 0, 0.2 * signed, signed) * 0.03 / 0.031
+    g.output(g.node("QLinearLeakyRelu", np.rint(y).astype("int8"), g.given(signed),
+                    g.weight(values=np.float32(0.03)), "", g.weight(values=np.float32(0.031)),
+                    domain=MS, alpha=0.2))
     g.output(g.node("Trilu", np.tril(x.array, 1), x, g.ints(1), domain=MS, upper=0))
     g.output(g.node("GatherND", x.array[[1, 0], [2, 0]], x, g.ints([[1, 2], [0, 0]]), domain=MS))
     g.output(g.node("Range", np.arange(2, 9), g.ints(2), g.ints(9), domain=MS))
