@@ -198,6 +198,13 @@ OpFoldResult BinaryOp::fold(FoldAdaptor) {
   return {};
 }
 
+/// Whether what makes the value reads sizes that only the run knows, which may not fit: then it
+/// must not be dropped.
+static bool mayBeRefused(Value value) {
+  Operation *op = value.getDefiningOp();
+  return op && !llvm::all_of(op->getOperandTypes(), isStatic);
+}
+
 OpFoldResult SelectOp::fold(FoldAdaptor) {
   if (getLhs() == getRhs() && keepsShape(getLhs(), getCondition(), getResult()))
     return getLhs();
@@ -205,7 +212,8 @@ OpFoldResult SelectOp::fold(FoldAdaptor) {
   if (!condition)
     return {};
   Value chosen = *condition ? getLhs() : getRhs(), other = *condition ? getRhs() : getLhs();
-  if (keepsShape(chosen, getCondition(), getResult()) && keepsShape(chosen, other, getResult()))
+  if (!mayBeRefused(other) && keepsShape(chosen, getCondition(), getResult()) &&
+      keepsShape(chosen, other, getResult()))
     return chosen;
   return {};
 }

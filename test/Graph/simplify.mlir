@@ -241,3 +241,17 @@ func.func @require_known_shape(%x: tensor<?x3xf32>) -> tensor<?x3xf32> {
   %0 = graph.require_shape %x, %shape : (tensor<?x3xf32>, tensor<2xi64>) -> tensor<?x3xf32>
   return %0 : tensor<?x3xf32>
 }
+
+// -----
+
+// A product that may not broadcast is not dropped with the branch that nobody takes.
+// CHECK-LABEL: func @branch_that_may_be_refused(
+// CHECK:         graph.binary mul
+// CHECK:         graph.select
+func.func @branch_that_may_be_refused(%slope: tensor<?xf32>) -> tensor<3xf32> {
+  %x = graph.constant dense<[0.5, 1.25, 1.75]> : tensor<3xf32>
+  %never = graph.constant dense<false> : tensor<3xi1>
+  %0 = graph.binary mul %x, %slope : (tensor<3xf32>, tensor<?xf32>) -> tensor<3xf32>
+  %1 = graph.select %never, %0, %x : (tensor<3xi1>, tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+  return %1 : tensor<3xf32>
+}
