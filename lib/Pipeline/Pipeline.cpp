@@ -645,18 +645,42 @@ bool Compilation::runSpecialized(Specialized &form, bool hasGraph) {
   return !hasGraph || runToLinalg(*form.module);
 }
 
+/// Whether values of `type` are of the graph dialect, as an artifact's are not once it is lowered:
+/// no tensors, or elements that share bytes or stand in wider ones. `attrs` name the type that a
+/// lowered value had.
+static bool isGraphValue(Type type, DictionaryAttr attrs) {
+  if (attrs && (attrs.contains("graph.type") || attrs.contains("graph.element_type")))
+    return false;
+  auto tensor = dyn_cast<TensorType>(type);
+  if (!tensor)
+    return !isa<rt::ValueType>(type);
+  Type element = tensor.getElementType();
+  return !element.isIntOrIndexOrFloat() ? !isa<ComplexType>(element)
+                                        : element.getIntOrFloatBitWidth() < 8;
+}
+
+/// Whether `module` has the stage 'graph' ahead of it: a resumed file is past the stages whose
+/// operations it no longer holds. A value may go from an input to an output without any operation.
+static bool hasGraph(ModuleOp module, func::FuncOp main) {
+  auto isInDialect = [](Operation *op) {
+    return isa<graph::GraphDialect>(op->getDialect()) ? WalkResult::interrupt()
+                                                      : WalkResult::advance();
+  };
+  if (module.walk(isInDialect).wasInterrupted())
+    return true;
+  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes()))
+    if (isGraphValue(type, main.getArgAttrDict(i)))
+      return true;
+  return false;
+}
+
 bool Compilation::runModule(ModuleOp module, StringRef output) {
-  // A resumed file is past the stages whose operations it no longer holds.
-  bool hasGraph = false, hasMain = bool(module.lookupSymbol<func::FuncOp>("main"));
-  module.walk([&](Operation *op) { hasGraph |= isa<graph::GraphDialect>(op->getDialect()); });
-  // A sequence may go from an input to an output without an operation.
-  if (hasMain)
-    for (Type type : module.lookupSymbol<func::FuncOp>("main").getArgumentTypes())
-      hasGraph |= !isa<TensorType, rt::ValueType>(type);
-  if (!hasMain) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main) {
     emitError(module.getLoc()) << "the module has no function @main to go on from";
     return false;
   }
+  bool hasGraph = ::hasGraph(module, main);
   if (!applyDims(module, hasGraph))
     return false;
   if (!hasGraph && options.lowersPrecision()) {

@@ -149,5 +149,20 @@ def integers(**sizes):
     return g
 
 
+def untouched(**sizes):
+    """Values that go from an input to an output, with no operation that says what they are."""
+    g = Graph("untouched", opset=25, **sizes)
+    n = sizes["n"]
+    for kind, low, high in [("bool", 0, 2), ("int4", -8, 8), ("uint4", 0, 16), ("int2", -2, 2),
+                            ("uint2", 0, 4), ("float4e2m1", 0, 16), ("float8e4m3fn", 0, 256)]:
+        dtype = "bool" if kind == "bool" else "int8" if low else "uint8"
+        with g.case(kind):
+            for shape, dims in [([n], ["n"]), ([], []), ([3, 0], [3, 0])]:
+                codes = g.random.integers(low, high, shape).astype(dtype)
+                g.output(g.given(codes, dims, None if kind == "bool" else kind), dims)
+    return g
+
+
 STATIC = [floats]
-DYNAMIC = [(integers, [{"n": 7, "blocks": 4}, {"n": 1, "blocks": 1}, {"n": 10, "blocks": 5}])]
+DYNAMIC = [(untouched, [{"n": n} for n in (7, 1, 8, 61)]),
+           (integers, [{"n": 7, "blocks": 4}, {"n": 1, "blocks": 1}, {"n": 10, "blocks": 5}])]
