@@ -10,13 +10,15 @@
 //     last to first:  Ci -> b (unlimited), b -> P (size of v)
 //
 // with the source on the side of channels first. A transpose that the model contains is free on one
-// side: it cancels against the one that would be inserted.
+// side: it cancels against the one that would be inserted. Kernels of one pixel are left where the
+// cut puts them: with channels first they are products.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Graph/Constants.h"
 #include "lathe/Graph.h"
 #include "lib/Graph/ChannelLayout.h"
 #include "lib/Graph/ChannelShuffle.h"
 #include "lib/Graph/MinCut.h"
+#include "lib/Graph/PointwiseConv.h"
 #include "lib/Graph/Rewrite.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -234,19 +236,7 @@ void LayoutRewriter::rewrite(ArrayRef<std::pair<Operation *, LayoutPlan *>> ops)
     op->erase();
 }
 
-static bool hasConvolution(func::FuncOp function) {
-  return function
-      .walk([](Operation *op) {
-        std::optional<LayoutPlan> plan = planChannelsLast(op);
-        return plan && plan->gain == MinCut::unlimited ? WalkResult::interrupt()
-                                                       : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
-LogicalResult lathe::convertToChannelsLast(func::FuncOp function) {
-  if (!hasConvolution(function))
-    return success();
+static void chooseLayouts(func::FuncOp function) {
   fuseChannelShuffles(function);
   Plans plans;
   function.walk([&](Operation *op) {
@@ -260,8 +250,27 @@ LogicalResult lathe::convertToChannelsLast(func::FuncOp function) {
       ops.emplace_back(op, &plan);
   LayoutRewriter(function.getContext()).rewrite(ops);
   expandChannelShuffles(function);
+}
+
+LogicalResult lathe::convertToChannelsLast(func::FuncOp function) {
+  bool hasPlans = false, hasProducts = false;
+  function.walk([&](Operation *op) {
+    auto conv = dyn_cast<ConvOp>(op);
+    hasPlans |= isa<ConvOp, ConvTransposeOp>(op) && planChannelsLast(op);
+    hasProducts |= conv && isProduct(conv);
+  });
+  if (hasPlans)
+    chooseLayouts(function);
+  if (hasProducts)
+    function.walk([](ConvOp op) {
+      if (!isProduct(op))
+        return;
+      OpBuilder builder(op);
+      op.getResult().replaceAllUsesWith(makeProduct(builder, op));
+      op.erase();
+    });
   // Transposes meet and cancel, those of constants are computed.
-  return simplifyGraph(function);
+  return hasPlans || hasProducts ? simplifyGraph(function) : success();
 }
 
 namespace {

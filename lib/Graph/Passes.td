@@ -136,6 +136,8 @@ def ChannelsLastPass : Pass<"graph-channels-last", "::mlir::func::FuncOp"> {
     with constant weights takes and gives channels last; its weights become
     [kernel..., channels / group, filters]. Operations that work in either layout follow where that
     saves transposes: the assignment is a minimum cut over the sizes of what would be transposed.
+    So do convolutions whose kernel is one pixel; where they keep channels first, they become
+    products of weights and image.
 
     ```mlir
     %0 = graph.conv %x, %w {...} : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x8x8xf32>

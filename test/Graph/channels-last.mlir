@@ -66,3 +66,43 @@ func.func @no_convolution(%x: tensor<1x3x8x8xf32>) -> tensor<1x3x4x4xf32> {
   %0 = graph.pool max %x {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, auto_pad = #graph<auto_pad none>} : (tensor<1x3x8x8xf32>) -> tensor<1x3x4x4xf32>
   return %0 : tensor<1x3x4x4xf32>
 }
+
+// -----
+
+// A kernel of one pixel between a model's edges is a product of what lies in memory: no transpose.
+// CHECK-LABEL: func @pointwise
+// CHECK-DAG: %[[W:.*]] = graph.constant {{.*}} : tensor<2x3xf32>
+// CHECK-DAG: %[[B:.*]] = graph.constant {{.*}} : tensor<2x1xf32>
+// CHECK: %[[X:.*]] = graph.reshape %arg0, {{.*}} -> tensor<?x3x1024xf32>
+// CHECK: %[[P:.*]] = graph.matmul %[[W]], %[[X]] : {{.*}} -> tensor<?x2x1024xf32>
+// CHECK: %[[S:.*]] = graph.binary add %[[P]], %[[B]]
+// CHECK: graph.reshape %[[S]], {{.*}} -> tensor<?x2x32x32xf32>
+// CHECK-NOT: graph.conv
+// CHECK-NOT: graph.transpose
+func.func @pointwise(%x: tensor<?x3x32x32xf32>) -> tensor<?x2x32x32xf32> {
+  %w = graph.constant dense<[[[[1.0]], [[2.0]], [[3.0]]], [[[4.0]], [[5.0]], [[6.0]]]]> : tensor<2x3x1x1xf32>
+  %b = graph.constant dense<[7.0, 8.0]> : tensor<2xf32>
+  %0 = graph.conv %x, %w, %b {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<?x3x32x32xf32>, tensor<2x3x1x1xf32>, tensor<2xf32>) -> tensor<?x2x32x32xf32>
+  return %0 : tensor<?x2x32x32xf32>
+}
+
+// -----
+
+// Rows of pixels need no reshape, so their number may be unknown; a stride, an image of unknown size
+// and integers stay convolutions.
+// CHECK-LABEL: func @rows
+// CHECK: graph.matmul %{{.*}}, %arg0 : (tensor<2x3xf32>, tensor<?x3x?xf32>) -> tensor<?x2x?xf32>
+// CHECK: graph.conv {{.*}}strides = array<i64: 2>
+// CHECK: graph.conv {{.*}}tensor<?x?x?x3xf32>
+// CHECK: graph.conv {{.*}}xi32>
+// CHECK-NOT: graph.matmul
+func.func @rows(%x: tensor<?x3x?xf32>, %y: tensor<?x3x?x?xf32>, %z: tensor<1x3x900xi32>) -> (tensor<?x2x?xf32>, tensor<?x2x?xf32>, tensor<?x2x?x?xf32>, tensor<1x2x900xi32>) {
+  %w = graph.constant dense<[[[1.0], [2.0], [3.0]], [[4.0], [5.0], [6.0]]]> : tensor<2x3x1xf32>
+  %v = graph.constant dense<[[[[1.0]], [[2.0]], [[3.0]]], [[[4.0]], [[5.0]], [[6.0]]]]> : tensor<2x3x1x1xf32>
+  %i = graph.constant dense<[[[1], [2], [3]], [[4], [5], [6]]]> : tensor<2x3x1xi32>
+  %0 = graph.conv %x, %w {strides = array<i64: 1>, pads = array<i64: 0, 0>, dilations = array<i64: 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<?x3x?xf32>, tensor<2x3x1xf32>) -> tensor<?x2x?xf32>
+  %1 = graph.conv %x, %w {strides = array<i64: 2>, pads = array<i64: 0, 0>, dilations = array<i64: 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<?x3x?xf32>, tensor<2x3x1xf32>) -> tensor<?x2x?xf32>
+  %2 = graph.conv %y, %v {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<?x3x?x?xf32>, tensor<2x3x1x1xf32>) -> tensor<?x2x?x?xf32>
+  %3 = graph.conv %z, %i {strides = array<i64: 1>, pads = array<i64: 0, 0>, dilations = array<i64: 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>} : (tensor<1x3x900xi32>, tensor<2x3x1xi32>) -> tensor<1x2x900xi32>
+  return %0, %1, %2, %3 : tensor<?x2x?xf32>, tensor<?x2x?xf32>, tensor<?x2x?x?xf32>, tensor<1x2x900xi32>
+}

@@ -647,6 +647,21 @@ def dynamic_views(b, s):
     return g
 
 
+def pointwise(b, s):
+    """Kernels of one pixel, at a model's edges and among operations that know no other layout."""
+    g = Graph("pointwise", b=b, s=s)
+    for c, o in [(24, 33), (1, 5), (40, 1), (3, 64)]:
+        y = g.conv(g.input("b", c, "s"), g.weight(o, c, 1), g.weight(o))
+        g.output(g.softmax(g.relu(y), -1), ["b", o, "s"])
+        y = g.relu(g.conv(g.input("b", c, 20, 15), g.weight(o, c, 1, 1), g.weight(o)))
+        g.output(g.add(y, g.input("b", o, 20, 15)), ["b", o, 20, 15])
+        g.output(g.conv(g.relu(y), g.weight(17, o, 1, 1)), ["b", 17, 20, 15])
+        g.output(g.conv(g.input("b", c, 3, 3), g.weight(o, c, 1, 1)), ["b", o, 3, 3])
+    g.output(g.conv(g.input("b", 3, 2, 5, 7), g.weight(8, 3, 1, 1, 1), g.weight(8)), ["b", 8, 2, 5, 7])
+    g.output(g.conv(g.input("b", 5, 18, 18), g.tanh(g.input(7, 5, 1, 1))), ["b", 7, 18, 18])
+    return g
+
+
 def dynamic_images(b, h):
     g = Graph("dynamic_images", b=b, h=h)
     x = g.input("b", 3, "h", "h")
@@ -679,5 +694,6 @@ DYNAMIC = [
                           (2, 0, 5)]]),
     (dynamic_views, [dict(zip("bs", sizes)) for sizes in [(1, 1), (2, 7), (5, 16), (3, 33)]]),
     (dynamic_loops, [dict(zip("bs", sizes)) for sizes in [(1, 1), (3, 4), (2, 17)]]),
+    (pointwise, [dict(zip("bs", sizes)) for sizes in [(1, 1), (2, 7), (3, 300), (0, 5), (2, 0)]]),
     (dynamic_images, [dict(zip("bh", sizes)) for sizes in [(1, 9), (2, 16), (3, 5), (0, 7), (1, 1), (2, 39)]]),
 ]
