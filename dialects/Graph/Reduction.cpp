@@ -73,7 +73,7 @@ LogicalResult ArgReduceOp::inferShapes(SymbolicShapes &shapes) {
   if (!input)
     return success();
   setAxis(normalizeAxis(getAxis(), input->size()));
-  if (getConstant((*input)[getAxis()]) == 0)
+  if (!getMayBeEmpty() && getConstant((*input)[getAxis()]) == 0)
     return emitOpError("dimension ") << getAxis() << " has size 0, so no element has an index";
   return shapes.setDims(getResult(),
                         reduceDims(shapes, *input, {int64_t(getAxis())}, getKeepDims()));

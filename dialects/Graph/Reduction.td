@@ -21,8 +21,9 @@ def Graph_ReduceOp : Graph_Op<"reduce"> {
 
 def Graph_ArgReduceOp : Graph_Op<"arg_reduce"> {
   let summary = "index of the largest (or smallest) element along `axis`";
+  let description = "An empty axis is refused, unless it `may_be_empty`: its index is 0.";
   let arguments = (ins Graph_Tensor:$input, BoolAttr:$smallest, I64Attr:$axis, BoolAttr:$keep_dims,
-                       BoolAttr:$select_last);
+                       BoolAttr:$select_last, UnitAttr:$may_be_empty);
   let results = (outs Graph_I64Tensor:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }

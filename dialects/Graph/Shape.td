@@ -244,7 +244,7 @@ def Graph_ResizeCoordinates : Graph_Enum<"ResizeCoordinates", "output to input c
 def Graph_ResizeCoordinatesAttr
     : EnumAttr<Graph_Dialect, Graph_ResizeCoordinates, "resize_coordinates">;
 def Graph_ResizeNearest : Graph_Enum<"ResizeNearest", "rounding of nearest",
-  ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]>;
+  ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "ceil_if_smaller"]>;
 def Graph_ResizeNearestAttr : EnumAttr<Graph_Dialect, Graph_ResizeNearest, "resize_nearest">;
 def Graph_ResizePolicy : Graph_Enum<"ResizePolicy", "how sizes keep the aspect ratio",
   ["stretch", "not_larger", "not_smaller"]>;
@@ -252,7 +252,10 @@ def Graph_ResizePolicyAttr : EnumAttr<Graph_Dialect, Graph_ResizePolicy, "resize
 
 def Graph_ResizeOp : Graph_Op<"resize", [AttrSizedOperandSegments]> {
   let summary = "interpolate to another size (ONNX Resize, Upsample)";
-  let description = "Exactly one of `scales` (f32) and `sizes` is given, for `axes` or all dimensions.";
+  let description = [{
+    Exactly one of `scales` (f32) and `sizes` is given, for `axes` or all dimensions. Rounding
+    `ceil_if_smaller` is `ceil` along a dimension that shrinks, else `floor`.
+  }];
   let arguments = (ins Graph_Tensor:$data, Optional<Graph_Tensor>:$roi,
     Optional<Graph_Tensor>:$scales, Optional<Graph_I64Tensor>:$sizes,
     OptionalAttr<DenseI64ArrayAttr>:$axes, Graph_ResizeModeAttr:$mode,

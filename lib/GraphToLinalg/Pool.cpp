@@ -200,23 +200,30 @@ static Tensor normOfWindows(const Pool &pool) {
 
 // ---- Max with positions ------------------------------------------------------------------------
 
-// The flat position in the (unpadded) input that the loops stand at.
-static Value flatPosition(const Scalars &s, const Pool &pool, ArrayRef<Value> inputSizes,
-                          ArrayRef<Value> low) {
+// The flat position in the (unpadded) input that the loops stand at, and whether it is in there.
+static std::pair<Value, Value> flatPosition(const Scalars &s, const Pool &pool,
+                                            ArrayRef<Value> inputSizes, ArrayRef<Value> low) {
   graph::PoolOp op = pool.op;
   auto loop = [&](int64_t i) -> Value { return linalg::IndexOp::create(s.b, s.loc, i); };
   int64_t channelDim = op.getChannelsLast() ? pool.input.rank() - 1 : 1;
   Value position = s.add(s.mul(loop(0), inputSizes[channelDim]), loop(channelDim));
+  Value isInside = s.constant(s.b.getI1Type(), 1);
   for (int64_t i = 0; i < pool.spatial; ++i) {
     int64_t dim = op.getColumnMajor() ? pool.spatial - 1 - i : i;
     Value at = s.add(s.mul(loop(pool.firstSpatial + dim), s.index(op.getStrides()[dim])),
                      s.mul(loop(pool.input.rank() + dim), s.index(op.getDilations()[dim])));
     at = s.sub(at, low[dim]);
-    position = s.add(s.mul(position, inputSizes[pool.firstSpatial + dim]), at);
+    Value size = inputSizes[pool.firstSpatial + dim];
+    position = s.add(s.mul(position, size), at);
+    // Before the first one as well: it wraps around.
+    isInside =
+        arith::AndIOp::create(s.b, s.loc, isInside, s.cmp(arith::CmpIPredicate::ult, at, size));
   }
-  return position;
+  return {position, isInside};
 }
 
+// As in ONNX Runtime, the first element of a window stands until a greater one comes: NaN stays
+// where it is first, and the lowest number has a position.
 static std::pair<Tensor, Tensor> maxWithPositions(const Pool &pool) {
   Lowering &l = pool.l;
   Type element = pool.input.element, i64 = l.b.getI64Type();
@@ -228,7 +235,7 @@ static std::pair<Tensor, Tensor> maxWithPositions(const Pool &pool) {
   TypedAttr initial = extremeIdentity(l, element, true);
   ResultRange results =
       l.generic({{pool.padded, pool.inputMap()}, {pool.window(), pool.kernelMap()}},
-                {l.filled(pool.sizes, initial), l.filled(pool.sizes, l.number(i64, 0))},
+                {l.filled(pool.sizes, initial), l.filled(pool.sizes, l.number(i64, -1))},
                 {pool.resultMap(), pool.resultMap()}, pool.iterators(),
                 [&](const Scalars &s, ValueRange x) -> SmallVector<Value> {
                   Value now = s.load(x[0], element), best = x[2];
@@ -238,11 +245,20 @@ static std::pair<Tensor, Tensor> maxWithPositions(const Pool &pool) {
                           : s.cmp(element.isUnsignedInteger() ? arith::CmpIPredicate::ugt
                                                               : arith::CmpIPredicate::sgt,
                                   now, best);
-                  Value here = s.fromIndex(flatPosition(s, pool, inputSizes, low), i64);
+                  auto [position, isInside] = flatPosition(s, pool, inputSizes, low);
+                  Value isFirst = s.cmp(arith::CmpIPredicate::slt, x[3], s.constant(i64, 0));
+                  better = arith::OrIOp::create(s.b, s.loc, better, isFirst);
+                  better = arith::AndIOp::create(s.b, s.loc, better, isInside);
+                  Value here = s.fromIndex(position, i64);
                   return {s.select(better, now, best), s.select(better, here, x[3])};
                 });
   Type sum = isa<FloatType>(element) ? initial.getType() : element;
-  return {l.convert({results[0], pool.sizes, sum}, element), {results[1], pool.sizes, i64}};
+  // A window of pads alone has none; zero is what can be looked up.
+  Tensor found{results[1], pool.sizes, i64};
+  Tensor positions = l.elementwise({found}, pool.sizes, i64, [&](const Scalars &s, ValueRange x) {
+    return s.max(x[0], s.constant(i64, 0));
+  });
+  return {l.convert({results[0], pool.sizes, sum}, element), positions};
 }
 
 static LogicalResult lowerPool(graph::PoolOp op, Lowering &l) {

@@ -100,6 +100,11 @@ template <typename Op> static Value applyMath(const Scalars &s, ValueRange x) {
 
 // sum / count; integers divide as ONNX Runtime does, towards zero.
 static Tensor meanOf(Lowering &l, const Tensor &input, ArrayRef<int64_t> axes) {
+  // Nor does the sum of 32-bit ones overflow there.
+  if (auto integer = dyn_cast<IntegerType>(input.element); integer && integer.getWidth() < 64)
+    return l.convert(
+        meanOf(l, l.convert(input, IntegerType::get(l.context, 64, integer.getSignedness())), axes),
+        integer);
   Tensor sum = reduceSum(l, input, axes);
   OpFoldResult count = l.size(1);
   for (int64_t axis : axes)
@@ -214,7 +219,7 @@ static LogicalResult lowerArgReduce(graph::ArgReduceOp op, Lowering &l) {
   for (int64_t i = 0; i < rank; ++i)
     if (i != axis)
       sizes.push_back(input.sizes[i]);
-  if (isConstantIntValue(input.sizes[axis], 0))
+  if (isConstantIntValue(input.sizes[axis], 0) && !op.getMayBeEmpty())
     return l.unsupported(op) << "an empty axis";
   Type i64 = l.b.getI64Type();
   Type compute = getComputeType(input.element);

@@ -124,6 +124,9 @@ auto ResizeFormulas<Math>::nearest(const ResizeDim<Number> &d, Number x) -> Resi
   case ResizeNearest::ceil:
     index = m.ceil(at);
     break;
+  case ResizeNearest::ceil_if_smaller:
+    index = m.selectLess(d.scale, n(1), m.ceil(at), m.floor(at));
+    break;
   }
   return {{clamp(index, d)}, {n(1)}, isOutside(d, at)};
 }

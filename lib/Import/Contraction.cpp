@@ -114,8 +114,8 @@ static LogicalResult importEinsum(Node &node) {
            tail.str();
   };
   std::string result;
-  for (auto [term, width] : llvm::zip(terms, widths))
-    result += (result.empty() ? "" : ",") + expand(term, width);
+  for (auto [i, term] : llvm::enumerate(terms))
+    result += (i == 0 ? "" : ",") + expand(term, widths[i]); // a scalar's term is empty
   result += "->";
   if (isExplicit) {
     if (!isTerm(right))

@@ -108,7 +108,7 @@ static LogicalResult importFeatureVectorizer(Node &node) {
       return node.error() << "input " << i << " of FeatureVectorizer has rank " << *rank
                           << ", it takes 1 or 2";
     if (*rank == 1)
-      x = node.unsqueeze(x, {1});
+      x = node.unsqueeze(x, {0}); // "1-D tensors are treated as [1,C]"
     if (!x)
       return failure();
     int64_t have = cast<RankedTensorType>(x.getType()).getDimSize(1);

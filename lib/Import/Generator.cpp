@@ -52,6 +52,8 @@ static LogicalResult importConstantOfShape(Node &node) {
     if (type.getNumElements() != 1)
       return node.error() << "attribute 'value' of ConstantOfShape has " << type.getNumElements()
                           << " elements, it takes one";
+    if (isa<graph::StringType>(type.getElementType()))
+      return node.error() << "attribute 'value' of ConstantOfShape holds text, it takes a number";
     // One element of any rank means a scalar.
     SmallVector<char> storage;
     value = graph::makeConstantAttr(RankedTensorType::get({}, type.getElementType()),
@@ -61,6 +63,8 @@ static LogicalResult importConstantOfShape(Node &node) {
   Value shape = node.ofLength(node.input(0), node.declaredRank(0));
   if (!shape)
     return failure();
+  if (!isa<DenseElementsAttr>(value)) // elements that share bytes
+    return node.result(node.expand(node.constant(value), shape));
   auto op = node.create<graph::FullOp>(node.tensorOf(element), shape, value);
   return op ? node.result(op.getResult()) : failure();
 }

@@ -211,7 +211,9 @@ static Value hardmax(Node &node, Value x, int64_t axis) {
   if (!x)
     return {};
   Type i64 = node.builder().getI64Type(), element = Node::elementOf(x);
-  auto best = node.create<graph::ArgReduceOp>(node.tensorOf(i64), x, false, axis, true, false);
+  auto best = node.create<graph::ArgReduceOp>(node.tensorOf(i64), x, /*smallest=*/false, axis,
+                                              /*keep_dims=*/true, /*select_last=*/false,
+                                              /*may_be_empty=*/true);
   std::optional<int64_t> rank = Node::rankOf(x);
   if (!best || !rank)
     return {};

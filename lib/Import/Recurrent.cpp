@@ -80,6 +80,16 @@ static std::optional<int64_t> hiddenSize(Node &node, Value recurrence) {
   return std::nullopt;
 }
 
+/// The last state where a sequence has no elements is 0, also after an initial one: the
+/// specification is silent, ONNX Runtime does so.
+static Value clearOfNone(Node &node, Value state, Value lengths, Value initial, bool batchFirst) {
+  if (!state || !lengths || !initial)
+    return state;
+  Value isEmpty = node.binary(graph::BinaryKind::equal, lengths, 0.0);
+  isEmpty = node.unsqueeze(isEmpty, batchFirst ? Ints{1, 2} : Ints{1});
+  return node.select(isEmpty, node.scalar(0, Node::elementOf(state)), state);
+}
+
 template <RecurrentKind kind> static LogicalResult importRecurrent(Node &node) {
   static constexpr graph::Direction directions[] = {
       graph::Direction::forward, graph::Direction::reverse, graph::Direction::bidirectional};
@@ -124,9 +134,9 @@ template <RecurrentKind kind> static LogicalResult importRecurrent(Node &node) {
   if (!op)
     return failure();
   node.setResult(0, op.getY());
-  node.setResult(1, op.getYH());
+  node.setResult(1, clearOfNone(node, op.getYH(), node.input(4), node.input(5), batchFirst));
   if (isLstm)
-    node.setResult(2, op.getYC());
+    node.setResult(2, clearOfNone(node, op.getYC(), node.input(4), node.input(6), batchFirst));
   return success();
 }
 

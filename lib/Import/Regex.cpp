@@ -151,6 +151,56 @@ private:
     return piece;
   }
 
+  /// The flags between (? and what closes them; false after an error.
+  bool takeFlags() {
+    bool value = true;
+    while (!rest.empty() && rest.front() != ')' && rest.front() != ':') {
+      char c = next();
+      if (c == '-' && value)
+        value = false;
+      else if (c == 'i')
+        flags.ignoresCase = value;
+      else if (c == 's')
+        flags.dotTakesNewline = value;
+      else if (c != 'U') { // of the shortest match: a whole match is the same
+        fail(Twine("flag '") + Twine(c) + "' is not supported");
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// A group, behind its parenthesis. Flags hold until the group around them ends.
+  Piece group(int depth) {
+    Flags around = flags;
+    if (take('?')) {
+      StringRef name = rest;
+      name.consume_front("P");
+      if (size_t end = name.find('>'); name.starts_with("<") && end != StringRef::npos)
+        rest = name.drop_front(end + 1); // a name changes nothing
+      else if (!takeFlags())
+        return empty();
+      else if (take(')'))
+        return empty();
+      else if (!take(':'))
+        fail("there is a ( without )");
+    }
+    Piece inside = alternatives(depth + 1);
+    if (!take(')'))
+      fail("there is a ( without )");
+    flags = around;
+    return inside;
+  }
+
+  /// The set with both cases of its letters, where case is ignored.
+  ByteSet inBothCases(ByteSet set) const {
+    if (flags.ignoresCase)
+      for (int c = 'a'; c <= 'z'; ++c)
+        if (set[c] || set[c - 32])
+          set.set(c).set(c - 32);
+    return set;
+  }
+
   /// A copy of the nodes from `first` to `last`, which made `piece` and nothing else.
   Piece copy(Piece piece, int first, int last) {
     int shift = int(nodes.size()) - first;
@@ -241,28 +291,15 @@ private:
       return empty();
     char c = next();
     switch (c) {
-    case '(': {
-      if (take('?') && !take(':')) {
-        // A name changes nothing.
-        rest.consume_front("P");
-        size_t end = rest.find('>');
-        if (!rest.starts_with("<") || end == StringRef::npos) {
-          fail("flags in groups are not supported");
-          return empty();
-        }
-        rest = rest.drop_front(end + 1);
-      }
-      Piece inside = alternatives(depth + 1);
-      if (!take(')'))
-        fail("there is a ( without )");
-      return inside;
-    }
+    case '(':
+      return group(depth);
     case '[':
       return character(charClass());
     case '.': {
       CharSet any;
       any.ascii = range(0, 127);
-      any.ascii.reset('\n');
+      if (!flags.dotTakesNewline)
+        any.ascii.reset('\n');
       any.others = true;
       return character(any);
     }
@@ -280,7 +317,9 @@ private:
     default: {
       ByteSet one;
       one.set(static_cast<unsigned char>(c));
-      Piece piece = bytes(one);
+      if (flags.ignoresCase && static_cast<unsigned char>(c) >= 0x80)
+        fail("case of characters beyond ASCII is not supported");
+      Piece piece = bytes(inBothCases(one));
       // The bytes of one character belong together.
       while (static_cast<unsigned char>(c) >= 0xc0 && !rest.empty() &&
              (static_cast<unsigned char>(rest.front()) & 0xc0) == 0x80) {
@@ -355,6 +394,7 @@ private:
     if (value < 0)
       return empty();
     set.ascii.set(value);
+    set.ascii = inBothCases(set.ascii);
     return character(set);
   }
 
@@ -413,12 +453,18 @@ private:
       }
       set.ascii |= range(low, high);
     }
+    set.ascii = inBothCases(set.ascii);
     if (inverted)
       set.invert();
     return set;
   }
 
+  struct Flags {
+    bool ignoresCase = false, dotTakesNewline = false;
+  };
+
   StringRef rest;
+  Flags flags;
   std::string message;
 };
 

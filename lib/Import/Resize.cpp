@@ -87,6 +87,8 @@ static LogicalResult importResize(Node &node) {
   form.mode = modes[node.choice("mode", {"nearest", "linear", "cubic"}, 0)];
   if (node.version() == 10) {
     form.scales = node.require(1);
+    // The specification shows it in an example alone; ONNX Runtime does so.
+    form.nearest = graph::ResizeNearest::ceil_if_smaller;
     return build(node, form);
   }
   form.roi = nonEmpty(node.input(1));

@@ -27,10 +27,14 @@ func.func @main(%x: tensor<1x2x3xf32>) -> tensor<1x2x3xf32> {
 
 // -----
 
-// Positions are those in the input without its padding.
+// Positions are those in the input without its padding; the first element of a window has no rival.
 // CHECK-LABEL: func @main
 // CHECK:         linalg.generic {{.*}} outs(%{{.*}}, %{{.*}} : tensor<1x2x2xf32>, tensor<1x2x2xi64>)
-// CHECK:           %[[BETTER:.*]] = arith.cmpf ogt
+// CHECK:           %[[GREATER:.*]] = arith.cmpf ogt
+// CHECK:           %[[INSIDE:.*]] = arith.andi {{.*}} : i1
+// CHECK:           %[[FIRST:.*]] = arith.cmpi slt
+// CHECK:           %[[EITHER:.*]] = arith.ori %[[GREATER]], %[[FIRST]]
+// CHECK:           %[[BETTER:.*]] = arith.andi %[[EITHER]], %[[INSIDE]]
 // CHECK:           arith.select %[[BETTER]], %{{.*}} : f32
 // CHECK:           arith.select %[[BETTER]], %{{.*}} : i64
 func.func @main(%x: tensor<1x2x4xf32>) -> (tensor<1x2x2xf32>, tensor<1x2x2xi64>) {

@@ -190,7 +190,9 @@ def patterns():
                     "a{2,}", "[ab]+", "[^a]", "[^a]*", r"\d+(\.\d+)?", r"\w+", r"\W", r"\s", "[a-c]{3}",
                     r"a\.b", r"[\w.]+@[a-z]+\.org", "^a$", "(^|b)a($|b)", "a^b", "a$b", "a|",
                     "[]]", "[a^]", "[[:alpha:]]+", "(a*)*", "(a|ab)(c|bcd)?", r"\x61", "a??b*?", "é|x",
-                    "(?P<name>a)b", "(a?){3}b", "(|a)+", r"\w+\b", r"a\b.b", r"\ba\Bb\b", r".*\bcom\b", "[a-]b?", r"[\-.]", "a{,2}", "(ab|a)*c?"]:
+                    "(?P<name>a)b", "(a?){3}b", "(|a)+", r"\w+\b", r"a\b.b", r"\ba\Bb\b", r".*\bcom\b", "[a-]b?", r"[\-.]", "a{,2}", "(ab|a)*c?",
+                    "(?i)foo", "(?i:f)oo", "(?s).*", "(?si)A.B", "(?i)[^A]B", r"(?i)\x41b{2}", "a(?i:B)b",
+                    "(?i)f(?-i:OO)", "(?i)(?s-i:f.)o", "(?i)[a-c]{3}"]:
         x = g.given(texts(values))
         plain = pattern.replace("[[:alpha:]]", "[A-Za-z]").replace("[]]", r"\]")
         if pattern == "a{,2}":
