@@ -373,14 +373,14 @@ static LogicalResult importDft(Node &node) {
     return failure();
   if (*rank < 2)
     return node.error() << "input 0 of DFT has rank " << *rank << ", it takes 2 or more";
-  x = requireParts(node, x, *rank);
-  if (!x)
-    return failure();
   // "is not possible": half of the result says nothing about the other half.
   if (node.flag("onesided") && !node.flag("inverse") &&
       cast<RankedTensorType>(x.getType()).getDimSize(*rank - 1) == 2)
     return node.error() << "attribute 'onesided' of DFT takes real numbers, input 0 holds complex "
                         << "ones (its last dimension is 2)";
+  x = requireParts(node, x, *rank);
+  if (!x)
+    return failure();
   int64_t axis = -2;
   if (node.version() < 20) {
     axis = node.intAttribute("axis", 1);

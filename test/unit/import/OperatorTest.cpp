@@ -459,6 +459,28 @@ TEST(Operator, TransformsOfRealOrComplexNumbers) {
   EXPECT_THAT(refusal(other), HasSubstr("must be 1 (real) or 2 (complex)"));
 }
 
+TEST(Operator, HalfASpectrumIsOfRealNumbers) {
+  auto oneSided = [](int64_t parts) {
+    return importOne(17, "DFT", {1, 8, parts}, [](auto &, auto &node) {
+             attribute(node, "onesided", int64_t(1));
+           }).errors;
+  };
+  EXPECT_EQ(oneSided(1), "");
+  EXPECT_THAT(oneSided(2), HasSubstr("attribute 'onesided' of DFT takes real numbers"));
+}
+
+TEST(Operator, ConstantOfShapeHoldsNoText) {
+  TestModel model(9);
+  model.input("x", {2}, onnx::TensorProto::INT64).output("y", {}, onnx::TensorProto::STRING);
+  onnx::AttributeProto &value = *model.node("ConstantOfShape", {"x"}, {"y"}).add_attribute();
+  value.set_name("value");
+  value.set_type(onnx::AttributeProto::TENSOR);
+  value.mutable_t()->set_data_type(onnx::TensorProto::STRING);
+  value.mutable_t()->add_dims(1);
+  value.mutable_t()->add_string_data("text");
+  EXPECT_THAT(importModel(model).errors, HasSubstr("holds text, it takes a number"));
+}
+
 TEST(Operator, TheAxisOfATransformChoosesAmongKnownSizes) {
   TestModel model(20);
   model.input("x", {2, 6, 4, 2}).output("y").input("axis", {}, onnx::TensorProto::INT64);
