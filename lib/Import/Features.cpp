@@ -107,19 +107,30 @@ static LogicalResult importFeatureVectorizer(Node &node) {
     if (*rank < 1 || *rank > 2)
       return node.error() << "input " << i << " of FeatureVectorizer has rank " << *rank
                           << ", it takes 1 or 2";
-    if (*rank == 1)
-      x = node.unsqueeze(x, {0}); // "1-D tensors are treated as [1,C]"
+    if (*rank == 1) // one row
+      x = node.unsqueeze(x, {0});
     if (!x)
       return failure();
     int64_t have = cast<RankedTensorType>(x.getType()).getDimSize(1);
     int64_t want = sizes.empty() ? have : sizes[i];
     if (want < 0)
       return node.error() << "attribute 'inputdimensions' of FeatureVectorizer holds " << want;
-    if (ShapedType::isDynamic(have) && !sizes.empty())
-      return node.error() << "the number of features of input " << i
-                          << " of FeatureVectorizer is not known when compiling";
-    if (want < have)
+    bool isUnknown = ShapedType::isDynamic(have) && !sizes.empty();
+    if (want < have || isUnknown)
       x = node.slice(x, 1, 0, want);
+    if (isUnknown) {
+      Value missing =
+          node.binary(BinaryKind::sub, node.constant(Ints{want}), node.shapeOf(x, 1, 2));
+      Value pads = node.concat({node.constant(Ints{0}), missing}, 0);
+      if (!pads)
+        return failure();
+      auto op = node.create<graph::PadOp>(node.likeOf(x), x, pads, Value(), node.constant(Ints{1}),
+                                          graph::PadMode::constant);
+      if (!op)
+        return failure();
+      parts.push_back(op.getResult());
+      continue;
+    }
     parts.push_back(x);
     if (want > have) {
       Value rows = node.shapeOf(x, 0, 1);

@@ -166,7 +166,8 @@ public:
   mlir::Value matmul(mlir::Value a, mlir::Value b);
   mlir::Value transpose(mlir::Value x, llvm::ArrayRef<int64_t> perm);
   mlir::Value swapLastTwo(mlir::Value x);
-  mlir::Value reshape(mlir::Value x, mlir::Value shape);
+  /// With `allowZero`, 0 in `shape` is a size; else it keeps that of x.
+  mlir::Value reshape(mlir::Value x, mlir::Value shape, bool allowZero = false);
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
   /// x, whose sizes must be those of `shape` (-1: any); what only the run knows is checked there.
   mlir::Value requireShape(mlir::Value x, mlir::Value shape);

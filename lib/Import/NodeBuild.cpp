@@ -151,10 +151,10 @@ Value Node::swapLastTwo(Value x) {
   return transpose(x, perm);
 }
 
-Value Node::reshape(Value x, Value shape) {
+Value Node::reshape(Value x, Value shape, bool allowZero) {
   if (!x || !shape)
     return {};
-  return resultOf(create<graph::ReshapeOp>(likeOf(x), x, shape, false));
+  return resultOf(create<graph::ReshapeOp>(likeOf(x), x, shape, allowZero));
 }
 
 Value Node::reshape(Value x, ArrayRef<int64_t> shape) { return reshape(x, constant(shape)); }

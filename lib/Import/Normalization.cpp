@@ -237,7 +237,8 @@ static LogicalResult importHardmax(Node &node) {
   auto flat = node.create<graph::FlattenOp>(node.likeOf(x), x, axis);
   if (!flat)
     return failure();
-  return node.result(node.reshape(hardmax(node, flat.getResult(), 1), node.shapeOf(x)));
+  return node.result(
+      node.reshape(hardmax(node, flat.getResult(), 1), node.shapeOf(x), /*allowZero=*/true));
 }
 
 // ---- Losses

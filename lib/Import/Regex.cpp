@@ -4,7 +4,9 @@
 #include "lib/Import/Regex.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Unicode.h"
 #include <bitset>
 #include <map>
 #include <tuple>
@@ -23,7 +25,7 @@ using ByteSet = std::bitset<256>;
 /// A state of the nondeterministic automaton: a byte of `bytes` leads on, or nothing does, where
 /// `condition` holds. Boundaries are those of words.
 struct Node {
-  enum Condition : uint8_t { always, atBegin, atEnd, boundary, noBoundary };
+  enum Condition : uint8_t { always, atBegin, atEnd, atLineBegin, atLineEnd, boundary, noBoundary };
   ByteSet bytes;
   int next = -1;                  // after a byte
   SmallVector<int, 2> emptyMoves; // without one
@@ -35,20 +37,80 @@ struct Piece {
   int begin, end;
 };
 
-/// A set of characters: those of ASCII, and all others or none.
-struct CharSet {
-  ByteSet ascii;
-  bool others = false;
+/// Characters that differ from others in case alone, by the one that all of them fold to.
+const std::map<uint32_t, SmallVector<uint32_t, 3>> &caseVariants() {
+  static const auto variants = [] {
+    std::map<uint32_t, SmallVector<uint32_t, 3>> result;
+    constexpr int end = 0x20000; // no letter beyond has cases
+    for (int c = 0; c < end; ++c)
+      if (int folded = sys::unicode::foldCharSimple(c); folded != c)
+        result[folded].push_back(c);
+    return result;
+  }();
+  return variants;
+}
 
-  void invert() {
-    for (int i = 0; i < 128; ++i)
-      ascii.flip(i);
-    others = !others;
+/// A set of characters: ranges of code points, in order and apart.
+class CharSet {
+public:
+  using Range = std::pair<uint32_t, uint32_t>; // both ends are in it
+  static constexpr uint32_t kLast = 0x10ffff;
+
+  void add(uint32_t first, uint32_t last) {
+    all.emplace_back(first, last);
+    merge();
   }
   void add(const CharSet &set) {
-    ascii |= set.ascii;
-    others |= set.others;
+    all.append(set.all);
+    merge();
   }
+  void invert() {
+    SmallVector<Range, 4> gaps;
+    uint32_t next = 0;
+    for (auto [first, last] : all) {
+      if (first > next)
+        gaps.emplace_back(next, first - 1);
+      next = last + 1;
+    }
+    if (next <= kLast)
+      gaps.emplace_back(next, kLast);
+    all = gaps;
+  }
+  void addOtherCases() {
+    SmallVector<Range, 4> more;
+    for (const auto &[folded, variants] : caseVariants()) {
+      if (!contains(folded) && none_of(variants, [&](uint32_t c) { return contains(c); }))
+        continue;
+      more.emplace_back(folded, folded);
+      for (uint32_t c : variants)
+        more.emplace_back(c, c);
+    }
+    all.append(more);
+    merge();
+  }
+  ArrayRef<Range> ranges() const { return all; }
+
+private:
+  bool contains(uint32_t c) const {
+    return any_of(all, [&](Range range) { return range.first <= c && c <= range.second; });
+  }
+  void merge() {
+    llvm::sort(all);
+    SmallVector<Range, 4> merged;
+    for (Range range : all)
+      if (!merged.empty() && range.first <= merged.back().second + 1)
+        merged.back().second = std::max(merged.back().second, range.second);
+      else
+        merged.push_back(range);
+    all = merged;
+  }
+
+  SmallVector<Range, 4> all;
+};
+
+/// What (?ims) turns on. (?U) changes which match is found, not whether there is one.
+struct Flags {
+  bool anyCase = false, lines = false, dotIsAny = false;
 };
 
 class Parser {
@@ -114,18 +176,68 @@ private:
       set.set(i);
     return set;
   }
-  /// One character of the set, where others are sequences of two to four bytes.
+  /// The UTF-8 of a range of characters that take `count` bytes each, as alternatives to `piece`.
+  Piece orUtf8(Piece piece, uint32_t first, uint32_t last, int count) {
+    for (int i = 1; i < count; ++i) {
+      // The last i bytes run through all of their values, or the bytes before are one.
+      uint32_t low = (1u << (6 * i)) - 1;
+      if ((first & ~low) == (last & ~low))
+        continue;
+      if ((first & low) != 0) {
+        piece = orUtf8(piece, first, first | low, count);
+        return orUtf8(piece, (first | low) + 1, last, count);
+      }
+      if ((last & low) != low) {
+        piece = orUtf8(piece, first, (last & ~low) - 1, count);
+        return orUtf8(piece, last & ~low, last, count);
+      }
+    }
+    static constexpr int marks[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    Piece all = empty();
+    for (int i = count - 1; i >= 0; --i) {
+      int mask = i == count - 1 ? 0xff : 0x3f, mark = i == count - 1 ? marks[count] : 0x80;
+      all = sequence(
+          all, bytes(range(mark | (first >> (6 * i) & mask), mark | (last >> (6 * i) & mask))));
+    }
+    return either(piece, all);
+  }
+  /// One character of the set.
   Piece character(const CharSet &set) {
-    Piece piece = bytes(set.ascii);
-    if (!set.others)
+    ByteSet ascii;
+    for (auto [first, last] : set.ranges())
+      if (first < 0x80)
+        ascii |= range(first, std::min<uint32_t>(last, 0x7f));
+    Piece piece = bytes(ascii);
+    if (set.ranges().empty() || set.ranges().back().second < 0x80)
       return piece;
-    ByteSet tail = range(0x80, 0xbf);
-    Piece longer = sequence(bytes(range(0xc2, 0xdf)), bytes(tail));
-    longer = either(longer, sequence(sequence(bytes(range(0xe0, 0xef)), bytes(tail)), bytes(tail)));
-    longer = either(longer,
-                    sequence(sequence(sequence(bytes(range(0xf0, 0xf4)), bytes(tail)), bytes(tail)),
-                             bytes(tail)));
-    return either(piece, longer);
+    if (CharSet::Range all = set.ranges().back();
+        all.first <= 0x80 && all.second == CharSet::kLast) {
+      // All beyond ASCII, with sequences that UTF-8 does not have: that is far smaller.
+      ByteSet tail = range(0x80, 0xbf);
+      Piece longer = sequence(bytes(range(0xc2, 0xdf)), bytes(tail));
+      longer =
+          either(longer, sequence(sequence(bytes(range(0xe0, 0xef)), bytes(tail)), bytes(tail)));
+      longer = either(
+          longer, sequence(sequence(sequence(bytes(range(0xf0, 0xf4)), bytes(tail)), bytes(tail)),
+                           bytes(tail)));
+      return either(piece, longer);
+    }
+    static constexpr uint32_t ends[] = {0, 0x80, 0x800, 0x10000, CharSet::kLast + 1};
+    for (auto [first, last] : set.ranges())
+      for (int count = 2; count <= 4; ++count) {
+        uint32_t from = std::max(first, ends[count - 1]), to = std::min(last, ends[count] - 1);
+        if (from <= to)
+          piece = orUtf8(piece, from, to, count);
+      }
+    return piece;
+  }
+  /// The character itself, or in any case.
+  CharSet charactersOf(uint32_t first, uint32_t last) const {
+    CharSet set;
+    set.add(first, last);
+    if (flags.anyCase)
+      set.addOtherCases();
+    return set;
   }
   Piece condition(Node::Condition when) {
     int begin = add(), middle = add(), end = add();
@@ -146,59 +258,54 @@ private:
 
   Piece concatenation(int depth) {
     Piece piece = empty();
-    while (!rest.empty() && rest.front() != '|' && rest.front() != ')')
+    while (!rest.empty()) {
+      if (quoted ? rest.consume_front("\\E") : rest.consume_front("\\Q")) {
+        quoted = !quoted;
+        continue;
+      }
+      if (!quoted && (rest.front() == '|' || rest.front() == ')'))
+        break;
+      // Flags without a group of their own hold to the end of the one that they are in.
+      StringRef ahead = rest;
+      Flags changed = flags;
+      if (!quoted && ahead.consume_front("(?") && takeFlags(ahead, changed) &&
+          ahead.consume_front(")")) {
+        rest = ahead;
+        flags = changed;
+        continue;
+      }
       piece = sequence(piece, repetition(depth));
+    }
     return piece;
   }
 
-  /// The flags between (? and what closes them; false after an error.
-  bool takeFlags() {
-    bool value = true;
-    while (!rest.empty() && rest.front() != ')' && rest.front() != ':') {
-      char c = next();
-      if (c == '-' && value)
-        value = false;
-      else if (c == 'i')
-        flags.ignoresCase = value;
-      else if (c == 's')
-        flags.dotTakesNewline = value;
-      else if (c != 'U') { // of the shortest match: a whole match is the same
-        fail(Twine("flag '") + Twine(c) + "' is not supported");
+  /// Letters of flags, those behind a - to be turned off; false where there are others.
+  static bool takeFlags(StringRef &text, Flags &changed) {
+    bool on = true, any = true;
+    for (; !text.empty() && text.front() != ')' && text.front() != ':'; text = text.drop_front()) {
+      any = text.front() != '-';
+      switch (text.front()) {
+      case 'i':
+        changed.anyCase = on;
+        break;
+      case 'm':
+        changed.lines = on;
+        break;
+      case 's':
+        changed.dotIsAny = on;
+        break;
+      case 'U':
+        break;
+      case '-':
+        if (!on)
+          return false;
+        on = false;
+        break;
+      default:
         return false;
       }
     }
-    return true;
-  }
-
-  /// A group, behind its parenthesis. Flags hold until the group around them ends.
-  Piece group(int depth) {
-    Flags around = flags;
-    if (take('?')) {
-      StringRef name = rest;
-      name.consume_front("P");
-      if (size_t end = name.find('>'); name.starts_with("<") && end != StringRef::npos)
-        rest = name.drop_front(end + 1); // a name changes nothing
-      else if (!takeFlags())
-        return empty();
-      else if (take(')'))
-        return empty();
-      else if (!take(':'))
-        fail("there is a ( without )");
-    }
-    Piece inside = alternatives(depth + 1);
-    if (!take(')'))
-      fail("there is a ( without )");
-    flags = around;
-    return inside;
-  }
-
-  /// The set with both cases of its letters, where case is ignored.
-  ByteSet inBothCases(ByteSet set) const {
-    if (flags.ignoresCase)
-      for (int c = 'a'; c <= 'z'; ++c)
-        if (set[c] || set[c - 32])
-          set.set(c).set(c - 32);
-    return set;
+    return any;
   }
 
   /// A copy of the nodes from `first` to `last`, which made `piece` and nothing else.
@@ -242,6 +349,10 @@ private:
     int first = nodes.size();
     Piece piece = atom(depth);
     int last = nodes.size();
+    if (quoted && rest.consume_front("\\E"))
+      quoted = false;
+    if (quoted)
+      return piece;
     for (bool again = false; message.empty(); again = true) {
       int least, most;
       if (take('*'))
@@ -289,83 +400,125 @@ private:
   Piece atom(int depth) {
     if (rest.empty())
       return empty();
-    char c = next();
+    if (quoted)
+      return literal();
+    char c = rest.front();
+    if (!StringRef("([.^$*+?\\").contains(c))
+      return literal();
+    next();
     switch (c) {
-    case '(':
-      return group(depth);
+    case '(': {
+      Flags outer = flags;
+      if (take('?')) {
+        // A name changes nothing.
+        StringRef named = rest;
+        named.consume_front("P");
+        size_t end = named.find('>');
+        if (named.starts_with("<") && end != StringRef::npos) {
+          rest = named.drop_front(end + 1);
+        } else if (!takeFlags(rest, flags) || !take(':')) {
+          fail("a group begins with (? and neither flags nor a name");
+          return empty();
+        }
+      }
+      Piece inside = alternatives(depth + 1);
+      flags = outer;
+      if (!take(')'))
+        fail("there is a ( without )");
+      return inside;
+    }
     case '[':
       return character(charClass());
     case '.': {
       CharSet any;
-      any.ascii = range(0, 127);
-      if (!flags.dotTakesNewline)
-        any.ascii.reset('\n');
-      any.others = true;
+      if (!flags.dotIsAny)
+        any.add('\n', '\n');
+      any.invert();
       return character(any);
     }
     case '^':
-      return condition(Node::atBegin);
+      return condition(flags.lines ? Node::atLineBegin : Node::atBegin);
     case '$':
-      return condition(Node::atEnd);
-    case '*':
-    case '+':
-    case '?':
-      fail(Twine("there is nothing before '") + Twine(c) + "'");
-      return empty();
+      return condition(flags.lines ? Node::atLineEnd : Node::atEnd);
     case '\\':
       return escape();
-    default: {
-      ByteSet one;
-      one.set(static_cast<unsigned char>(c));
-      if (flags.ignoresCase && static_cast<unsigned char>(c) >= 0x80)
-        fail("case of characters beyond ASCII is not supported");
-      Piece piece = bytes(inBothCases(one));
-      // The bytes of one character belong together.
-      while (static_cast<unsigned char>(c) >= 0xc0 && !rest.empty() &&
-             (static_cast<unsigned char>(rest.front()) & 0xc0) == 0x80) {
-        ByteSet more;
-        more.set(static_cast<unsigned char>(next()));
-        piece = sequence(piece, bytes(more));
-      }
-      return piece;
-    }
+    default:
+      fail(Twine("there is nothing before '") + Twine(c) + "'");
+      return empty();
     }
   }
 
+  /// The next character; -1 after an error.
+  int64_t nextCharacter() {
+    auto *begin = reinterpret_cast<const UTF8 *>(rest.data()), *end = begin;
+    UTF32 value;
+    if (convertUTF8Sequence(&end, begin + rest.size(), &value, strictConversion) != conversionOK) {
+      fail("it is not valid UTF-8");
+      return -1;
+    }
+    rest = rest.drop_front(end - begin);
+    return value;
+  }
+
+  Piece literal() {
+    int64_t c = nextCharacter();
+    return c < 0 ? empty() : character(charactersOf(c, c));
+  }
+
   /// \d, \w, \s and their opposites; false for other letters.
-  static bool namedSet(char letter, CharSet &set) {
+  bool namedSet(char letter, CharSet &set) const {
+    StringRef ranges;
     switch (letter | 32) {
     case 'd':
-      set.ascii = range('0', '9');
+      ranges = "09";
       break;
     case 'w':
-      set.ascii = range('0', '9') | range('a', 'z') | range('A', 'Z');
-      set.ascii.set('_');
+      ranges = "09AZ__az";
       break;
     case 's':
-      set.ascii = range('\t', '\n') | range('\f', '\r');
-      set.ascii.set(' ');
+      ranges = "\t\n\f\r  ";
       break;
     default:
       return false;
     }
-    if (!(letter & 32))
-      set.invert();
+    addRanges(set, ranges, /*inverted=*/!(letter & 32));
     return true;
   }
 
-  /// The character that an escape stands for, -1 after an error.
-  int escapedChar(char c) {
+  /// Adds ranges of ASCII, or all that they leave out.
+  void addRanges(CharSet &set, StringRef ranges, bool inverted) const {
+    CharSet named;
+    for (size_t i = 0; i < ranges.size(); i += 2)
+      named.add(charactersOf(ranges[i], ranges[i + 1]));
+    if (inverted)
+      named.invert();
+    set.add(named);
+  }
+
+  /// The code point that an escape stands for, whose letter is taken; -1 after an error.
+  int64_t escapedChar(char c) {
     static constexpr StringRef letters = "nrtfva", values = "\n\r\t\f\v\a";
     if (size_t at = letters.find(c); at != StringRef::npos)
       return values[at];
     if (c == 'x') {
-      unsigned value;
-      if (rest.size() < 2 || rest.take_front(2).getAsInteger(16, value) || value > 127) {
-        fail("\\x needs two hexadecimal digits of an ASCII character");
+      StringRef digits = rest.take_front(2);
+      bool braces = take('{');
+      if (braces)
+        digits = rest.take_until([](char each) { return each == '}'; });
+      rest = rest.drop_front(std::min(digits.size(), rest.size()));
+      uint32_t value;
+      if (digits.size() < (braces ? 1 : 2) || !all_of(digits, isHexDigit) ||
+          digits.getAsInteger(16, value) || value > CharSet::kLast || (braces && !take('}'))) {
+        fail("\\x needs two hexadecimal digits, or those of a character in braces");
         return -1;
       }
-      rest = rest.drop_front(2);
+      return value;
+    }
+    bool octal = !rest.empty() && rest.front() >= '0' && rest.front() <= '7';
+    if (c == '0' || (c >= '1' && c <= '7' && octal)) {
+      int64_t value = c - '0';
+      for (int i = 0; i < 2 && !rest.empty() && rest.front() >= '0' && rest.front() <= '7'; ++i)
+        value = value * 8 + (next() - '0');
       return value;
     }
     if (isAlnum(c) || static_cast<unsigned char>(c) >= 0x80) {
@@ -390,20 +543,40 @@ private:
       return condition(Node::atEnd);
     if (c == 'b' || c == 'B')
       return condition(c == 'b' ? Node::boundary : Node::noBoundary);
-    int value = escapedChar(c);
-    if (value < 0)
-      return empty();
-    set.ascii.set(value);
-    set.ascii = inBothCases(set.ascii);
-    return character(set);
+    int64_t value = escapedChar(c);
+    return value < 0 ? empty() : character(charactersOf(value, value));
+  }
+
+  /// A class such as [:alpha:] or its opposite [:^alpha:]; false where none follows.
+  bool takeNamedClass(CharSet &set) {
+    static constexpr std::pair<StringRef, StringRef> named[] = {{"alpha", "AZaz"},
+                                                                {"digit", "09"},
+                                                                {"alnum", "09AZaz"},
+                                                                {"upper", "AZ"},
+                                                                {"lower", "az"},
+                                                                {"xdigit", "09AFaf"},
+                                                                {"word", "09AZ__az"},
+                                                                {"space", "\t\r  "},
+                                                                {"punct", "!/:@[`{~"},
+                                                                {"blank", "\t\t  "},
+                                                                {"print", " ~"},
+                                                                {"graph", "!~"},
+                                                                {"cntrl", {"\0\x1f\x7f\x7f", 4}},
+                                                                {"ascii", {"\0\x7f", 2}}};
+    StringRef ahead = rest;
+    if (!ahead.consume_front("[:"))
+      return false;
+    bool inverted = ahead.consume_front("^");
+    for (auto [name, ranges] : named)
+      if (StringRef after = ahead; after.consume_front(name) && after.consume_front(":]")) {
+        rest = after;
+        addRanges(set, ranges, inverted);
+        return true;
+      }
+    return false;
   }
 
   CharSet charClass() {
-    static constexpr std::pair<StringRef, StringRef> named[] = {
-        {"[:alpha:]", "azAZ"},    {"[:digit:]", "09"},     {"[:alnum:]", "azAZ09"},
-        {"[:upper:]", "AZ"},      {"[:lower:]", "az"},     {"[:xdigit:]", "09afAF"},
-        {"[:word:]", "azAZ09__"}, {"[:space:]", "\t\r  "}, {"[:punct:]", "!/:@[`{~"},
-        {"[:blank:]", "\t\t  "},  {"[:print:]", " ~"},     {"[:graph:]", "!~"}};
     CharSet set;
     bool inverted = take('^');
     for (bool first = true; message.empty(); first = false) {
@@ -413,58 +586,41 @@ private:
       }
       if (!first && take(']'))
         break;
-      bool isNamed = false;
-      for (auto [name, ranges] : named)
-        if (rest.consume_front(name)) {
-          isNamed = true;
-          for (size_t i = 0; i < ranges.size(); i += 2)
-            set.ascii |= range(ranges[i], ranges[i + 1]);
-        }
-      if (isNamed)
+      if (takeNamedClass(set))
         continue;
-      CharSet one;
-      char c = next();
-      int low = c;
-      if (c == '\\') {
-        if (rest.empty()) {
-          fail("it ends with a \\");
-          break;
-        }
-        c = next();
-        if (namedSet(c, one)) {
-          set.add(one);
-          continue;
-        }
-        low = escapedChar(c);
+      if (rest.size() >= 2 && rest[0] == '\\' && namedSet(rest[1], set)) {
+        rest = rest.drop_front(2);
+        continue;
       }
-      if (low < 0 || low > 127) {
-        fail("characters beyond ASCII in a class are not supported");
-        break;
-      }
-      int high = low;
+      auto one = [&]() -> int64_t {
+        if (!take('\\'))
+          return nextCharacter();
+        if (!rest.empty())
+          return escapedChar(next());
+        fail("it ends with a \\");
+        return -1;
+      };
+      int64_t low = one(), high = low;
       if (rest.size() >= 2 && rest[0] == '-' && rest[1] != ']') {
         next();
-        char end = next();
-        high = end == '\\' && !rest.empty() ? escapedChar(next()) : end;
-        if (high < low || high > 127) {
-          fail("a range of a class is out of order, or beyond ASCII");
-          break;
-        }
+        high = one();
       }
-      set.ascii |= range(low, high);
+      if (low < 0 || high < 0)
+        break;
+      if (high < low) {
+        fail("a range of a class is out of order");
+        break;
+      }
+      set.add(charactersOf(low, high));
     }
-    set.ascii = inBothCases(set.ascii);
     if (inverted)
       set.invert();
     return set;
   }
 
-  struct Flags {
-    bool ignoresCase = false, dotTakesNewline = false;
-  };
-
   StringRef rest;
   Flags flags;
+  bool quoted = false; // between \Q and \E
   std::string message;
 };
 
@@ -472,7 +628,7 @@ bool isWordByte(int byte) { return byte < 128 && (isAlnum(char(byte)) || byte ==
 
 /// Where conditions are asked for.
 struct Place {
-  bool begin = false, end = false, boundary = false;
+  bool begin = false, end = false, lineBegin = false, lineEnd = false, boundary = false;
 
   bool meets(Node::Condition condition) const {
     switch (condition) {
@@ -482,6 +638,10 @@ struct Place {
       return begin;
     case Node::atEnd:
       return end;
+    case Node::atLineBegin:
+      return lineBegin;
+    case Node::atLineEnd:
+      return lineEnd;
     case Node::boundary:
       return boundary;
     case Node::noBoundary:
@@ -495,10 +655,11 @@ struct Place {
 /// need to know of what came before.
 struct State {
   std::vector<int> nodes;
-  bool begin = false, afterWord = false;
+  bool begin = false, afterWord = false, afterLine = false;
 
   bool operator<(const State &other) const {
-    return std::tie(nodes, begin, afterWord) < std::tie(other.nodes, other.begin, other.afterWord);
+    return std::tie(nodes, begin, afterWord, afterLine) <
+           std::tie(other.nodes, other.begin, other.afterWord, other.afterLine);
   }
 };
 
@@ -506,22 +667,31 @@ struct State {
 class Determinizer {
 public:
   Determinizer(const std::vector<Node> &nodes, Piece whole)
-      : nodes(nodes), whole(whole), knowsWords(any_of(nodes, [](const Node &node) {
-          return node.condition == Node::boundary || node.condition == Node::noBoundary;
-        })) {}
+      : nodes(nodes), whole(whole), knowsWords(any_of(nodes,
+                                                      [](const Node &node) {
+                                                        return node.condition == Node::boundary ||
+                                                               node.condition == Node::noBoundary;
+                                                      })),
+        knowsLines(
+            any_of(nodes, [](const Node &node) { return node.condition == Node::atLineBegin; })) {}
 
   Expected<Automaton> run() {
-    numberOf({{whole.begin}, /*begin=*/true, false});
+    numberOf({{whole.begin}, /*begin=*/true, false, false});
     for (size_t i = 0; i < states.size(); ++i) {
       if (states.size() > kMaxStates || work > kMaxWork)
         return createStringError("it needs too many states");
       State state = states[i];
       transitions.resize(states.size() * 256, 0);
-      for (bool word : {false, true}) {
-        std::vector<int> open = close(state.nodes, {state.begin, false, state.afterWord != word});
+      // What conditions need to know of the byte that follows.
+      enum { other, word, newline };
+      for (int kind : {other, word, newline}) {
+        bool lineBegin = state.begin || state.afterLine;
+        std::vector<int> open =
+            close(state.nodes, {state.begin, /*end=*/false, lineBegin, kind == newline,
+                                state.afterWord != (kind == word)});
         std::map<std::vector<int>, int> targets;
         for (int byte = 0; byte < 256; ++byte) {
-          if (isWordByte(byte) != word)
+          if (kind != (isWordByte(byte) ? word : byte == '\n' ? newline : other))
             continue;
           work += open.size() / 16 + 1;
           std::vector<int> reached;
@@ -532,7 +702,8 @@ public:
           reached.erase(std::unique(reached.begin(), reached.end()), reached.end());
           auto [it, isNew] = targets.try_emplace(reached, 0);
           if (isNew)
-            it->second = numberOf({reached, false, knowsWords && word});
+            it->second = numberOf(
+                {reached, false, knowsWords && kind == word, knowsLines && kind == newline});
           transitions[i * 256 + byte] = it->second;
         }
       }
@@ -568,7 +739,9 @@ private:
   int numberOf(State state) {
     auto [it, isNew] = numbers.try_emplace(state, states.size());
     if (isNew) {
-      std::vector<int> last = close(state.nodes, {state.begin, true, state.afterWord});
+      std::vector<int> last =
+          close(state.nodes, {state.begin, /*end=*/true, state.begin || state.afterLine,
+                              /*lineEnd=*/true, state.afterWord});
       accepts.push_back(llvm::is_contained(last, whole.end));
       states.push_back(std::move(state));
     }
@@ -600,7 +773,7 @@ private:
 
   const std::vector<Node> &nodes;
   Piece whole;
-  bool knowsWords;
+  bool knowsWords, knowsLines;
   std::map<State, int> numbers;
   std::vector<State> states;
   std::vector<bool> accepts;

@@ -20,8 +20,8 @@ struct Automaton {
   int64_t states() const { return transitions.size() / 256; }
 };
 
-/// The automaton of a pattern in the syntax of RE2: characters, `.`, classes, groups, alternatives,
-/// repetition, `^` and `$`. The error says what is not supported, or wrong.
+/// The automaton of a pattern in the syntax of RE2, of which classes of Unicode (`\pN`) and bytes
+/// (`\C`) are missing. The error says what is not supported, or wrong.
 llvm::Expected<Automaton> compileRegex(llvm::StringRef pattern);
 
 } // namespace lathe::import

@@ -77,11 +77,8 @@ Value lathe::import::scoresOfTwo(Node &node, PostTransform transform, Value scor
   Value negative = node.unary(UnaryKind::neg, score);
   if (transform == PostTransform::logistic)
     return node.unary(UnaryKind::sigmoid, node.concat({negative, score}, 1));
-  if (transform == PostTransform::probit) {
-    node.error() << "post_transform PROBIT of " << node.opType()
-                 << " means nothing where one score stands for two classes";
-    return {};
-  }
+  if (transform == PostTransform::probit) // of probabilities, which add up to 1
+    return probit(node, node.concat({node.binary(BinaryKind::add, negative, 1), score}, 1));
   return node.concat({fraction ? node.binary(BinaryKind::add, negative, 1) : negative, score}, 1);
 }
 

@@ -22,7 +22,7 @@ mlir::Value transformTargets(Node &node, PostTransform transform, mlir::Value sc
                              int64_t targets);
 
 /// The scores of two classes from that of the second, [rows, 1]. The first has its opposite: the
-/// negative one, or with `fraction` what is missing to 1.
+/// negative one, or with `fraction` and for PROBIT what is missing to 1.
 mlir::Value scoresOfTwo(Node &node, PostTransform transform, mlir::Value score, bool fraction);
 
 /// The labels of a classifier: a constant of int64 or of strings, whichever the model gives.
