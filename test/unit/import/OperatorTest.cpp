@@ -461,9 +461,9 @@ TEST(Operator, TransformsOfRealOrComplexNumbers) {
 
 TEST(Operator, HalfASpectrumIsOfRealNumbers) {
   auto oneSided = [](int64_t parts) {
-    return importOne(17, "DFT", {1, 8, parts}, [](auto &, auto &node) {
-             attribute(node, "onesided", int64_t(1));
-           }).errors;
+    return importOne(17, "DFT", {1, 8, parts},
+                     [](auto &, auto &node) { attribute(node, "onesided", int64_t(1)); })
+        .errors;
   };
   EXPECT_EQ(oneSided(1), "");
   EXPECT_THAT(oneSided(2), HasSubstr("attribute 'onesided' of DFT takes real numbers"));
