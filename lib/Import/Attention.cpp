@@ -22,6 +22,8 @@ struct AttentionBuilder {
   Type element;
   bool is3D = false;
   Value query, key, value, pastKey, nonPad;
+  /// Whether the last query sees the last key when it sees no more than those up to its own place.
+  bool endsTogether = false;
   /// What is added to the scores, broadcast to [B, H, S, T]; null: nothing.
   Value bias;
   /// Whether the bias may forbid all keys of a query; its result is 0 then.
@@ -77,6 +79,7 @@ bool AttentionBuilder::readOperands() {
     node.error() << "Attention has one of past_key and past_value, it takes both or none";
     return false;
   }
+  endsTogether = haveSameSize(node, query, key, 2);
   if (pastKey) {
     key = node.concat({pastKey, key}, 2);
     value = node.concat({node.input(5), value}, 2);
@@ -197,10 +200,10 @@ static LogicalResult importAttention(Node &node) {
 
   if (node.hasInput(3))
     builder.addMask(node.input(3));
-  // The operation's own causal mask lines up the last query with the last key.
-  int64_t queries = staticDim(builder.query, 2), keys = staticDim(builder.key, 2);
-  bool alignedAtEnd = builder.pastKey || (!ShapedType::isDynamic(queries) && queries == keys);
-  bool ownCausal = fused && causal && !builder.nonPad && left < 0 && right < 0 && alignedAtEnd;
+  // The operation's own causal mask lines up the last query with the last key. It is no part of the
+  // bias, which must say by itself where no key is left.
+  bool ownCausal = fused && causal && !builder.nonPad && left < 0 && right < 0 &&
+                   builder.endsTogether && !builder.bias;
   if (!ownCausal)
     builder.addWindow(causal, left, right);
   builder.addPadding();

@@ -1,7 +1,7 @@
 // Steps that the attention operators share, and rotary embeddings.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/AttentionParts.h"
-#include "lib/Import/Operators.h"
+#include "lib/Import/Importer.h"
 #include <cmath>
 
 using namespace mlir;
@@ -14,8 +14,25 @@ int64_t lathe::import::staticDim(Value value, int64_t dim) {
   return type ? type.getDimSize(dim < 0 ? dim + type.getRank() : dim) : ShapedType::kDynamic;
 }
 
+bool lathe::import::haveSameSize(Node &node, Value a, Value b, int64_t dim) {
+  auto sizes = a && b ? node.graphs().shapes.getDims(a) : std::nullopt;
+  if (!sizes || size_t(dim) >= sizes->size())
+    return false;
+  AffineExpr size = (*sizes)[dim]; // what is asked next may move the sizes of `a`
+  auto others = node.graphs().shapes.getDims(b);
+  return others && size_t(dim) < others->size() && size && size == (*others)[dim];
+}
+
 Value lathe::import::sizeOf(Node &node, Value x, int64_t dim) {
   return node.squeeze(node.shapeOf(x, dim, dim + 1), {0});
+}
+
+Value lathe::import::sliceTo(Node &node, Value x, int64_t axis, Value start, Value end) {
+  if (!x || !start || !end)
+    return {};
+  auto op = node.create<graph::SliceOp>(node.likeOf(x), x, start, end, node.constant(Ints{axis}),
+                                        node.constant(Ints{1}));
+  return op ? Value(op.getResult()) : Value();
 }
 
 Value lathe::import::splitHeads(Node &node, Value x, int64_t heads) {

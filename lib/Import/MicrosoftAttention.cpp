@@ -25,8 +25,8 @@ static double scaleAttribute(Node &node, Value &query) {
 }
 
 /// What masks of padding add to scores [B, N, S, T]: `lengths` tells the valid keys of each batch
-/// ([B], or [2 B] with the first valid ones behind), or is 0 for keys to leave out ([B, T], or
-/// [B, S, T]).
+/// ([B], or [2 B] with the first valid ones behind, or [3 B + 2] with what only packed queries need
+/// behind), or is 0 for keys to leave out ([B, T], or [B, S, T]).
 static Value paddingBias(Node &node, Value mask, const Heads &heads, double filter) {
   std::optional<int64_t> rank = node.requireRank(mask, "the mask");
   if (!rank)
@@ -44,24 +44,52 @@ static Value paddingBias(Node &node, Value mask, const Heads &heads, double filt
     return {};
   }
   int64_t given = staticDim(mask, 0), batch = staticDim(heads.query, 0);
-  if (given != batch && !ShapedType::isDynamic(given) && !ShapedType::isDynamic(batch) &&
-      given != 2 * batch) {
+  bool isKnown = !ShapedType::isDynamic(given) && !ShapedType::isDynamic(batch);
+  if (isKnown && given != batch && given != 2 * batch && given != 3 * batch + 2) {
     node.error() << "the mask of " << node.opType() << " has " << given << " elements for " << batch
-                 << " batches";
+                 << " batches, it takes one, or two for each, or three for each and 2 more";
     return {};
   }
   Type i64 = node.builder().getI64Type();
-  Value columns = node.iota(heads.key, 2), limits = node.cast(mask, i64);
-  auto perBatch = [&](Value list) { return node.unsqueeze(list, {1, 2, 3}); };
-  if (given != 2 * batch || ShapedType::isDynamic(given)) {
-    Value allowed = node.binary(BinaryKind::less, columns, perBatch(limits));
-    return asBias(node, allowed, element, filter);
+  Value columns = node.iota(heads.key, 2), limits = node.cast(mask, i64), end = limits, start;
+  if (isKnown ? given != batch : !haveSameSize(node, mask, heads.query, 0)) {
+    // The lengths come first. Only the run may know what is behind: the first valid keys in one of
+    // the forms. No other form has a place for the lengths.
+    Value count = sizeOf(node, mask, 0), batches = sizeOf(node, heads.query, 0);
+    Value zero = node.scalarInt(0, i64);
+    auto isCount = [&](int64_t times, int64_t more) {
+      Value wanted = node.binary(BinaryKind::mul, batches, node.scalarInt(times, i64));
+      wanted = node.binary(BinaryKind::add, wanted, node.scalarInt(more, i64));
+      return node.binary(BinaryKind::equal, count, wanted);
+    };
+    Value hasStart = isCount(2, 0);
+    Value isValid = node.binary(BinaryKind::logical_or, hasStart, isCount(3, 2));
+    isValid = node.binary(BinaryKind::logical_or, isValid, isCount(1, 0));
+    Value index =
+        node.binary(BinaryKind::add, node.iota(heads.query, 0), node.select(isValid, zero, count));
+    end = node.gather(limits, index, 0);
+    index = node.binary(BinaryKind::add, index, node.select(hasStart, batches, zero));
+    start = node.select(hasStart, node.gather(limits, index, 0), zero);
   }
-  Value end = perBatch(node.slice(limits, 0, 0, batch));
-  Value start = perBatch(node.slice(limits, 0, batch, given));
-  Value allowed = node.binary(BinaryKind::logical_and, node.binary(BinaryKind::less, columns, end),
-                              node.binary(BinaryKind::greater_equal, columns, start));
+  auto perBatch = [&](Value list) { return node.unsqueeze(list, {1, 2, 3}); };
+  Value allowed = node.binary(BinaryKind::less, columns, perBatch(end));
+  if (start)
+    allowed = node.binary(BinaryKind::logical_and, allowed,
+                          node.binary(BinaryKind::greater_equal, columns, perBatch(start)));
   return asBias(node, allowed, element, filter);
+}
+
+/// What hides the keys behind a query, which counts from the end of the past (null: from the first
+/// key). As in ONNX Runtime the last query sees all keys, also those behind its own place.
+static Value causalBias(Node &node, const Heads &heads, Value past) {
+  Value rows = node.iota(heads.query, 2), columns = node.iota(heads.key, 2);
+  Value end = node.binary(BinaryKind::sub, sizeOf(node, heads.query, 2),
+                          node.scalarInt(1, node.builder().getI64Type()));
+  Value isLast = node.binary(BinaryKind::equal, rows, end);
+  Value places = past ? node.binary(BinaryKind::add, rows, sizeOf(node, past, 2)) : rows;
+  Value seen = node.binary(BinaryKind::less_equal, columns, node.unsqueeze(places, {1}));
+  return asBias(node, node.binary(BinaryKind::logical_or, seen, node.unsqueeze(isLast, {1})),
+                Node::elementOf(heads.query));
 }
 
 /// Attention of `heads` where the last query sees the last key; the result is [B, S, N * H].
@@ -169,16 +197,16 @@ static LogicalResult importMultiHead(Node &node) {
     return node.error() << "MultiHeadAttention has one of past_key and past_value";
   // The bias is that of the three projections one behind the other.
   Value bias = node.input(3);
-  int64_t hidden = *rank == 3 ? staticDim(query, 2) : ShapedType::kDynamic;
-  int64_t valueHidden = value && Node::rankOf(value) == 3 ? staticDim(value, 2) : hidden;
-  auto withBias = [&](Value x, int64_t begin, int64_t size) {
+  Value none = node.constant(Ints{0}), hidden, twice, all = node.constant(Ints{INT64_MAX});
+  if (bias && *rank == 3) {
+    hidden = node.shapeOf(query, 2, 3);
+    twice = node.binary(BinaryKind::add, hidden, hidden);
+  }
+  auto withBias = [&](Value x, Value begin, Value end) {
     if (!bias || !x)
       return x;
-    if (ShapedType::isDynamic(begin) || ShapedType::isDynamic(size)) {
-      node.error() << "the hidden size of MultiHeadAttention is not known when compiling";
-      return Value();
-    }
-    return node.binary(BinaryKind::add, x, node.slice(bias, 0, begin, begin + size));
+    Value part = sliceTo(node, bias, 0, begin, end);
+    return node.requireShapeOf(node.binary(BinaryKind::add, x, part), x);
   };
   Heads heads;
   if (*rank == 5) {
@@ -189,7 +217,7 @@ static LogicalResult importMultiHead(Node &node) {
   } else if (*rank != 3 || !key) {
     return node.error() << "MultiHeadAttention takes queries of rank 3 with keys, or of rank 5";
   } else {
-    heads.query = splitHeads(node, withBias(query, 0, hidden), count);
+    heads.query = splitHeads(node, withBias(query, none, hidden), count);
     std::optional<int64_t> keyRank = node.requireRank(key, "input 1");
     if (keyRank == 5 && !value && !bias) {
       SmallVector<Value> parts = unpack(node, key, 2);
@@ -199,13 +227,15 @@ static LogicalResult importMultiHead(Node &node) {
       heads.key = key;
       heads.value = value;
     } else if (keyRank == 3 && value) {
-      heads.key = splitHeads(node, withBias(key, hidden, hidden), count);
-      heads.value = splitHeads(node, withBias(value, 2 * hidden, valueHidden), count);
+      heads.key = splitHeads(node, withBias(key, hidden, twice), count);
+      heads.value = splitHeads(node, withBias(value, twice, all), count);
     } else {
       return node.error() << "MultiHeadAttention takes keys and values of rank 3 or 4, or packed "
                              "ones of rank 5 without a bias";
     }
   }
+  // The operation's own causal mask lines up the last query with the last key.
+  bool endsTogether = haveSameSize(node, heads.query, heads.key, 2);
   if (node.hasInput(6)) {
     heads.key = node.concat({node.input(6), heads.key}, 2);
     heads.value = node.concat({node.input(7), heads.value}, 2);
@@ -217,7 +247,9 @@ static LogicalResult importMultiHead(Node &node) {
   heads.bias = node.input(5);
   if (node.hasInput(4))
     heads.bias = addBiases(node, paddingBias(node, node.input(4), heads, filter), heads.bias);
-  return node.result(attendHeads(node, heads, causal));
+  if (causal && !endsTogether)
+    heads.bias = addBiases(node, causalBias(node, heads, node.input(6)), heads.bias);
+  return node.result(attendHeads(node, heads, causal && endsTogether));
 }
 
 // ---- GroupQueryAttention -----------------------------------------------------------------------
@@ -230,7 +262,10 @@ struct GroupQuery {
   Type element;
   int64_t heads = 0, groups = 0;
   Value query, key, value; // [B, S, heads * H]
+  Value lengths;           // [B]: keys in the cache after this step, without padding
+  Value isPrompt;          // scalar: whether there is no past
   Value past;              // [B]: keys in the cache before this step
+  Value wanted;            // scalar: the greatest of the lengths
   Value total;             // scalar: keys that a present cache has room for
 
   explicit GroupQuery(Node &node) : node(node) {}
@@ -239,6 +274,7 @@ struct GroupQuery {
   Value positions();
   Value append(Value cache, Value fresh);
   Value allowed(int64_t window);
+  Value upToWanted(Value x, int64_t axis);
   Value attention(Value q, Value k, Value v, Value bias, double scale);
 };
 } // namespace
@@ -283,15 +319,15 @@ bool GroupQuery::read() {
 /// behind.
 void GroupQuery::readPast() {
   Type i64 = node.builder().getI64Type();
-  Value lengths = node.cast(node.reshape(node.require(5), {-1}), i64);
-  Value wanted = node.cast(node.reshape(node.require(6), Ints{}), i64);
+  lengths = node.binary(BinaryKind::add, node.cast(node.reshape(node.require(5), {-1}), i64), 1);
+  wanted = node.cast(node.reshape(node.require(6), Ints{}), i64);
   Value count = sizeOf(node, query, 1);
   if (!lengths || !wanted || !count)
     return;
   Value zero = node.scalarInt(0, i64);
-  Value before = node.binary(BinaryKind::add, node.binary(BinaryKind::sub, lengths, count), 1);
-  past = node.select(node.binary(BinaryKind::equal, wanted, count), zero,
-                     node.binary(BinaryKind::max, before, zero));
+  Value before = node.binary(BinaryKind::sub, lengths, count);
+  isPrompt = node.binary(BinaryKind::equal, wanted, count);
+  past = node.select(isPrompt, zero, node.binary(BinaryKind::max, before, zero));
   total = wanted;
   if (node.hasInput(3))
     total = node.binary(BinaryKind::max, total, sizeOf(node, node.input(3), 2));
@@ -339,11 +375,19 @@ Value GroupQuery::allowed(int64_t window) {
   Value columns = node.range(node.scalarInt(0, i64), total, node.scalarInt(1, i64));
   Value rows = node.unsqueeze(positions(), {1, 3});
   Value seen = node.binary(BinaryKind::less_equal, columns, rows);
+  // Queries of the padding behind a prompt see no keys of the padding.
+  seen = node.binary(BinaryKind::logical_and, seen,
+                     node.binary(BinaryKind::less, columns, node.unsqueeze(lengths, {1, 2, 3})));
   if (window < 0)
     return seen;
   Value distance = node.binary(BinaryKind::sub, rows, columns);
   return node.binary(BinaryKind::logical_and, seen,
                      node.binary(BinaryKind::less, distance, node.scalarInt(window, i64)));
+}
+
+/// The part of `x` that belongs to keys in use.
+Value GroupQuery::upToWanted(Value x, int64_t axis) {
+  return sliceTo(node, x, axis, node.constant(Ints{0}), node.reshape(wanted, Ints{1}));
 }
 
 /// Attention with what graph.attention lacks: a cap on scores, and a score that takes part in the
@@ -395,7 +439,13 @@ static LogicalResult importGroupQuery(Node &node) {
     Value cosines = node.require(7), sines = node.require(8);
     if (!cosines || !sines)
       return failure();
-    Value positions = node.hasInput(9) ? node.input(9) : builder.positions();
+    Value positions = builder.positions();
+    if (Value given = node.input(9)) {
+      // Of a prompt only the first of the given positions counts.
+      Value first = node.gather(node.reshape(given, {-1}), node.constant(Ints{0}), 0);
+      positions =
+          node.select(builder.isPrompt, node.binary(BinaryKind::add, positions, first), given);
+    }
     int64_t half = staticDim(cosines, -1);
     rotation.rotated = ShapedType::isDynamic(half) ? 0 : 2 * half;
     builder.query = rotate(node, builder.query, cosines, sines, positions, rotation);
@@ -412,11 +462,26 @@ static LogicalResult importGroupQuery(Node &node) {
   if (!query || !key || !value)
     return failure();
   double scale = scaleAttribute(node, query);
+  // A bias has no place for the rest of a cache that has room for more keys.
+  if (node.hasInput(10)) {
+    key = builder.upToWanted(key, 2);
+    value = builder.upToWanted(value, 2);
+    builder.total = builder.wanted;
+  }
   Value bias = asBias(node, builder.allowed(window), builder.element);
-  bias = addBiases(node, bias, node.input(10));
+  if (node.hasInput(10))
+    bias = addBiases(node, bias, builder.upToWanted(node.input(10), 3));
   if (!bias)
     return failure();
-  return node.result(joinHeads(node, builder.attention(query, key, value, bias, scale)));
+  Value result = builder.attention(query, key, value, bias, scale);
+  if (window >= 0) {
+    // Queries of the padding may be too far behind all keys; their result is 0.
+    Value distance =
+        node.binary(BinaryKind::sub, builder.positions(), node.unsqueeze(builder.lengths, {1}));
+    Value seesAny = node.binary(BinaryKind::less, distance, double(window));
+    result = node.select(node.unsqueeze(seesAny, {1, 3}), result, node.scalar(0, builder.element));
+  }
+  return node.result(joinHeads(node, result));
 }
 
 // ---- Embeddings --------------------------------------------------------------------------------

@@ -145,6 +145,8 @@ def group_query(g, batch, queries, past, heads, groups, size, lengths=None, rota
             result[item, :, before[item]:before[item] + queries] = fresh[item]
     distance = positions[:, None, :, None] - np.arange(total)
     allowed = (distance >= 0) & ((distance < window) if window >= 0 else True)
+    # Queries of the padding behind a prompt see no keys of the padding.
+    allowed &= np.arange(total) < np.array(lengths)[:, None, None, None]
     extra = 0 if smooth else None
     if sink:
         values = g.weight(heads)
