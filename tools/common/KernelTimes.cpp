@@ -1,10 +1,10 @@
 // Counting the calls of kernels.
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/common/KernelTimes.h"
+#include "tools/common/Support.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 namespace lathe::tools {
 
@@ -12,9 +12,7 @@ double KernelTimes::Kernel::seconds(double percent) const {
   if (nanoseconds.empty())
     return 0;
   std::vector<int64_t> sorted = nanoseconds;
-  auto rank = static_cast<size_t>(std::ceil(percent / 100 * static_cast<double>(sorted.size())));
-  auto place =
-      sorted.begin() + static_cast<ptrdiff_t>(std::clamp<size_t>(rank, 1, sorted.size())) - 1;
+  auto place = sorted.begin() + static_cast<ptrdiff_t>(nearestRank(sorted.size(), percent));
   std::ranges::nth_element(sorted, place);
   return static_cast<double>(*place) * 1e-9;
 }

@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/common/Support.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,6 +162,20 @@ std::string join(const std::vector<std::string> &parts, std::string_view separat
     text += part;
   }
   return text;
+}
+
+size_t nearestRank(size_t count, double percent) {
+  auto rank = static_cast<size_t>(std::ceil(percent / 100 * static_cast<double>(count)));
+  return std::clamp<size_t>(rank, 1, count) - 1;
+}
+
+std::string processorName() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("model name"))
+      if (size_t colon = line.find(": "); colon != std::string::npos)
+        return line.substr(colon + 2);
+  return "unknown processor";
 }
 
 std::pair<std::string, std::string> splitPair(const std::string &text, char separator,

@@ -65,6 +65,13 @@ std::string formatCount(uint64_t count, std::string_view noun);
 
 std::string join(const std::vector<std::string> &parts, std::string_view separator);
 
+/// Where, among `count` numbers in ascending order (one at least), the least stands that `percent`
+/// of them do not exceed.
+size_t nearestRank(size_t count, double percent);
+
+/// What the system calls this machine's processor, or "unknown processor".
+std::string processorName();
+
 /// Splits at the first `separator`; throws WrongUsage saying that `option` wants `form` when there
 /// is none or when a side is empty.
 std::pair<std::string, std::string> splitPair(const std::string &text, char separator,

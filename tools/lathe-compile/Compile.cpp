@@ -65,7 +65,7 @@ void tuneOnce(CompileFlags &flags) {
     std::cout << file << "  " << result.faster << " of "
               << formatCount(result.kernels, "kernel shape")
               << " got another schedule: " << formatSeconds(result.before) << " a run before, "
-              << formatSeconds(result.faster ? result.after : result.before) << " now\n";
+              << formatSeconds(result.after) << " now\n";
 }
 
 int compile(CompileFlags flags) {

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <set>
@@ -125,14 +124,6 @@ std::vector<std::string> findCostliest(const Times &times) {
   return shapes;
 }
 
-std::string processorName() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("model name"))
-      return line.substr(std::min(line.find(": ") + 2, line.size()));
-  return "unknown processor";
-}
-
 } // namespace
 
 TuneResult tune(const std::string &model, const CompileOptions &compiler,
@@ -144,11 +135,11 @@ TuneResult tune(const std::string &model, const CompileOptions &compiler,
   double once = before.run(1);
   int runs = static_cast<int>(std::clamp(roundSeconds / std::max(once, 1e-7), 3.0, 100000.0));
   before.run(runs);
-  std::vector<std::string> shapes = findCostliest(before.byShape());
+  Times best = before.byShape();
+  std::vector<std::string> shapes = findCostliest(best);
   TuneResult result;
   result.kernels = shapes.size();
 
-  Times best = before.byShape();
   Schedules chosen;
   auto tryRound = [&](const std::string &name, const Schedules &schedules) {
     progress(name);
@@ -202,8 +193,10 @@ TuneResult tune(const std::string &model, const CompileOptions &compiler,
     after = std::make_unique<Form>(model, compiler, writeTable(before.registers(), chosen));
     compare(*after);
   }
-  if (result.after >= result.before)
+  if (chosen.empty() || result.after >= result.before) {
     chosen.clear();
+    result.after = result.before;
+  }
   result.faster = chosen.size();
 
   char day[32];
@@ -213,7 +206,7 @@ TuneResult tune(const std::string &model, const CompileOptions &compiler,
   result.table = "# lathe compile --tune: schedules that are faster than the built-in ones for " +
                  name + "\n# " + day + ", " + processorName() + ", " + before.variant() +
                  ", one thread: " + formatSeconds(result.before) + " a run, " +
-                 formatSeconds(chosen.empty() ? result.before : result.after) + " with these\n" +
+                 formatSeconds(result.after) + " with these\n" +
                  writeTable(before.registers(), chosen);
   return result;
 }

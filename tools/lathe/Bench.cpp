@@ -45,10 +45,7 @@ struct Latency {
     std::ranges::sort(sorted);
   }
   /// Nearest rank: the least duration that `percent` of the runs do not exceed.
-  double percentile(double percent) const {
-    auto rank = static_cast<size_t>(std::ceil(percent / 100 * static_cast<double>(sorted.size())));
-    return sorted[std::clamp<size_t>(rank, 1, sorted.size()) - 1];
-  }
+  double percentile(double percent) const { return sorted[nearestRank(sorted.size(), percent)]; }
   double mean() const {
     return std::accumulate(sorted.begin(), sorted.end(), 0.0) / static_cast<double>(sorted.size());
   }

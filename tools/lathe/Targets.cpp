@@ -4,7 +4,6 @@
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
 
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -27,15 +26,6 @@ constexpr struct Level {
      LATHE_X86_V3 | LATHE_X86_V4 | LATHE_X86_VNNI | LATHE_X86_BF16 | LATHE_X86_AMX_BF16},
     {"aarch64", LATHE_AARCH64_BASE},
 };
-
-std::string processorName() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("model name"))
-      if (size_t colon = line.find(": "); colon != std::string::npos)
-        return line.substr(colon + 2);
-  return "unknown processor";
-}
 
 int showTargets(bool asJson) {
   uint64_t features = lathe_host_features();

@@ -135,4 +135,13 @@ TEST(Support, UnitsForPeople) {
   EXPECT_EQ(formatSeconds(0.25), "250 ms");
 }
 
+TEST(Support, NearestRankIsAPlace) {
+  EXPECT_EQ(nearestRank(1, 0), 0u);
+  EXPECT_EQ(nearestRank(1, 100), 0u);
+  EXPECT_EQ(nearestRank(10, 0), 0u);
+  EXPECT_EQ(nearestRank(10, 50), 4u);
+  EXPECT_EQ(nearestRank(10, 51), 5u);
+  EXPECT_EQ(nearestRank(10, 100), 9u);
+}
+
 } // namespace
