@@ -61,7 +61,7 @@ public:
 
   /// What the table says of these kernels on a target with such registers; nothing is set where it
   /// says nothing.
-  Tiling find(unsigned vectorBits, unsigned vectorRegisters, llvm::StringRef kernels) const;
+  Tiling find(const TargetInfo &target, llvm::StringRef kernels) const;
   /// The kernels of lines that are about none of these shapes, nor about a class.
   std::vector<std::string> findUnused(const llvm::StringSet<> &shapes) const;
 

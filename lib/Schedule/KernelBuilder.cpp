@@ -386,7 +386,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
     if (winograd) {
       transformWinogradWeights(builder, call, root, *winograd);
       scratch = allocate(loc, builder.getF32Type(), winograd->slot * winograd->items);
-      // A thread is woken for some 5 us of work; how much there is, only the run knows.
+      // How much work there is, only the run knows.
       if (!winograd->isStatic) {
         constexpr int64_t itemWork = 1800000; // of which Winograd's algorithm does a third
         Size work(1);

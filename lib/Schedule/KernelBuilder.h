@@ -168,7 +168,8 @@ private:
     bool checked = false;
     std::string shape = {}; // of tiled kernels; see describeShape
   };
-  /// How many items so much work is worth, from one to `most`.
+  /// How many items so much work is worth, from one to `most`. A thread is woken for some 5 us of
+  /// work, which `each` stands for in the units of `work`.
   Size boundedItems(mlir::OpBuilder &builder, mlir::Location loc, const Size &work, int64_t each,
                     int64_t most);
   /// How many items make a piece that is worth a thread; `value` where only the run knows.

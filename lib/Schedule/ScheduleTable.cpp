@@ -124,12 +124,20 @@ const ScheduleTable &ScheduleTable::builtin() {
   return table;
 }
 
-Tiling ScheduleTable::find(unsigned vectorBits, unsigned vectorRegisters, StringRef kernels) const {
+Tiling ScheduleTable::find(const TargetInfo &target, StringRef kernels) const {
   for (const Line &line : reverse(lines))
-    if ((line.vectorBits == 0 || line.vectorBits == vectorBits) &&
-        line.vectorRegisters == vectorRegisters && line.kernels == kernels)
+    if ((line.vectorBits == 0 || line.vectorBits == target.vectorBits) &&
+        line.vectorRegisters == target.vectorRegisters && line.kernels == kernels)
       return line.tiling;
   return {};
+}
+
+Tiling Options::findTiling(StringRef kernels) const {
+  Tiling tiling;
+  if (table)
+    tiling = table->find(target, kernels);
+  tiling.complete(ScheduleTable::builtin().find(target, kernels));
+  return tiling;
 }
 
 std::vector<std::string> ScheduleTable::findUnused(const StringSet<> &shapes) const {

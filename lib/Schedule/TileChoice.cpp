@@ -120,15 +120,6 @@ static int64_t rowBytes(const Access &access, unsigned rowLoop) {
   return stride.isStatic() ? stride.constant * access.view.element.getIntOrFloatBitWidth() / 8 : 0;
 }
 
-Tiling Options::findTiling(StringRef kernels) const {
-  Tiling tiling;
-  if (table)
-    tiling = table->find(target.vectorBits, target.vectorRegisters, kernels);
-  tiling.complete(
-      ScheduleTable::builtin().find(target.vectorBits, target.vectorRegisters, kernels));
-  return tiling;
-}
-
 std::string lathe::schedule::describeShape(const Stage &stage) {
   std::string results, terms;
   for (auto [extent, isReduction] : llvm::zip_equal(stage.extents, stage.reduction)) {
