@@ -119,7 +119,7 @@ struct TileChoice {
   std::optional<unsigned> rowLoop;
 };
 
-/// How a convolution is computed by Winograd's algorithm; see Winograd.cpp.
+/// How a convolution is computed by Winograd's algorithm; see Winograd.h.
 struct WinogradPlan {
   /// So many items are enough for threads to share.
   static constexpr int64_t leastItems = 8;
