@@ -225,7 +225,9 @@ bool Compilation::runGraph(ModuleOp module) {
       constexpr uint64_t plainProducts = 1 << 29;
       evaluation.strict = true;
       evaluation.optLevel = countProducts(program) < plainProducts ? 0 : 1;
-      evaluation.cacheFolder = options.cacheFolder;
+      // Plain code is one object, of which the cache holds no part.
+      if (evaluation.optLevel > 0)
+        evaluation.cacheFolder = options.cacheFolder;
       std::string ignored; // what cannot be evaluated is computed when running
       return Compilation(evaluation, ignored, "", &context).runModule(program, path);
     });
