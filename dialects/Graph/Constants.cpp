@@ -89,6 +89,14 @@ Value lathe::graph::makeIntegers(OpBuilder &builder, Location loc, ArrayRef<int6
   return ConstantOp::create(builder, loc, type, DenseElementsAttr::get(type, values)).getResult();
 }
 
+bool lathe::graph::hasSizes(Type type, ArrayRef<int64_t> sizes) {
+  auto ranked = dyn_cast<RankedTensorType>(type);
+  return ranked && ranked.getRank() == int64_t(sizes.size()) &&
+         llvm::all_of_zip(sizes, ranked.getShape(), [](int64_t wanted, int64_t size) {
+           return wanted == -1 || wanted == size;
+         });
+}
+
 bool lathe::graph::isReshapeTarget(Type type) {
   auto ranked = dyn_cast<RankedTensorType>(type);
   return ranked && ranked.getNumDynamicDims() <= 1 && !llvm::is_contained(ranked.getShape(), 0);

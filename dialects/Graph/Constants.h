@@ -34,6 +34,9 @@ mlir::Value makeReshape(mlir::OpBuilder &builder, mlir::Location loc, mlir::Valu
 /// Only such a one may be left out when another follows: nobody would notice that it fails.
 bool alwaysFits(mlir::Operation *reshaping);
 
+/// Whether the type is known to have these sizes, of which -1 is any.
+bool hasSizes(mlir::Type type, llvm::ArrayRef<int64_t> sizes);
+
 /// Whether makeReshape can make this type.
 bool isReshapeTarget(mlir::Type type);
 

@@ -71,12 +71,9 @@ OpFoldResult TransposeOp::fold(FoldAdaptor adaptor) {
 OpFoldResult ExpandOp::fold(FoldAdaptor) { return foldSameStaticType(getData(), getResult()); }
 
 OpFoldResult RequireShapeOp::fold(FoldAdaptor) {
-  auto type = dyn_cast<RankedTensorType>(getData().getType());
+  Type type = getData().getType();
   std::optional<SmallVector<int64_t>> shape = getIntegers(getShape());
-  bool holds = shape && type == getResult().getType() &&
-               llvm::all_of_zip(*shape, type.getShape(), [](int64_t wanted, int64_t size) {
-                 return wanted == -1 || wanted == size;
-               });
+  bool holds = shape && type == getResult().getType() && hasSizes(type, *shape);
   return holds ? getData() : OpFoldResult();
 }
 

@@ -1,5 +1,6 @@
 // Nodes: the small steps that handlers build operations with.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Constants.h"
 #include "dialects/Graph/Weights.h"
 #include "lib/Import/Importer.h"
 
@@ -166,12 +167,7 @@ Value Node::requireShape(Value x, Value shape) {
 }
 
 Value Node::requireShape(Value x, ArrayRef<int64_t> shape) {
-  auto type = x ? dyn_cast<RankedTensorType>(x.getType()) : nullptr;
-  bool isKnown = type && type.getRank() == int64_t(shape.size()) &&
-                 llvm::all_of_zip(shape, type.getShape(), [](int64_t wanted, int64_t size) {
-                   return wanted == -1 || wanted == size;
-                 });
-  return isKnown ? x : requireShape(x, constant(shape));
+  return x && graph::hasSizes(x.getType(), shape) ? x : requireShape(x, constant(shape));
 }
 
 Value Node::requireShapeOf(Value x, Value like) {
