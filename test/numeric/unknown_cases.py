@@ -12,18 +12,18 @@ from tracer import Graph
 from vision_cases import deform_conv
 
 
+def unknown(g, array):
+    """An input with these values of which only the rank is known."""
+    array = np.asarray(array)
+    return g.given(array, [f"x{len(g.inputs)}_{i}" for i in range(array.ndim)])
+
+
 def free(g, *shape, scale=1, dtype="float32"):
     """An input of which only the rank is known."""
     array = scale * Graph._values(g.random, shape, dtype)
     if dtype == "float32":
         array = array.astype("float32").astype("float64")
-    return g.given(array, [f"x{len(g.inputs)}_{i}" for i in range(len(shape))])
-
-
-def unknown(g, array):
-    """An input with these values of which only the rank is known."""
-    array = np.asarray(array)
-    return g.given(array, [f"x{len(g.inputs)}_{i}" for i in range(array.ndim)])
+    return unknown(g, array)
 
 
 def output(g, tensor):
