@@ -1,0 +1,104 @@
+// One run of the compiler.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_PIPELINE_COMPILATION_H
+#define LATHE_LIB_PIPELINE_COMPILATION_H
+
+#include "KernelCache.h"
+#include "ObjectQueue.h"
+#include "Pipeline.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace lathe::pipeline {
+
+/// The model for certain sizes beside the general form.
+struct Specialized {
+  Sizes sizes;
+  llvm::SmallVector<codegen::SizeTest> tests;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+};
+
+/// What the code of all targets and forms shares.
+struct Shared {
+  codegen::WeightLayout weights;
+  codegen::SiteList sites;
+  llvm::StringSet<> kernels; // that have objects of their own
+};
+
+/// A scheduled form that the next target can have as well.
+struct Reusable {
+  schedule::Options options;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+};
+
+/// A scheduled module keeps what the rest of the way needs: @main's declaration, which describes
+/// the entry, the target that it is for, and the model's operations.
+void describeScheduled(mlir::ModuleOp scheduled, mlir::func::FuncOp main, llvm::StringRef target,
+                       uint64_t flops);
+
+/// The targets where none are named: those whose instructions the model's products with constant
+/// weights gain by, and the usual levels.
+std::string defaultTargets(mlir::ModuleOp module, unsigned optLevel);
+
+/// One compilation: its context, its diagnostics, its timer.
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, std::string &errors, llvm::StringRef input,
+              mlir::MLIRContext *shared = nullptr);
+  bool run(llvm::StringRef output);
+  /// From the graph dialect on, for a module that is already in the context.
+  bool runModule(mlir::ModuleOp module, llvm::StringRef output);
+
+private:
+  /// Runs one stage and reports its time; false when the stage failed.
+  bool stage(llvm::StringRef name, llvm::function_ref<bool()> work);
+  bool stopsAfter(llvm::StringRef name) const { return options.stopAfter == name; }
+  bool write(mlir::ModuleOp module, llvm::StringRef output);
+  void recordDigest(mlir::ModuleOp module);
+  bool fail(llvm::Error error);
+  bool applyDims(mlir::ModuleOp module, bool hasGraph);
+  bool runToLinalg(mlir::ModuleOp module);
+  bool runSpecialized(Specialized &form, bool hasGraph);
+  bool isStandalone() const { return !input.empty(); }
+  bool isStageFile() const { return input.ends_with(".mlir"); }
+  mlir::OwningOpRef<mlir::ModuleOp> load(llvm::ArrayRef<std::pair<std::string, int64_t>> dims);
+  bool runGraph(mlir::ModuleOp module);
+  bool runTargets(mlir::ModuleOp module, llvm::StringRef output);
+  bool readSchedules();
+  void warnOfUnusedSchedules(llvm::ArrayRef<VariantInfo> variants);
+  schedule::Options scheduleOptions(const codegen::HostTarget &target) const;
+  /// A copy of `form`, scheduled for one of `targets`; null where that failed.
+  mlir::OwningOpRef<mlir::ModuleOp>
+  scheduleFor(mlir::ModuleOp form, llvm::ArrayRef<codegen::HostTarget> targets, size_t index);
+  /// The LLVM IR of a scheduled module, which is consumed; none where that failed.
+  LoweredModule lower(mlir::ModuleOp scheduled, const codegen::HostTarget &target,
+                      llvm::StringRef prefix, Shared &shared);
+  /// Takes the kernels that stand alone out of `scheduled`; those that no form or compilation had
+  /// before go into `queue`.
+  bool lowerKernels(mlir::ModuleOp scheduled, const codegen::HostTarget &target, Shared &shared,
+                    ObjectQueue &queue);
+  bool writeText(llvm::StringRef text, llvm::StringRef output);
+  bool bindStates();
+  bool writeLinked(const artifact::Contents &contents, llvm::StringRef output);
+  bool emits(llvm::StringRef form) const {
+    return llvm::is_contained(llvm::split(options.emit, ','), form);
+  }
+
+  const CompileOptions &options;
+  std::string &errors;
+  llvm::StringRef input;                    // the file; empty: the module is in the context already
+  std::unique_ptr<mlir::MLIRContext> owned; // null when the context is shared
+  mlir::MLIRContext &context;
+  std::unique_ptr<mlir::ScopedDiagnosticHandler> handler;
+  std::future<std::string> digest; // of the model
+  KernelCache cache;
+  std::shared_ptr<const schedule::ScheduleTable> schedules; // null: the built-in ones alone
+  size_t cachedKernels = 0;
+  artifact::Entry entry;
+  std::vector<Specialized> specialized;
+  const Specialized *current = nullptr;                 // that is worked on; null: the general form
+  llvm::DenseMap<mlir::Operation *, Reusable> reusable; // by form
+};
+
+} // namespace lathe::pipeline
+
+#endif // LATHE_LIB_PIPELINE_COMPILATION_H
