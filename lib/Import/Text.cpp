@@ -216,7 +216,7 @@ ArrayRef<Operator> lathe::import::textOperators() {
        1,
        importRegexFullMatch,
        kString,
-       "no flags, no classes beyond ASCII"},
+       "no classes of Unicode (`\\pN`), no bytes (`\\C`)"},
       {"TfIdfVectorizer", {9}, 1, 1, importTfIdf, kSigned | kString},
   };
   return operators;
