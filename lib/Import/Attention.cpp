@@ -123,13 +123,7 @@ void AttentionBuilder::addMask(Value mask) {
     Value missing =
         node.binary(BinaryKind::sub, node.shapeOf(key, 2, 3), node.shapeOf(mask, *rank - 1, *rank));
     missing = node.binary(BinaryKind::max, missing, 0);
-    Value pads = node.concat({node.constant(Ints{0}), missing}, 0);
-    if (!pads)
-      return;
-    auto op = node.create<graph::PadOp>(node.likeOf(additive), additive, pads,
-                                        node.scalar(kMinusInfinity, element),
-                                        node.constant({*rank - 1}), graph::PadMode::constant);
-    additive = op ? Value(op.getResult()) : Value();
+    additive = node.padEnd(additive, *rank - 1, missing, node.scalar(kMinusInfinity, element));
   }
   addBias(additive);
 }

@@ -27,14 +27,6 @@ Value lathe::import::sizeOf(Node &node, Value x, int64_t dim) {
   return node.squeeze(node.shapeOf(x, dim, dim + 1), {0});
 }
 
-Value lathe::import::sliceTo(Node &node, Value x, int64_t axis, Value start, Value end) {
-  if (!x || !start || !end)
-    return {};
-  auto op = node.create<graph::SliceOp>(node.likeOf(x), x, start, end, node.constant(Ints{axis}),
-                                        node.constant(Ints{1}));
-  return op ? Value(op.getResult()) : Value();
-}
-
 Value lathe::import::splitHeads(Node &node, Value x, int64_t heads) {
   return node.transpose(node.reshape(x, {0, 0, heads, -1}), {0, 2, 1, 3});
 }

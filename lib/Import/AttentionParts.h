@@ -19,9 +19,6 @@ bool haveSameSize(Node &node, mlir::Value a, mlir::Value b, int64_t dim);
 /// The size of a dimension as a scalar.
 mlir::Value sizeOf(Node &node, mlir::Value x, int64_t dim);
 
-/// x[start:end] along one dimension, of bounds [1] that may be known only to the run.
-mlir::Value sliceTo(Node &node, mlir::Value x, int64_t axis, mlir::Value start, mlir::Value end);
-
 /// [B, S, H * D] to [B, H, S, D], and back.
 mlir::Value splitHeads(Node &node, mlir::Value x, int64_t heads);
 mlir::Value joinHeads(Node &node, mlir::Value x);

@@ -115,27 +115,13 @@ static LogicalResult importFeatureVectorizer(Node &node) {
     int64_t want = sizes.empty() ? have : sizes[i];
     if (want < 0)
       return node.error() << "attribute 'inputdimensions' of FeatureVectorizer holds " << want;
-    bool isUnknown = ShapedType::isDynamic(have) && !sizes.empty();
-    if (want < have || isUnknown)
+    // What only the run knows counts as fewer than any number: it is cut and filled up.
+    if (want < have || (ShapedType::isDynamic(have) && !sizes.empty()))
       x = node.slice(x, 1, 0, want);
-    if (isUnknown) {
-      Value missing =
-          node.binary(BinaryKind::sub, node.constant(Ints{want}), node.shapeOf(x, 1, 2));
-      Value pads = node.concat({node.constant(Ints{0}), missing}, 0);
-      if (!pads)
-        return failure();
-      auto op = node.create<graph::PadOp>(node.likeOf(x), x, pads, Value(), node.constant(Ints{1}),
-                                          graph::PadMode::constant);
-      if (!op)
-        return failure();
-      parts.push_back(op.getResult());
-      continue;
-    }
+    if (want > have)
+      x = node.padEnd(
+          x, 1, node.binary(BinaryKind::sub, node.constant(Ints{want}), node.shapeOf(x, 1, 2)));
     parts.push_back(x);
-    if (want > have) {
-      Value rows = node.shapeOf(x, 0, 1);
-      parts.push_back(node.full(node.concat({rows, node.constant({want - have})}, 0), 0, f32));
-    }
   }
   return node.result(node.concat(parts, 1));
 }

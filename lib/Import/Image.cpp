@@ -291,9 +291,7 @@ static LogicalResult importCausalConv(Node &node) {
     result = node.binary(BinaryKind::mul, result, node.unary(UnaryKind::sigmoid, result));
   // The last samples; x itself may be shorter than the state.
   Value length = node.shapeOf(x, 2, 3);
-  auto last = node.create<graph::SliceOp>(node.likeOf(x), padded, length,
-                                          node.shapeOf(padded, 2, 3), node.constant({2}), Value());
-  node.setResult(1, last ? Value(last.getResult()) : Value());
+  node.setResult(1, node.slice(padded, 2, length, node.shapeOf(padded, 2, 3)));
   return node.result(result);
 }
 

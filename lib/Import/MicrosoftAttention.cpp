@@ -205,7 +205,7 @@ static LogicalResult importMultiHead(Node &node) {
   auto withBias = [&](Value x, Value begin, Value end) {
     if (!bias || !x)
       return x;
-    Value part = sliceTo(node, bias, 0, begin, end);
+    Value part = node.slice(bias, 0, begin, end);
     return node.requireShapeOf(node.binary(BinaryKind::add, x, part), x);
   };
   Heads heads;
@@ -387,7 +387,7 @@ Value GroupQuery::allowed(int64_t window) {
 
 /// The part of `x` that belongs to keys in use.
 Value GroupQuery::upToWanted(Value x, int64_t axis) {
-  return sliceTo(node, x, axis, node.constant(Ints{0}), node.reshape(wanted, Ints{1}));
+  return node.slice(x, axis, node.constant(Ints{0}), node.reshape(wanted, Ints{1}));
 }
 
 /// Attention with what graph.attention lacks: a cap on scores, and a score that takes part in the

@@ -186,6 +186,10 @@ public:
   mlir::Value concat(llvm::ArrayRef<mlir::Value> values, int64_t axis);
   mlir::Value gather(mlir::Value data, mlir::Value indices, int64_t axis);
   mlir::Value slice(mlir::Value x, int64_t axis, int64_t start, int64_t end);
+  /// x[start:end] along one dimension, of bounds [1] that may be known only to the run.
+  mlir::Value slice(mlir::Value x, int64_t axis, mlir::Value start, mlir::Value end);
+  /// x with `count` ([1]) elements of `fill` (a scalar; null: zero) behind a dimension's own.
+  mlir::Value padEnd(mlir::Value x, int64_t axis, mlir::Value count, mlir::Value fill = {});
   mlir::Value reverse(mlir::Value x, int64_t axis);
   mlir::Value shapeOf(mlir::Value x, int64_t start = 0, std::optional<int64_t> end = {});
   mlir::Value expand(mlir::Value x, mlir::Value shape);

@@ -233,10 +233,21 @@ Value Node::reverse(Value x, int64_t axis) {
 }
 
 Value Node::slice(Value x, int64_t axis, int64_t start, int64_t end) {
-  if (!x)
+  return slice(x, axis, constant({start}), constant({end}));
+}
+
+Value Node::slice(Value x, int64_t axis, Value start, Value end) {
+  if (!x || !start || !end)
     return {};
-  return resultOf(create<graph::SliceOp>(likeOf(x), x, constant({start}), constant({end}),
-                                         constant({axis}), Value()));
+  return resultOf(create<graph::SliceOp>(likeOf(x), x, start, end, constant({axis}), Value()));
+}
+
+Value Node::padEnd(Value x, int64_t axis, Value count, Value fill) {
+  Value pads = concat({constant(Ints{0}), count}, 0);
+  if (!x || !pads)
+    return {};
+  return resultOf(
+      create<graph::PadOp>(likeOf(x), x, pads, fill, constant({axis}), graph::PadMode::constant));
 }
 
 Value Node::shapeOf(Value x, int64_t start, std::optional<int64_t> end) {

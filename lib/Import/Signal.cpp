@@ -79,9 +79,7 @@ static Value resized(Node &node, Value x, int64_t axis, int64_t from, int64_t si
     return x;
   if (from > size)
     return node.slice(x, axis, 0, size);
-  auto op = node.create<graph::PadOp>(node.likeOf(x), x, node.constant({0, size - from}), Value(),
-                                      node.constant(Ints{axis}), graph::PadMode::constant);
-  return op ? Value(op.getResult()) : Value();
+  return node.padEnd(x, axis, node.constant(Ints{size - from}));
 }
 
 static Complex resized(Node &node, Complex x, int64_t axis, int64_t from, int64_t size) {
@@ -209,13 +207,7 @@ static Value requireParts(Node &node, Value x, int64_t rank) {
   Value size = node.shapeOf(x, rank - 1, rank);
   Value allowed = node.binary(BinaryKind::min, node.binary(BinaryKind::max, size, 1), 2);
   x = node.requireShape(x, node.concat({node.constant(Ints(rank - 1, -1)), allowed}, 0));
-  Value missing = node.binary(BinaryKind::sub, node.constant(Ints{2}), size);
-  Value pads = node.concat({node.constant(Ints{0}), missing}, 0);
-  if (!x || !pads)
-    return {};
-  auto op = node.create<graph::PadOp>(node.likeOf(x), x, pads, Value(),
-                                      node.constant(Ints{rank - 1}), graph::PadMode::constant);
-  return op ? Value(op.getResult()) : Value();
+  return node.padEnd(x, rank - 1, node.binary(BinaryKind::sub, node.constant(Ints{2}), size));
 }
 
 /// The real and imaginary parts that lie along the last dimension.
@@ -233,12 +225,7 @@ static Value join(Node &node, Complex x, int64_t rank) {
 
 /// x[..., :count] along a dimension.
 static Value firstSamples(Node &node, Value x, int64_t axis, Value count) {
-  if (!x || !count)
-    return {};
-  auto op =
-      node.create<graph::SliceOp>(node.likeOf(x), x, node.constant(Ints{0}),
-                                  node.unsqueeze(count, {0}), node.constant(Ints{axis}), Value());
-  return op ? Value(op.getResult()) : Value();
+  return node.slice(x, axis, node.constant(Ints{0}), node.unsqueeze(count, {0}));
 }
 
 /// A real signal from the first half of its spectrum, `used` bins of [..., size / 2 + 1].
