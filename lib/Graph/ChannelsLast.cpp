@@ -236,7 +236,18 @@ void LayoutRewriter::rewrite(ArrayRef<std::pair<Operation *, LayoutPlan *>> ops)
     op->erase();
 }
 
-static void chooseLayouts(func::FuncOp function) {
+static bool hasConvolution(func::FuncOp function) {
+  auto isConvolution = [](Operation *op) {
+    return isa<ConvOp, ConvTransposeOp>(op) && planChannelsLast(op) ? WalkResult::interrupt()
+                                                                    : WalkResult::advance();
+  };
+  return function.walk(isConvolution).wasInterrupted();
+}
+
+/// False where no convolution asks for it.
+static bool chooseLayouts(func::FuncOp function) {
+  if (!hasConvolution(function))
+    return false;
   fuseChannelShuffles(function);
   Plans plans;
   function.walk([&](Operation *op) {
@@ -250,27 +261,28 @@ static void chooseLayouts(func::FuncOp function) {
       ops.emplace_back(op, &plan);
   LayoutRewriter(function.getContext()).rewrite(ops);
   expandChannelShuffles(function);
+  return true;
+}
+
+/// False where nothing is a product.
+static bool makeProducts(func::FuncOp function) {
+  bool changed = false;
+  function.walk([&](ConvOp op) {
+    if (!isProduct(op))
+      return;
+    OpBuilder builder(op);
+    op.getResult().replaceAllUsesWith(makeProduct(builder, op));
+    op.erase();
+    changed = true;
+  });
+  return changed;
 }
 
 LogicalResult lathe::convertToChannelsLast(func::FuncOp function) {
-  bool hasPlans = false, hasProducts = false;
-  function.walk([&](Operation *op) {
-    auto conv = dyn_cast<ConvOp>(op);
-    hasPlans |= isa<ConvOp, ConvTransposeOp>(op) && planChannelsLast(op);
-    hasProducts |= conv && isProduct(conv);
-  });
-  if (hasPlans)
-    chooseLayouts(function);
-  if (hasProducts)
-    function.walk([](ConvOp op) {
-      if (!isProduct(op))
-        return;
-      OpBuilder builder(op);
-      op.getResult().replaceAllUsesWith(makeProduct(builder, op));
-      op.erase();
-    });
+  bool changed = chooseLayouts(function);
+  changed |= makeProducts(function);
   // Transposes meet and cancel, those of constants are computed.
-  return hasPlans || hasProducts ? simplifyGraph(function) : success();
+  return changed ? simplifyGraph(function) : success();
 }
 
 namespace {
