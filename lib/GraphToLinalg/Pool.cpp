@@ -216,8 +216,7 @@ static std::pair<Value, Value> flatPosition(const Scalars &s, const Pool &pool,
     Value size = inputSizes[pool.firstSpatial + dim];
     position = s.add(s.mul(position, size), at);
     // Before the first one as well: it wraps around.
-    isInside =
-        arith::AndIOp::create(s.b, s.loc, isInside, s.cmp(arith::CmpIPredicate::ult, at, size));
+    isInside = s.andI(isInside, s.cmp(arith::CmpIPredicate::ult, at, size));
   }
   return {position, isInside};
 }
@@ -247,8 +246,8 @@ static std::pair<Tensor, Tensor> maxWithPositions(const Pool &pool) {
                                   now, best);
                   auto [position, isInside] = flatPosition(s, pool, inputSizes, low);
                   Value isFirst = s.cmp(arith::CmpIPredicate::slt, x[3], s.constant(i64, 0));
-                  better = arith::OrIOp::create(s.b, s.loc, better, isFirst);
-                  better = arith::AndIOp::create(s.b, s.loc, better, isInside);
+                  better = s.orI(better, isFirst);
+                  better = s.andI(better, isInside);
                   Value here = s.fromIndex(position, i64);
                   return {s.select(better, now, best), s.select(better, here, x[3])};
                 });

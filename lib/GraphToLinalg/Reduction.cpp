@@ -98,9 +98,8 @@ template <typename Op> static Value applyMath(const Scalars &s, ValueRange x) {
   return Op::create(s.b, s.loc, x[0]);
 }
 
-// sum / count; integers divide as ONNX Runtime does, towards zero.
+// sum / count; integers as in ONNX Runtime, summed in 64 bits and divided towards zero.
 static Tensor meanOf(Lowering &l, const Tensor &input, ArrayRef<int64_t> axes) {
-  // Nor does the sum of 32-bit ones overflow there.
   if (auto integer = dyn_cast<IntegerType>(input.element); integer && integer.getWidth() < 64)
     return l.convert(
         meanOf(l, l.convert(input, IntegerType::get(l.context, 64, integer.getSignedness())), axes),

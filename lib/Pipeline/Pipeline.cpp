@@ -421,8 +421,9 @@ static bool isGraphValue(Type type, DictionaryAttr attrs) {
   if (!tensor)
     return !isa<rt::ValueType>(type);
   Type element = tensor.getElementType();
-  return !element.isIntOrIndexOrFloat() ? !isa<ComplexType>(element)
-                                        : element.getIntOrFloatBitWidth() < 8;
+  if (element.isIntOrFloat())
+    return element.getIntOrFloatBitWidth() < 8;
+  return !isa<ComplexType>(element);
 }
 
 /// Whether `module` has the stage 'graph' ahead of it: a resumed file is past the stages whose

@@ -31,7 +31,7 @@ func.func @main(%x: tensor<1x2x3xf32>) -> tensor<1x2x3xf32> {
 // CHECK-LABEL: func @main
 // CHECK:         linalg.generic {{.*}} outs(%{{.*}}, %{{.*}} : tensor<1x2x2xf32>, tensor<1x2x2xi64>)
 // CHECK:           %[[GREATER:.*]] = arith.cmpf ogt
-// CHECK:           %[[INSIDE:.*]] = arith.andi {{.*}} : i1
+// CHECK:           %[[INSIDE:.*]] = arith.cmpi ult
 // CHECK:           %[[FIRST:.*]] = arith.cmpi slt
 // CHECK:           %[[EITHER:.*]] = arith.ori %[[GREATER]], %[[FIRST]]
 // CHECK:           %[[BETTER:.*]] = arith.andi %[[EITHER]], %[[INSIDE]]
