@@ -19,172 +19,64 @@ struct Complex {
 
 } // namespace
 
-/// cos(2 pi k n / length) and the sine, as [rows, columns], for k < rows and n < columns; `rows`,
-/// `columns` and `length` are i64 scalars. The product is taken modulo the length first, so that
-/// angles stay exact for long signals.
-static Complex twiddles(Node &node, Value rows, Value columns, Value length, Type element) {
-  Type i64 = node.builder().getI64Type();
-  Value zero = node.scalarInt(0, i64), one = node.scalarInt(1, i64);
-  Value k = node.unsqueeze(node.range(zero, rows, one), {1}), n = node.range(zero, columns, one);
-  Value turn = node.binary(BinaryKind::mod, node.binary(BinaryKind::mul, k, n), length);
-  Value angle = node.binary(BinaryKind::mul, node.cast(turn, element), 2 * llvm::numbers::pi);
-  angle = node.binary(BinaryKind::div, angle, node.cast(length, element));
-  return {node.unary(UnaryKind::cos, angle), node.unary(UnaryKind::sin, angle)};
-}
-
-/// Sums of N terms for each of N results, x times a matrix [samples, bins], in f64: for sizes that
-/// only the run knows, and small ones with large prime factors.
-static Complex transformByMatrix(Node &node, Complex x, Value samples, Value bins, Value length,
-                                 bool inverse) {
-  Type element = node.builder().getF64Type();
-  x = {node.cast(x.real, element), node.cast(x.imaginary, element)};
-  Complex w = twiddles(node, samples, bins, length, element);
-  // e^-ia = cos a - i sin a; the inverse turns the other way.
-  if (!inverse)
-    w.imaginary = node.unary(UnaryKind::neg, w.imaginary);
-  Complex y{node.matmul(x.real, w.real), node.matmul(x.real, w.imaginary)};
-  if (x.imaginary) {
-    y.real = node.binary(BinaryKind::sub, y.real, node.matmul(x.imaginary, w.imaginary));
-    y.imaginary = node.binary(BinaryKind::add, y.imaginary, node.matmul(x.imaginary, w.real));
-  }
-  if (inverse) {
-    Value scale = node.cast(length, element);
-    y.real = node.binary(BinaryKind::div, y.real, scale);
-    y.imaginary = node.binary(BinaryKind::div, y.imaginary, scale);
-  }
-  return y;
-}
-
-/// Moves dimension `axis` to the end, or back again.
-static Value moveAxis(Node &node, Value x, int64_t axis, int64_t rank, bool back) {
-  if (!x || axis == rank - 1)
-    return x;
-  Ints perm;
-  for (int64_t i = 0; i < rank; ++i)
-    if (i != axis)
-      perm.push_back(i);
-  perm.push_back(axis);
-  if (back) {
-    Ints inverse(rank);
-    for (int64_t i = 0; i < rank; ++i)
-      inverse[perm[i]] = i;
-    perm = inverse;
-  }
-  return node.transpose(x, perm);
-}
-
-/// x[..., :size] along a dimension that has `from` elements, or zeros behind them.
-static Value resized(Node &node, Value x, int64_t axis, int64_t from, int64_t size) {
-  if (!x || from == size)
-    return x;
-  if (from > size)
-    return node.slice(x, axis, 0, size);
-  return node.padEnd(x, axis, node.constant(Ints{size - from}));
-}
-
-static Complex resized(Node &node, Complex x, int64_t axis, int64_t from, int64_t size) {
-  return {resized(node, x.real, axis, from, size), resized(node, x.imaginary, axis, from, size)};
-}
-
-static Complex fourier(Node &node, Complex x, int64_t axis, bool inverse) {
-  if (!x.real)
-    return {};
-  Type type = node.likeOf(x.real);
-  auto op = node.create<graph::FourierOp>(type, type, x.real, x.imaginary, axis, inverse);
-  return op ? Complex{op.getRealResult(), op.getImaginaryResult()} : Complex();
-}
-
-static Complex times(Node &node, Complex x, Complex y) {
-  auto mul = [&](Value a, Value b) { return node.binary(BinaryKind::mul, a, b); };
-  if (!x.imaginary)
-    return {mul(x.real, y.real), mul(x.real, y.imaginary)};
-  return {node.binary(BinaryKind::sub, mul(x.real, y.real), mul(x.imaginary, y.imaginary)),
-          node.binary(BinaryKind::add, mul(x.real, y.imaginary), mul(x.imaginary, y.real))};
-}
-
-/// Bluestein's algorithm for sizes with large prime factors: since 2 n k = n^2 + k^2 - (k - n)^2,
-/// a transform is a convolution with a chirp, which is a product of transforms of any larger size.
-static Complex transformByChirp(Node &node, Complex x, int64_t axis, int64_t rank, int64_t samples,
-                                int64_t length, bool inverse) {
-  Type i64 = node.builder().getI64Type(), f64 = node.builder().getF64Type();
-  int64_t padded = llvm::NextPowerOf2(2 * length - 2);
-  Value k = node.range(node.scalarInt(0, i64), node.scalarInt(length, i64), node.scalarInt(1, i64));
-  Value turn = node.binary(BinaryKind::mod, node.binary(BinaryKind::mul, k, k),
-                           node.scalarInt(2 * length, i64));
-  Value angle = node.binary(BinaryKind::mul, node.cast(turn, f64), llvm::numbers::pi / length);
-  Value cosine = node.unary(UnaryKind::cos, angle), sine = node.unary(UnaryKind::sin, angle);
-  Value less = node.unary(UnaryKind::neg, sine);
-  // Back and forth around 0, as a period of `padded`.
-  auto around = [&](Value half) {
-    Value back = node.reverse(node.slice(half, 0, 1, length), 0);
-    return node.concat({resized(node, half, 0, length, padded - length + 1), back}, 0);
-  };
-  Complex chirp = inverse ? Complex{cosine, sine} : Complex{cosine, less};
-  Complex filter{around(cosine), around(inverse ? less : sine)};
-  filter = fourier(node, filter, 0, false);
-  Ints trailing;
-  for (int64_t i = 1; i < rank - axis; ++i)
-    trailing.push_back(i);
-  auto along = [&](Complex value) {
-    if (!trailing.empty())
-      value = {node.unsqueeze(value.real, trailing), node.unsqueeze(value.imaginary, trailing)};
-    return value;
-  };
-  x = {node.cast(x.real, f64), node.cast(x.imaginary, f64)};
-  x = times(node, x, along(resized(node, chirp, 0, length, samples)));
-  x = fourier(node, resized(node, x, axis, samples, padded), axis, false);
-  if (!x.real || !filter.real)
-    return {};
-  x = fourier(node, times(node, x, along(filter)), axis, true);
-  x = times(node, resized(node, x, axis, padded, length), along(chirp));
-  if (inverse)
-    x = {node.binary(BinaryKind::div, x.real, double(length)),
-         node.binary(BinaryKind::div, x.imaginary, double(length))};
-  return x;
-}
-
 /// The number if it is known when compiling.
 static std::optional<int64_t> known(Node &node, Value value) {
   std::optional<Ints> ints = value ? node.graphs().evaluateInts(value) : std::nullopt;
   return ints && ints->size() == 1 ? std::optional(ints->front()) : std::nullopt;
 }
 
-/// Tables of larger transforms would be a burden to files; no model has them.
-static constexpr int64_t maxFastSize = 1 << 20;
-
-static bool isFast(std::optional<int64_t> samples, std::optional<int64_t> length) {
-  if (!samples || !length || *samples < 1 || *length < 1 || *length > maxFastSize)
-    return false;
-  // Below that the matrix has fewer operations than three longer transforms.
-  constexpr int64_t smallest = 64;
-  return *length >= smallest || graph::FourierOp::getRadices(*length);
+/// Whether both are the same number, as far as one can tell.
+static bool areEqual(Node &node, Value a, Value b) {
+  if (a == b)
+    return true;
+  std::optional<int64_t> x = known(node, a), y = known(node, b);
+  return x && x == y;
 }
 
-/// The transform of x along a dimension, or its inverse. Signals shorter than `length` count as
-/// padded with zeros. A transform of f32 runs in f64 and is rounded once; the inverse runs in its
-/// type, as NumPy and with it the reference implementation of ONNX have it.
-static Complex transform(Node &node, Complex x, int64_t axis, int64_t rank, Value samples,
-                         Value bins, Value length, bool inverse) {
+/// x[..., :count] along a dimension of `size`.
+static Complex cut(Node &node, Complex x, int64_t axis, Value size, Value count) {
+  if (!count || areEqual(node, size, count))
+    return x;
+  Value start = node.constant(Ints{0}), end = node.unsqueeze(count, {0});
+  return {node.slice(x.real, axis, start, end), node.slice(x.imaginary, axis, start, end)};
+}
+
+/// x with zeros behind it along a dimension of `size`, so that it has `count`, which the run holds
+/// to be at least 1 where only the run knows it.
+static Complex padded(Node &node, Complex x, int64_t axis, Value size, Value count) {
+  if (!size || !count || areEqual(node, size, count))
+    return x;
+  Value missing = node.unsqueeze(node.binary(BinaryKind::sub, count, size), {0});
+  auto pad = [&](Value part) { return part ? node.padEnd(part, axis, missing) : part; };
+  x = {pad(x.real), pad(x.imaginary)};
+  std::optional<int64_t> rank = Node::rankOf(x.real);
+  if (known(node, count) || !rank)
+    return x;
+  Value positive = node.unsqueeze(node.binary(BinaryKind::max, count, 1), {0});
+  Value before = node.constant(Ints(axis, -1)), after = node.constant(Ints(*rank - axis - 1, -1));
+  return {node.requireShape(x.real, node.concat({before, positive, after}, 0)), x.imaginary};
+}
+
+/// The first `bins` numbers of the transform of x along a dimension, or of its inverse. The signal
+/// has `samples`, and zeros behind them up to `length`. A transform of f32 runs in f64 and is
+/// rounded once; the inverse runs in its type, as NumPy and with it the reference implementation of
+/// ONNX have it.
+static Complex transform(Node &node, Complex x, int64_t axis, Value samples, Value bins,
+                         Value length, bool inverse) {
+  x = padded(node, x, axis, samples, length);
   if (!x.real)
     return {};
-  Type given = Node::elementOf(x.real), f64 = node.builder().getF64Type();
-  std::optional<int64_t> from = known(node, samples), size = known(node, length);
-  std::optional<int64_t> used = known(node, bins);
-  Complex y;
-  if (used && isFast(from, size)) {
-    if (graph::FourierOp::getRadices(*size)) {
-      Type element = inverse && !given.isF64() ? node.builder().getF32Type() : Type(f64);
-      x = {node.cast(x.real, element), node.cast(x.imaginary, element)};
-      y = fourier(node, resized(node, x, axis, *from, *size), axis, inverse);
-    } else {
-      y = transformByChirp(node, x, axis, rank, *from, *size, inverse);
-    }
-    y = resized(node, y, axis, *size, *used);
-  } else {
-    x = {moveAxis(node, x.real, axis, rank, false), moveAxis(node, x.imaginary, axis, rank, false)};
-    y = transformByMatrix(node, x, samples, bins, length, inverse);
-    y = {moveAxis(node, y.real, axis, rank, true), moveAxis(node, y.imaginary, axis, rank, true)};
-  }
+  OpBuilder &builder = node.builder();
+  Type given = Node::elementOf(x.real);
+  Type element = inverse && !given.isF64() ? builder.getF32Type() : builder.getF64Type();
+  x = {node.cast(x.real, element), node.cast(x.imaginary, element)};
+  if (!x.real)
+    return {};
+  Type type = node.likeOf(x.real);
+  auto op = node.create<graph::FourierOp>(type, type, x.real, x.imaginary, axis, inverse);
+  if (!op)
+    return {};
+  Complex y = cut(node, {op.getRealResult(), op.getImaginaryResult()}, axis, length, bins);
   return {node.cast(y.real, given), node.cast(y.imaginary, given)};
 }
 
@@ -223,46 +115,26 @@ static Value join(Node &node, Complex x, int64_t rank) {
   return node.concat({node.unsqueeze(x.real, {rank}), node.unsqueeze(x.imaginary, {rank})}, rank);
 }
 
-/// x[..., :count] along a dimension.
-static Value firstSamples(Node &node, Value x, int64_t axis, Value count) {
-  return node.slice(x, axis, node.constant(Ints{0}), node.unsqueeze(count, {0}));
-}
-
-/// A real signal from the first half of its spectrum, `used` bins of [..., size / 2 + 1].
-static Value realInverse(Node &node, Complex x, int64_t axis, int64_t rank, Value used,
-                         Value length) {
+/// A real signal from the first half of its spectrum, length / 2 + 1 bins, which the other half
+/// mirrors.
+static Value realInverse(Node &node, Complex x, int64_t axis, Value length) {
   Type i64 = node.builder().getI64Type();
-  std::optional<int64_t> bins = known(node, used), size = known(node, length);
-  if (isFast(bins, size)) {
-    // The other half mirrors it.
-    int64_t half = *size / 2 + 1;
-    auto mirrored = [&](Value part, bool turned) -> Value {
-      part = resized(node, part, axis, *bins, half);
-      if (!part || half == *size)
-        return part;
-      Value rest = node.reverse(node.slice(part, axis, 1, 1 + *size - half), axis);
-      if (turned && rest)
-        rest = node.unary(UnaryKind::neg, rest);
-      return node.concat({part, rest}, axis);
-    };
-    Complex whole{mirrored(x.real, false), mirrored(x.imaginary, true)};
-    return transform(node, whole, axis, rank, length, length, length, true).real;
-  }
-  // Every bin but the first (and the middle one) counts twice, by its real part.
-  Value zero = node.scalarInt(0, i64), one = node.scalarInt(1, i64), two = node.scalarInt(2, i64);
-  Type element = Node::elementOf(x.real);
-  Value place = node.range(zero, used, one);
-  Value isFirst = node.binary(BinaryKind::equal, place, zero);
-  Value isMiddle = node.binary(BinaryKind::equal, node.binary(BinaryKind::mul, place, two), length);
-  Value isAlone = node.binary(BinaryKind::logical_or, isFirst, isMiddle);
-  Value weight = node.select(isAlone, node.scalar(1, element), node.scalar(2, element));
-  auto weigh = [&](Value value) -> Value {
-    value = moveAxis(node, value, axis, rank, false);
-    return value ? node.binary(BinaryKind::mul, value, weight) : value;
+  Value two = node.scalarInt(2, i64), one = node.scalarInt(1, i64);
+  // But for the first bin, and the middle one where there is one.
+  Value mirrored = node.binary(BinaryKind::sub, length, one);
+  mirrored = node.binary(BinaryKind::add, node.binary(BinaryKind::div, mirrored, two), one);
+  if (!mirrored)
+    return {};
+  Value end = node.unsqueeze(mirrored, {0});
+  auto whole = [&](Value part, bool turned) -> Value {
+    Value rest = node.slice(part, axis, node.constant(Ints{1}), end);
+    rest = rest ? node.reverse(rest, axis) : rest;
+    if (turned && rest)
+      rest = node.unary(UnaryKind::neg, rest);
+    return node.concat({part, rest}, axis);
   };
-  x = {weigh(x.real), weigh(x.imaginary)};
-  Value y = transform(node, x, rank - 1, rank, used, length, length, true).real;
-  return moveAxis(node, y, axis, rank, true);
+  x = {whole(x.real, false), whole(x.imaginary, true)};
+  return transform(node, x, axis, length, length, length, true).real;
 }
 
 /// The transform of x [..., 1 or 2] along a dimension other than the last.
@@ -274,30 +146,37 @@ static Value dftAlong(Node &node, Value x, int64_t axis, int64_t rank) {
   Value size = node.squeeze(node.shapeOf(x, axis, axis + 1), {0});
   Value one = node.scalarInt(1, i64), two = node.scalarInt(2, i64);
   auto half = [&](Value length) {
-    return node.binary(BinaryKind::add, node.binary(BinaryKind::div, length, two), one);
+    Value bins = node.binary(BinaryKind::add, node.binary(BinaryKind::div, length, two), one);
+    return node.binary(BinaryKind::min, length, bins);
   };
-  Value length = node.hasInput(1) ? scalarOf(node, node.input(1)) : size;
-  if (inverse && onesided) {
-    if (!node.hasInput(1))
-      length = node.binary(BinaryKind::mul, node.binary(BinaryKind::sub, size, one), two);
-    Value used = node.binary(BinaryKind::min, size, half(length));
-    signal = {firstSamples(node, signal.real, axis, used),
-              firstSamples(node, signal.imaginary, axis, used)};
-    if (!signal.real)
-      return {};
-    return node.unsqueeze(realInverse(node, signal, axis, inner, used, length), {inner});
-  }
-  Value used = size;
+  bool isReal = inverse && onesided;
+  // What the signal, or the half of its spectrum, has at most.
+  Value length = size, most = size;
   if (node.hasInput(1)) {
-    used = node.binary(BinaryKind::min, size, length);
-    signal = {firstSamples(node, signal.real, axis, used),
-              firstSamples(node, signal.imaginary, axis, used)};
+    length = scalarOf(node, node.input(1));
+    std::optional<int64_t> given = known(node, length);
+    if (given && *given < 1) {
+      node.error() << "input 1 of DFT is " << *given << ", a length must be 1 or more";
+      return {};
+    }
+    if (!given)
+      length = node.binary(BinaryKind::max, length, 0);
+    most = isReal ? half(length) : length;
+  } else if (isReal) {
+    length = node.binary(BinaryKind::mul, node.binary(BinaryKind::sub, size, one), two);
   }
-  if (!signal.real)
+  Value used = areEqual(node, size, most) ? size : node.binary(BinaryKind::min, size, most);
+  signal = cut(node, signal, axis, size, used);
+  if (!signal.real || !most)
     return {};
+  if (isReal) {
+    signal = padded(node, signal, axis, used, most);
+    Value y = realInverse(node, signal, axis, length);
+    return y ? node.unsqueeze(y, {inner}) : y;
+  }
   Complex y =
-      transform(node, signal, axis, inner, used, onesided ? half(length) : length, length, inverse);
-  return join(node, y, inner);
+      transform(node, signal, axis, used, onesided ? half(length) : length, length, inverse);
+  return y.real ? join(node, y, inner) : Value();
 }
 
 /// A transform along each axis from `axis` on, of which the one that `mask` marks runs. So each
@@ -360,11 +239,17 @@ static LogicalResult importDft(Node &node) {
     return failure();
   if (*rank < 2)
     return node.error() << "input 0 of DFT has rank " << *rank << ", it takes 2 or more";
-  // "is not possible": half of the result says nothing about the other half.
-  if (node.flag("onesided") && !node.flag("inverse") &&
-      cast<RankedTensorType>(x.getType()).getDimSize(*rank - 1) == 2)
-    return node.error() << "attribute 'onesided' of DFT takes real numbers, input 0 holds complex "
-                        << "ones (its last dimension is 2)";
+  if (node.flag("onesided")) {
+    // Complex numbers have no half that says everything about the other, and half a spectrum is
+    // complex.
+    int64_t parts = node.flag("inverse") ? 2 : 1;
+    int64_t given = cast<RankedTensorType>(x.getType()).getDimSize(*rank - 1);
+    if (given == 3 - parts)
+      return node.error() << "attribute 'onesided' of " << (parts == 2 ? "an inverse " : "a ")
+                          << "DFT takes " << (parts == 2 ? "complex" : "real")
+                          << " numbers, the last dimension of input 0 must be " << parts << ", not "
+                          << given;
+  }
   x = requireParts(node, x, *rank);
   if (!x)
     return failure();
@@ -426,7 +311,7 @@ static LogicalResult importStft(Node &node) {
   Complex signal{framed(parts.real), framed(parts.imaginary)};
   if (!signal.real)
     return failure();
-  return node.result(join(node, transform(node, signal, 2, 3, length, bins, length, false), 3));
+  return node.result(join(node, transform(node, signal, 2, length, bins, length, false), 3));
 }
 
 /// Triangles between points that are evenly spaced in mels, [bins, bands]: each rises from one

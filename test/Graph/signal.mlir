@@ -27,22 +27,6 @@ func.func @axis(%x: tensor<4xf32>) {
 
 // -----
 
-func.func @unknown(%x: tensor<?xf32>) {
-  // expected-error@+1 {{axis 0 has no size that is known when compiling}}
-  %0:2 = graph.fourier %x {axis = 0 : i64} : (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
-  return
-}
-
-// -----
-
-func.func @prime(%x: tensor<74xf32>) {
-  // expected-error@+1 {{size 74 is no product of primes up to 31}}
-  %0:2 = graph.fourier %x {axis = 0 : i64} : (tensor<74xf32>) -> (tensor<74xf32>, tensor<74xf32>)
-  return
-}
-
-// -----
-
 func.func @parts(%x: tensor<2x4xf32>, %y: tensor<3x4xf32>) {
   // expected-error@+1 {{dimension 0 of real and imaginary parts must be equal, got 2 and 3}}
   %0:2 = graph.fourier %x, %y {axis = 1 : i64} : (tensor<2x4xf32>, tensor<3x4xf32>) -> (tensor<*xf32>, tensor<*xf32>)

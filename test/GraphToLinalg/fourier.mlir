@@ -28,3 +28,17 @@ func.func @main(%x: tensor<3x?xf32>) -> (tensor<3x?xf32>, tensor<3x?xf32>) {
   %0:2 = graph.fourier %x {axis = 0 : i64, inverse = true} : (tensor<3x?xf32>) -> (tensor<3x?xf32>, tensor<3x?xf32>)
   return %0#0, %0#1 : tensor<3x?xf32>, tensor<3x?xf32>
 }
+
+// -----
+
+// A builtin transforms what the compiler emits no steps for: sizes that only the run knows, and those
+// with large prime factors.
+// CHECK-LABEL: func @main
+// CHECK:         rt.call "lathe_fourier"(%arg0) {{.*}}[0, 1, 1, 0]
+// CHECK:         rt.call "lathe_fourier"(%arg1, %arg2) {{.*}}[1, 0, 0, 1]
+func.func @main(%x: tensor<?x3xf32>, %y: tensor<2x74xf64>, %z: tensor<2x74xf64>)
+    -> (tensor<?x3xf32>, tensor<2x74xf64>) {
+  %0:2 = graph.fourier %x {axis = 0 : i64, inverse = true} : (tensor<?x3xf32>) -> (tensor<?x3xf32>, tensor<?x3xf32>)
+  %1:2 = graph.fourier %y, %z {axis = 1 : i64} : (tensor<2x74xf64>, tensor<2x74xf64>) -> (tensor<2x74xf64>, tensor<2x74xf64>)
+  return %0#0, %1#1 : tensor<?x3xf32>, tensor<2x74xf64>
+}

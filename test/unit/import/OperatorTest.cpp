@@ -454,14 +454,29 @@ TEST(Operator, TransformsOfRealOrComplexNumbers) {
   EXPECT_THAT(refusal(other), HasSubstr("must be 1 (real) or 2 (complex)"));
 }
 
-TEST(Operator, HalfASpectrumIsOfRealNumbers) {
-  auto oneSided = [](int64_t parts) {
+TEST(Operator, HalfASpectrumIsOfRealNumbersAndComplex) {
+  auto oneSided = [](int64_t parts, int64_t inverse) {
     return importOne(17, "DFT", {1, 8, parts},
-                     [](auto &, auto &node) { attribute(node, "onesided", int64_t(1)); })
+                     [&](auto &, auto &node) {
+                       attribute(node, "onesided", int64_t(1));
+                       attribute(node, "inverse", inverse);
+                     })
         .errors;
   };
-  EXPECT_EQ(oneSided(1), "");
-  EXPECT_THAT(oneSided(2), HasSubstr("attribute 'onesided' of DFT takes real numbers"));
+  EXPECT_EQ(oneSided(1, 0), "");
+  EXPECT_EQ(oneSided(2, 1), "");
+  EXPECT_THAT(oneSided(2, 0),
+              HasSubstr("attribute 'onesided' of a DFT takes real numbers, the last dimension of "
+                        "input 0 must be 1, not 2"));
+  EXPECT_THAT(oneSided(1, 1), HasSubstr("of an inverse DFT takes complex numbers"));
+}
+
+TEST(Operator, TransformsHaveALength) {
+  Imported imported = importOne(17, "DFT", {1, 8, 1}, [](auto &model, auto &node) {
+    model.tensor("length", onnx::TensorProto::INT64, {}).add_int64_data(0);
+    node.add_input("length");
+  });
+  EXPECT_THAT(imported.errors, HasSubstr("input 1 of DFT is 0, a length must be 1 or more"));
 }
 
 TEST(Operator, ConstantOfShapeHoldsNoText) {
