@@ -19,14 +19,14 @@ def transformed(x, axis, inverse, onesided, length):
     return np.stack([value.real, value.imag], -1)
 
 
-def dft(g, shape, axis, inverse=0, onesided=0, length=None, known=True):
+def dft(g, shape, axis, inverse=0, onesided=0, length=None, known=True, sized=True):
     with g.case(f"dft_{'_'.join(map(str, shape))}_{axis}_{inverse}{onesided}_{length}"):
         x = g.input(*shape)
         if inverse and onesided and shape[-1] == 2:
             # Numbers that no real signal has there are ignored.
             x.array[...] = np.abs(x.array)
         result = transformed(x.array, axis, inverse, onesided, length)
-        size = "" if length is None else g.ints(length)
+        size = "" if length is None else g.ints(length) if sized else g.given(np.int64(length), ())
         where = g.ints(axis) if known else g.given(np.int64(axis), ())
         dims = [f"r{len(g.outputs)}_{i}" for i in range(result.ndim)]
         g.output(g.node("DFT", result, x, size, where, inverse=inverse, onesided=onesided), dims)
@@ -59,6 +59,10 @@ def forms(**values):
     dft(g, (2, "n", 2), 1)
     dft(g, (2, "n", 2), 1, 1)
     dft(g, (2, "n", 1), 1, 0, 1, 12)
+    for length in (1, 4, 12, 74):
+        dft(g, (2, 9, "n", 2), 1, 1, 0, length, sized=False)
+        dft(g, (2, 9, "n", 2), 1, 1, 1, length, sized=False)
+        dft(g, (2, 9, "n", 1), 1, 0, 1, length, sized=False)
     for axis in (0, 2, -3):
         dft(g, (2, 3, 5, 2), axis, axis % 2, known=False)
         dft(g, (2, "n", 5, 1), axis, 0, axis % 2, known=False)
