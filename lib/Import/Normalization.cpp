@@ -67,14 +67,29 @@ static LogicalResult importBatchNorm(Node &node) {
   return op ? node.result(op.getResult()) : failure();
 }
 
+/// The type of the statistics. Those of f64 are computed in f64 all the same, as ONNX Runtime does.
+static Type stashType(Node &node) {
+  Type type = node.typeAttribute("stash_type", node.builder().getF32Type());
+  if (type && !isa<FloatType>(type))
+    node.error() << "attribute 'stash_type' of " << node.opType() << " is " << type
+                 << ", it must be a floating-point type";
+  return type;
+}
+
 static LogicalResult layerNorm(Node &node, Value x, Value scale, Value bias, int64_t axis,
                                double epsilon, bool rms, unsigned meanOutput,
-                               unsigned deviationOutput) {
+                               unsigned deviationOutput, Type stash) {
   axis = node.axis(axis, Node::rankOf(x));
   if (!x || !scale || node.hasFailed())
     return failure();
-  Type f32 = node.builder().getF32Type();
-  Type statistics = node.tensorOf(Node::elementOf(x).isF64() ? Node::elementOf(x) : f32);
+  // The result has the type of the scale: of both the wider one is that of the computation.
+  Type element = Node::elementOf(scale);
+  if (!isa<FloatType>(element))
+    return node.error() << "the scale of " << node.opType() << " has element type " << element
+                        << ", it must be a floating-point type";
+  if (element.getIntOrFloatBitWidth() > Node::elementOf(x).getIntOrFloatBitWidth())
+    x = node.cast(x, element);
+  Type statistics = node.tensorOf(stash);
   bool wantsMean = !rms && node.wantsOutput(meanOutput);
   bool wantsDeviation = node.wantsOutput(deviationOutput);
   auto op = node.create<graph::LayerNormOp>(
@@ -87,19 +102,17 @@ static LogicalResult layerNorm(Node &node, Value x, Value scale, Value bias, int
     node.setResult(meanOutput, op.getMean());
   if (wantsDeviation)
     node.setResult(deviationOutput, op.getInvStdDev());
-  return node.result(op.getResult());
+  return node.result(node.cast(op.getResult(), element));
 }
 
 static LogicalResult importLayerNorm(Node &node) {
-  node.ignore({"stash_type"});
   return layerNorm(node, node.input(0), node.input(1), node.input(2), node.intAttribute("axis", -1),
-                   node.floatAttribute("epsilon", 1e-5f), false, 1, 2);
+                   node.floatAttribute("epsilon", 1e-5f), false, 1, 2, stashType(node));
 }
 
 static LogicalResult importRmsNorm(Node &node) {
-  node.ignore({"stash_type"});
   return layerNorm(node, node.input(0), node.input(1), Value(), node.intAttribute("axis", -1),
-                   node.floatAttribute("epsilon", 1e-5f), true, 2, 1);
+                   node.floatAttribute("epsilon", 1e-5f), true, 2, 1, stashType(node));
 }
 
 /// com.microsoft: the sum of input, skip and bias is normalized; output 3 is the sum.
@@ -110,7 +123,7 @@ template <bool rms> static LogicalResult importSkipLayerNorm(Node &node) {
     sum = node.binary(BinaryKind::add, sum, bias);
   node.setResult(3, sum);
   return layerNorm(node, sum, node.require(2), rms ? Value() : node.input(3), -1,
-                   node.floatAttribute("epsilon", 1e-12f), rms, 1, 2);
+                   node.floatAttribute("epsilon", 1e-12f), rms, 1, 2, node.builder().getF32Type());
 }
 
 static LogicalResult groupNorm(Node &node, Value scale, Value bias, int64_t groups) {
