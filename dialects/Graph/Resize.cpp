@@ -64,6 +64,9 @@ LogicalResult ResizeOp::inferShapes(SymbolicShapes &shapes) {
   std::optional<ArrayRef<SymbolicShapes::Real>> roi;
   if (getCoordinates() == ResizeCoordinates::tf_crop_and_resize && getRoi())
     roi = shapes.getReals(getRoi());
+  if (roi && roi->size() != 2 * axes.size())
+    return emitOpError("roi has ") << roi->size() << " elements for " << axes.size()
+                                   << " dimensions, each has a start and an end";
   for (auto [i, axis] : llvm::enumerate(axes)) {
     if (sizes) {
       dims[axis] = (*sizes)[i];
@@ -84,11 +87,11 @@ LogicalResult ResizeOp::inferShapes(SymbolicShapes &shapes) {
     }
     // Only the part of the dimension that roi names is scaled.
     std::optional<int64_t> size = getConstant(dim);
-    bool isKnown = roi && roi->size() == 2 * axes.size() && scale.constant && size &&
+    bool isKnown = roi && scale.constant && size &&
                    (*roi)[i].constant && (*roi)[i + axes.size()].constant;
     double scaled =
         isKnown ? std::floor(float(*size) *
-                             float(*(*roi)[i + axes.size()].constant - *(*roi)[i].constant) *
+                             (float(*(*roi)[i + axes.size()].constant) - float(*(*roi)[i].constant)) *
                              float(*scale.constant))
                 : 0;
     dim = isKnown && std::abs(scaled) < 0x1p40 ? shapes.constant(int64_t(scaled)) : AffineExpr();

@@ -395,15 +395,37 @@ static Amount floatElement(Lowering &l, Value vector, int64_t i) {
   return {{}, s.convert(element, tensor.element, l.b.getF32Type())};
 }
 
-// floor(size * scale)
-static OpFoldResult scaledSize(Lowering &l, OpFoldResult size, const Amount &scale) {
-  if (std::optional<int64_t> known = getConstantIntValue(size); known && scale.known)
-    return l.size(int64_t(std::floor(float(*known) * *scale.known)));
+// A list that follows a run-time size may have any length.
+static void requireLength(Lowering &l, Value list, int64_t length, StringRef message) {
+  l.requireEqual(l.get(list).sizes[0], l.size(length), message);
+}
+
+// floor(size * part * scale), where `part` is how much of the dimension is resized (none: all of it)
+static OpFoldResult scaledSize(Lowering &l, OpFoldResult size, const std::optional<Amount> &part,
+                               const Amount &scale) {
+  std::optional<int64_t> known = getConstantIntValue(size);
+  if (known && scale.known && (!part || part->known)) {
+    float product = float(*known) * (part ? *part->known : 1.0f) * *scale.known;
+    return l.size(int64_t(std::floor(product)));
+  }
   Scalars s = l.scalars();
-  Value product = s.mul(amount(l, size).get(s), scale.get(s));
+  Value product = amount(l, size).get(s);
+  if (part)
+    product = s.mul(product, part->get(s));
+  product = s.mul(product, scale.get(s));
   Value floor = math::FloorOp::create(s.b, s.loc, product);
   Type i64 = l.b.getI64Type();
-  return s.toIndex(s.convert(floor, l.b.getF32Type(), i64), i64);
+  OpFoldResult result = s.toIndex(s.convert(floor, l.b.getF32Type(), i64), i64);
+  l.requireNonNegative(result);
+  return result;
+}
+
+// end - begin
+static Amount extentOf(Lowering &l, const Amount &begin, const Amount &end) {
+  if (begin.known && end.known)
+    return {*end.known - *begin.known, {}};
+  Scalars s = l.scalars();
+  return {{}, s.sub(end.get(s), begin.get(s))};
 }
 
 // output / input, or under a policy the one scale of all dimensions.
@@ -452,6 +474,19 @@ static LogicalResult lowerResize(graph::ResizeOp op, Lowering &l) {
   SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, input.rank()));
   if (op.getAxes())
     axes.assign(op.getAxes()->begin(), op.getAxes()->end());
+  bool crops = op.getCoordinates() == graph::ResizeCoordinates::tf_crop_and_resize;
+  if (crops && !op.getRoi())
+    return l.unsupported(op) << "tf_crop_and_resize without roi";
+  SmallVector<Resized> dims;
+  for (int64_t axis : axes)
+    dims.push_back({axis, {}, {}, {}});
+  if (crops) {
+    requireLength(l, op.getRoi(), 2 * axes.size(), "roi has %0 elements, it must have %1");
+    for (auto [i, dim] : llvm::enumerate(dims)) {
+      dim.roiBegin = floatElement(l, op.getRoi(), i);
+      dim.roiEnd = floatElement(l, op.getRoi(), i + axes.size());
+    }
+  }
   SmallVector<Amount> scales;
   Sizes computed = input.sizes;
   if (op.getSizes()) {
@@ -466,46 +501,43 @@ static LogicalResult lowerResize(graph::ResizeOp op, Lowering &l) {
       computed[axes[i]] =
           stretches ? (*wanted)[i] : roundedSize(l, input.sizes[axes[i]], scales[i]);
   } else {
-    for (size_t i = 0; i < axes.size(); ++i) {
+    requireLength(l, op.getScales(), axes.size(), "scales has %0 elements, it must have %1");
+    for (auto [i, dim] : llvm::enumerate(dims)) {
       scales.push_back(floatElement(l, op.getScales(), i));
-      computed[axes[i]] = scaledSize(l, input.sizes[axes[i]], scales.back());
+      // Only the part of the dimension that roi names is scaled.
+      std::optional<Amount> part;
+      if (crops)
+        part = extentOf(l, dim.roiBegin, dim.roiEnd);
+      computed[dim.axis] = scaledSize(l, input.sizes[dim.axis], part, scales.back());
     }
   }
   Sizes sizes = l.resultSizes(op.getResult(), computed);
-  bool crops = op.getCoordinates() == graph::ResizeCoordinates::tf_crop_and_resize;
-  if (crops && !op.getRoi())
-    return l.unsupported(op) << "tf_crop_and_resize without roi";
-
-  SmallVector<Resized> dims;
+  SmallVector<Resized> changing;
   SmallVector<Tables, 0> tables;
-  for (size_t i = 0; i < axes.size(); ++i) {
-    Resized dim{axes[i], scales[i], {}, {}};
-    if (crops) {
-      dim.roiBegin = floatElement(l, op.getRoi(), i);
-      dim.roiEnd = floatElement(l, op.getRoi(), i + axes.size());
-    }
+  for (auto [dim, scale] : llvm::zip(dims, scales)) {
+    dim.scale = scale;
     bool isWhole = !crops || (dim.roiBegin.known == 0.0f && dim.roiEnd.known == 1.0f);
-    if (sizes[dim.axis] == input.sizes[dim.axis] && scales[i].known == 1.0f && isWhole)
+    if (sizes[dim.axis] == input.sizes[dim.axis] && scale.known == 1.0f && isWhole)
       continue;
     std::optional<Tables> table = makeTables(l, op, input.sizes[dim.axis], sizes[dim.axis], dim);
     if (!table)
       return l.unsupported(op) << "antialiasing with a scale of " << *dim.scale.known;
-    dims.push_back(dim);
+    changing.push_back(dim);
     tables.push_back(*table);
   }
-  if (dims.empty()) {
+  if (changing.empty()) {
     l.set(op.getResult(), input);
     return success();
   }
   bool fewTaps = op.getMode() == ResizeMode::nearest ||
-                 (op.getMode() == ResizeMode::linear && !op.getAntialias() && dims.size() <= 3);
+                 (op.getMode() == ResizeMode::linear && !op.getAntialias() && changing.size() <= 3);
   if (fewTaps) {
-    l.set(op.getResult(), readAtOnce(l, op, input, sizes, dims, tables));
+    l.set(op.getResult(), readAtOnce(l, op, input, sizes, changing, tables));
     return success();
   }
   Type compute = isa<FloatType>(input.element) ? getComputeType(input.element) : l.b.getF32Type();
   Tensor result = input;
-  for (auto [dim, table] : llvm::zip(dims, tables))
+  for (auto [dim, table] : llvm::zip(changing, tables))
     result = readDim(l, op, result, sizes[dim.axis], dim, table, compute);
   l.set(op.getResult(),
         l.elementwise({result}, result.sizes, input.element, [&](const Scalars &s, ValueRange x) {
