@@ -87,13 +87,14 @@ LogicalResult ResizeOp::inferShapes(SymbolicShapes &shapes) {
     }
     // Only the part of the dimension that roi names is scaled.
     std::optional<int64_t> size = getConstant(dim);
-    bool isKnown = roi && scale.constant && size &&
-                   (*roi)[i].constant && (*roi)[i + axes.size()].constant;
+    bool isKnown =
+        roi && scale.constant && size && (*roi)[i].constant && (*roi)[i + axes.size()].constant;
     double scaled =
-        isKnown ? std::floor(float(*size) *
-                             (float(*(*roi)[i + axes.size()].constant) - float(*(*roi)[i].constant)) *
-                             float(*scale.constant))
-                : 0;
+        isKnown
+            ? std::floor(float(*size) *
+                         (float(*(*roi)[i + axes.size()].constant) - float(*(*roi)[i].constant)) *
+                         float(*scale.constant))
+            : 0;
     dim = isKnown && std::abs(scaled) < 0x1p40 ? shapes.constant(int64_t(scaled)) : AffineExpr();
   }
   if (sizes && getPolicy() != ResizePolicy::stretch)

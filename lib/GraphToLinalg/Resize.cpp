@@ -400,7 +400,8 @@ static void requireLength(Lowering &l, Value list, int64_t length, StringRef mes
   l.requireEqual(l.get(list).sizes[0], l.size(length), message);
 }
 
-// floor(size * part * scale), where `part` is how much of the dimension is resized (none: all of it)
+// floor(size * part * scale), where `part` is how much of the dimension is resized (none: all of
+// it)
 static OpFoldResult scaledSize(Lowering &l, OpFoldResult size, const std::optional<Amount> &part,
                                const Amount &scale) {
   std::optional<int64_t> known = getConstantIntValue(size);
