@@ -33,7 +33,9 @@ static Value makeBinary(OpBuilder &builder, Location loc, BinaryKind kind, Value
 
 namespace {
 
-/// batch_norm with constant parameters is a product and a sum.
+/// batch_norm with constant parameters is a product and a sum. Of half-precision numbers only where
+/// weights may take both: x * s + t cancels what (x - mean) does not, and there the lowering counts
+/// in f32.
 struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(BatchNormOp op, PatternRewriter &rewriter) const override {
@@ -47,7 +49,19 @@ struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
         return rewriter.notifyMatchFailure(op, "parameters are not constants of one type");
       vector = getType(value);
     }
+    Operation *source = op.getInput().getDefiningOp();
+    Type element = type.getElementType();
+    bool isNarrow = element.getIntOrFloatBitWidth() < 32;
+    if (isNarrow && !isa_and_nonnull<ConvOp, ConvTransposeOp, MatMulOp>(source))
+      return rewriter.notifyMatchFailure(op, "nothing takes the scale of half-precision numbers");
     Location loc = op.getLoc();
+    // The parameters are computed in f32 and rounded once.
+    RankedTensorType given = vector;
+    if (isNarrow)
+      vector = given.clone(rewriter.getF32Type());
+    auto cast = [&](Value value, RankedTensorType to) -> Value {
+      return value.getType() == to ? value : CastOp::create(rewriter, loc, to, value).getResult();
+    };
     auto scalar = RankedTensorType::get({}, vector.getElementType());
     Value epsilon =
         ConstantOp::create(
@@ -55,18 +69,23 @@ struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
             DenseElementsAttr::get(scalar, rewriter.getFloatAttr(vector.getElementType(),
                                                                  op.getEpsilon().convertToFloat())))
             .getResult();
-    Value shifted = makeBinary(rewriter, loc, BinaryKind::add, op.getVariance(), epsilon, vector);
+    Value shifted =
+        makeBinary(rewriter, loc, BinaryKind::add, cast(op.getVariance(), vector), epsilon, vector);
     Value deviation = UnaryOp::create(rewriter, loc, vector, UnaryKind::sqrt, shifted).getResult();
-    Value scale = makeBinary(rewriter, loc, BinaryKind::div, op.getScale(), deviation, vector);
-    Value moved = makeBinary(rewriter, loc, BinaryKind::mul, op.getMean(), scale, vector);
-    Value shift = makeBinary(rewriter, loc, BinaryKind::sub, op.getBias(), moved, vector);
+    Value scale =
+        makeBinary(rewriter, loc, BinaryKind::div, cast(op.getScale(), vector), deviation, vector);
+    Value moved =
+        makeBinary(rewriter, loc, BinaryKind::mul, cast(op.getMean(), vector), scale, vector);
+    Value shift =
+        makeBinary(rewriter, loc, BinaryKind::sub, cast(op.getBias(), vector), moved, vector);
     SmallVector<int64_t> shape(type.getRank() - 1, 1);
     shape[0] = vector.getDimSize(0);
-    auto perChannel = RankedTensorType::get(shape, vector.getElementType());
+    auto perChannel = RankedTensorType::get(shape, element);
     Value product = makeBinary(rewriter, loc, BinaryKind::mul, op.getInput(),
-                               makeReshape(rewriter, loc, scale, perChannel), type);
-    rewriter.replaceOpWithNewOp<BinaryOp>(op, type, BinaryKind::add, product,
-                                          makeReshape(rewriter, loc, shift, perChannel));
+                               makeReshape(rewriter, loc, cast(scale, given), perChannel), type);
+    rewriter.replaceOpWithNewOp<BinaryOp>(
+        op, type, BinaryKind::add, product,
+        makeReshape(rewriter, loc, cast(shift, given), perChannel));
     return success();
   }
 };
