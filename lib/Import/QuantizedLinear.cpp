@@ -35,9 +35,77 @@ static LogicalResult quantize(Node &node, Value x, unsigned i, Type element) {
   return op ? node.result(op.getResult()) : failure();
 }
 
-template <BinaryKind kind> static LogicalResult importBinary(Node &node) {
-  Value sum = node.binary(kind, dequantize(node, 0), dequantize(node, 3));
-  return quantize(node, sum, 6, Node::elementOf(node.input(0)));
+/// Rounds what has the zero point of the result in it already, which decides where ties go, as ONNX
+/// Runtime does it.
+static LogicalResult roundSum(Node &node, Value sum, Type element) {
+  if (!sum)
+    return failure();
+  auto op = node.create<graph::QuantizeOp>(node.tensorOf(element), sum,
+                                           node.scalar(1, Node::elementOf(sum)), Value(), 0);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+namespace {
+/// An operand of arithmetic on quantized numbers: operands i, i + 1 and i + 2 in f32.
+struct Term {
+  Value numbers, scale, zero; // without a zero point that is 0
+
+  Term(Node &node, unsigned i) {
+    Type f32 = node.builder().getF32Type();
+    numbers = node.cast(node.require(i), f32);
+    scale = node.cast(node.scalarOf(node.require(i + 1)), f32);
+    zero = node.hasInput(i + 2) ? node.cast(node.scalarOf(node.input(i + 2)), f32)
+                                : node.scalar(0, f32);
+  }
+};
+} // namespace
+
+/// Zero points that are given have the type of the numbers.
+static LogicalResult checkZeroPoints(Node &node, ArrayRef<unsigned> indices) {
+  Type element = Node::elementOf(node.input(0));
+  for (unsigned i : indices)
+    if (node.hasInput(i) && Node::elementOf(node.input(i)) != element)
+      return node.error() << "a zero point of " << node.opType() << " has element type "
+                          << Node::elementOf(node.input(i)) << ", its tensor has " << element;
+  return success();
+}
+
+/// a * (scale of a / scale of y) + (b * (scale of b / scale of y) + what the zero points add up
+/// to).
+static LogicalResult importAdd(Node &node) {
+  auto binary = [&](BinaryKind kind, Value x, Value y) { return node.binary(kind, x, y); };
+  if (failed(checkZeroPoints(node, {2, 3, 5, 7})))
+    return failure();
+  Term a(node, 0), b(node, 3);
+  Type f32 = node.builder().getF32Type();
+  Value scale = node.cast(node.scalarOf(node.require(6)), f32);
+  Value zero =
+      node.hasInput(7) ? node.cast(node.scalarOf(node.input(7)), f32) : node.scalar(0, f32);
+  Value factorA = binary(BinaryKind::div, a.scale, scale);
+  Value factorB = binary(BinaryKind::div, b.scale, scale);
+  Value offset = binary(BinaryKind::sub, zero,
+                        binary(BinaryKind::add, binary(BinaryKind::mul, factorA, a.zero),
+                               binary(BinaryKind::mul, factorB, b.zero)));
+  Value sum = binary(BinaryKind::add, binary(BinaryKind::mul, b.numbers, factorB), offset);
+  sum = binary(BinaryKind::add, binary(BinaryKind::mul, a.numbers, factorA), sum);
+  return roundSum(node, sum, Node::elementOf(node.input(0)));
+}
+
+/// The product of the differences times (scale of a * scale of b / scale of y), and the zero point.
+static LogicalResult importMul(Node &node) {
+  auto binary = [&](BinaryKind kind, Value x, Value y) { return node.binary(kind, x, y); };
+  if (failed(checkZeroPoints(node, {2, 3, 5, 7})))
+    return failure();
+  Term a(node, 0), b(node, 3);
+  Type f32 = node.builder().getF32Type();
+  Value scale = node.cast(node.scalarOf(node.require(6)), f32);
+  Value factor = binary(BinaryKind::div, binary(BinaryKind::mul, a.scale, b.scale), scale);
+  Value product = binary(BinaryKind::mul, binary(BinaryKind::sub, a.numbers, a.zero),
+                         binary(BinaryKind::sub, b.numbers, b.zero));
+  product = binary(BinaryKind::mul, product, factor);
+  if (node.hasInput(7))
+    product = binary(BinaryKind::add, product, node.cast(node.scalarOf(node.input(7)), f32));
+  return roundSum(node, product, Node::elementOf(node.input(0)));
 }
 
 static LogicalResult importSigmoid(Node &node) {
@@ -147,8 +215,8 @@ ArrayRef<Operator> lathe::import::quantizedLinearOperators() {
   static constexpr StringRef microsoft = "com.microsoft";
   static constexpr uint32_t kBytes = kSigned | kUnsigned;
   static const Operator operators[] = {
-      {"QLinearAdd", {1}, 2, 8, importBinary<BinaryKind::add>, kBytes, "", microsoft},
-      {"QLinearMul", {1}, 2, 8, importBinary<BinaryKind::mul>, kBytes, "", microsoft},
+      {"QLinearAdd", {1}, 2, 8, importAdd, kBytes, "", microsoft},
+      {"QLinearMul", {1}, 2, 8, importMul, kBytes, "", microsoft},
       {"QLinearSigmoid", {1}, 2, 5, importSigmoid, kBytes, "", microsoft},
       {"QLinearLeakyRelu", {1}, 2, 5, importLeakyRelu, kBytes, "", microsoft},
       {"QLinearGlobalAveragePool", {1}, 2, 5, importGlobalAveragePool, kBytes, "", microsoft},
