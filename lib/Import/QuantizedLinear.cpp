@@ -198,11 +198,44 @@ static LogicalResult importDynamicQuantizeMatMul(Node &node) {
                         4);
 }
 
+/// The windows of `op`, which counts padding: the padding that ceil_mode adds counts as well,
+/// unlike in AveragePool. More explicit padding makes these windows without it, and may make
+/// another one.
+static Value countAllPadding(Node &node, graph::PoolOp op) {
+  Ints pads(op.getPads());
+  size_t spatial = op.getKernel().size();
+  for (size_t i = 0; i < spatial; ++i)
+    pads[spatial + i] += op.getStrides()[i] - 1;
+  auto all = node.create<graph::PoolOp>(
+      node.likeOf(op.getInput()), Type(), op.getKind(), op.getInput(), op.getKernel(),
+      op.getStrides(), pads, op.getDilations(), op.getAutoPad(), /*ceil_mode=*/false,
+      /*count_include_pad=*/true, op.getP(), op.getColumnMajor(), op.getChannelsLast());
+  if (!all)
+    return {};
+  Value result = all.getResult();
+  for (size_t i = 0; i < spatial; ++i) {
+    int64_t dim = i + (op.getChannelsLast() ? 1 : 2);
+    result =
+        node.slice(result, dim, node.constant(Ints{0}), node.shapeOf(op.getResult(), dim, dim + 1));
+  }
+  return result;
+}
+
 static LogicalResult importAveragePool(Node &node) {
+  if (failed(checkZeroPoints(node, {2, 4})))
+    return failure();
   Value x = dequantize(node, 0);
-  bool channelsLast = node.flag("channels_last");
-  graph::PoolOp op = buildPool(node, graph::PoolKind::average, x, channelsLast);
-  return op ? quantize(node, op.getResult(), 3, Node::elementOf(node.input(0))) : failure();
+  graph::PoolOp op = buildPool(node, graph::PoolKind::average, x, node.flag("channels_last"));
+  if (!op)
+    return failure();
+  bool isCeiled = op.getCeilMode() && op.getAutoPad() == graph::AutoPad::none;
+  Value mean = isCeiled && op.getCountIncludePad() ? countAllPadding(node, op) : op.getResult();
+  Type element = Node::elementOf(node.input(0));
+  Value sum = node.binary(BinaryKind::div, mean, node.scalarOf(node.require(3)));
+  if (node.hasInput(4))
+    sum = node.binary(BinaryKind::add, sum,
+                      node.cast(node.scalarOf(node.input(4)), node.builder().getF32Type()));
+  return roundSum(node, sum, element);
 }
 
 /// Numbers of 8 bits keep their order, so that they are compared as they are.

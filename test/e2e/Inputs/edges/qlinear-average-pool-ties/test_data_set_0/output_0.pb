@@ -1,0 +1,1 @@
+Bo0J`>H=$W(D,7v+H^=b<!fL6^_`RBAY12J<<B:>/J D*GHLWc<E=ZCh-0St-::Nl-"KDP@,÷h.=N ^|D)$R"VR65`D&
