@@ -194,14 +194,14 @@ static LogicalResult importRotary(Node &node) {
 
 /// com.microsoft has the positions second, and may have one position to count from.
 static LogicalResult importMicrosoftRotary(Node &node) {
-  if (node.flag("is_packed_batching"))
-    return node.error() << "RotaryEmbedding with packed batches is not supported";
-  if (node.floatAttribute("scale", 1) != 1)
-    return node.error() << "RotaryEmbedding with a scale is not supported";
+  // ONNX Runtime computes the same with any value of these.
+  node.ignore({"is_packed_batching", "scale"});
   Value x = node.input(0), positions = node.input(1);
   std::optional<int64_t> rank = node.requireRank(x, "input 0");
-  if (!rank || (*rank != 3 && *rank != 4))
+  if (!rank)
     return failure();
+  if (*rank != 3 && *rank != 4)
+    return node.error() << "input 0 of RotaryEmbedding has rank " << *rank << ", it takes 3 or 4";
   if (Node::rankOf(positions) == 1) {
     Value rows = node.iota(x, *rank == 3 ? 1 : 2);
     positions = node.unsqueeze(node.binary(BinaryKind::add, rows, positions), {0});
@@ -213,14 +213,7 @@ static LogicalResult importMicrosoftRotary(Node &node) {
 ArrayRef<Operator> lathe::import::rotaryOperators() {
   static const Operator operators[] = {
       {"RotaryEmbedding", {23}, 3, 4, importRotary, kFloats},
-      {"RotaryEmbedding",
-       {1},
-       4,
-       4,
-       importMicrosoftRotary,
-       kFloats,
-       "no packed batches, no scale",
-       "com.microsoft"},
+      {"RotaryEmbedding", {1}, 4, 4, importMicrosoftRotary, kFloats, "", "com.microsoft"},
   };
   return operators;
 }
