@@ -24,7 +24,7 @@ static Value unpackBits(Node &node, Value bytes, int64_t bits) {
 }
 
 /// Operands: A [..., K], the weights B [N, blocks, bytes], a scale per block, zero points (packed
-/// as B is, or numbers like A; by default the middle), an order of rows, and a bias [N].
+/// as B is, or numbers like A; by default the middle), the block of each row, and a bias [N].
 static LogicalResult importMatMulNBits(Node &node) {
   Value a = node.input(0), b = node.input(1), scales = node.input(2), zeros = node.input(3);
   int64_t rows = node.intAttribute("K", 0), columns = node.intAttribute("N", 0);
@@ -40,8 +40,10 @@ static LogicalResult importMatMulNBits(Node &node) {
   if (block < 16 || block > 65536 || (block & (block - 1)) != 0)
     return node.error() << "attribute 'block_size' of MatMulNBits is " << block
                         << ", it must be a power of two of at least 16";
-  if (node.hasInput(4))
-    return node.error() << "MatMulNBits with an order of rows (input 4) is not supported";
+  // Other kinds either do not run in ONNX Runtime, or not as it documents them.
+  if (node.hasInput(4) && (bits != 4 || (zeros && Node::elementOf(zeros).isInteger())))
+    return node.error() << "MatMulNBits with a block for each row (input 4) of " << bits
+                        << " bits is supported for 4 bits without packed zero points";
   int64_t blocks = (rows + block - 1) / block;
   // Half precision is widened: a product of rounded weights would be too coarse.
   Type given = Node::elementOf(a);
@@ -52,20 +54,35 @@ static LogicalResult importMatMulNBits(Node &node) {
                         << ", they must be uint8";
   Value weights = node.reshape(unpackBits(node, node.reshape(b, {columns, -1}), bits),
                                {columns, blocks, block});
-  Value scale = node.reshape(scales, {columns, blocks, 1}), zero;
+  Value scale = node.reshape(scales, {columns, blocks}), zero;
   if (!zeros) {
     zero = node.scalar(double(1 << (bits - 1)), element);
   } else if (Node::elementOf(zeros) != u8) {
-    zero = node.cast(node.reshape(zeros, {columns, blocks, 1}), element);
+    zero = node.cast(node.reshape(zeros, {columns, blocks}), element);
   } else {
     Value numbers = unpackBits(node, node.reshape(zeros, {columns, -1}), bits);
-    zero = node.cast(node.unsqueeze(node.slice(numbers, 1, 0, blocks), {2}), element);
+    zero = node.cast(node.slice(numbers, 1, 0, blocks), element);
+  }
+  auto firstRows = [&](Value x, int64_t axis) {
+    return blocks * block == rows ? x : node.slice(x, axis, 0, rows);
+  };
+  Value order = node.input(4);
+  // A row may name the block whose scale and zero point it has, [K] or [blocks * block].
+  if (order) {
+    if (std::optional<int64_t> rank = Node::rankOf(order); rank && *rank != 1)
+      return node.error() << "input 4 of MatMulNBits has rank " << *rank << ", it must have rank 1";
+    order = node.requireShape(node.slice(order, 0, 0, rows), {rows});
+    weights = firstRows(node.reshape(weights, {columns, blocks * block}), 1);
+    scale = node.gather(scale, order, 1);
+    zero = zeros ? node.gather(zero, order, 1) : zero;
+  } else {
+    scale = node.unsqueeze(scale, {2});
+    zero = zeros ? node.unsqueeze(zero, {2}) : zero;
   }
   weights = node.binary(BinaryKind::sub, node.cast(weights, element), zero);
   weights = node.binary(BinaryKind::mul, weights, node.cast(scale, element));
-  weights = node.reshape(weights, {columns, blocks * block});
-  if (blocks * block != rows)
-    weights = node.slice(weights, 1, 0, rows);
+  if (!order)
+    weights = firstRows(node.reshape(weights, {columns, blocks * block}), 1);
   Value product = node.matmul(node.cast(a, element), node.transpose(weights, {1, 0}));
   if (node.hasInput(5))
     product = node.binary(BinaryKind::add, product, node.cast(node.input(5), element));
@@ -80,7 +97,7 @@ ArrayRef<Operator> lathe::import::matMulNBitsOperators() {
        6,
        importMatMulNBits,
        kFloats,
-       "2, 4 and 8 bits, no order of rows",
+       "2, 4 and 8 bits, a block for each row (`g_idx`) of 4 without packed zero points",
        "com.microsoft"},
   };
   return operators;
