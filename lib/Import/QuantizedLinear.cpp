@@ -35,30 +35,41 @@ static LogicalResult quantize(Node &node, Value x, unsigned i, Type element) {
   return op ? node.result(op.getResult()) : failure();
 }
 
-/// Rounds what has the zero point of the result in it already, which decides where ties go, as ONNX
-/// Runtime does it.
-static LogicalResult roundSum(Node &node, Value sum, Type element) {
-  if (!sum)
-    return failure();
-  auto op = node.create<graph::QuantizeOp>(node.tensorOf(element), sum,
-                                           node.scalar(1, Node::elementOf(sum)), Value(), 0);
-  return op ? node.result(op.getResult()) : failure();
-}
-
 namespace {
-/// An operand of arithmetic on quantized numbers: operands i, i + 1 and i + 2 in f32.
-struct Term {
-  Value numbers, scale, zero; // without a zero point that is 0
 
-  Term(Node &node, unsigned i) {
+/// The scale and the zero point of operands i and i + 1, in f32; a zero point that is left out is
+/// 0.
+struct Scale {
+  Value scale, zero;
+
+  Scale(Node &node, unsigned i) {
     Type f32 = node.builder().getF32Type();
-    numbers = node.cast(node.require(i), f32);
-    scale = node.cast(node.scalarOf(node.require(i + 1)), f32);
-    zero = node.hasInput(i + 2) ? node.cast(node.scalarOf(node.input(i + 2)), f32)
+    scale = node.cast(node.scalarOf(node.require(i)), f32);
+    zero = node.hasInput(i + 1) ? node.cast(node.scalarOf(node.input(i + 1)), f32)
                                 : node.scalar(0, f32);
   }
 };
+
+/// The numbers of operand i in f32, with the scale and the zero point that follow it.
+struct Term : Scale {
+  Value numbers;
+
+  Term(Node &node, unsigned i) : Scale(node, i + 1) {
+    numbers = node.cast(node.require(i), node.builder().getF32Type());
+  }
+};
+
 } // namespace
+
+/// Rounds what has the zero point of the result in it already, which decides where ties go, as ONNX
+/// Runtime does it.
+static LogicalResult roundSum(Node &node, Value sum) {
+  if (!sum)
+    return failure();
+  auto op = node.create<graph::QuantizeOp>(node.tensorOf(Node::elementOf(node.input(0))), sum,
+                                           node.scalar(1, Node::elementOf(sum)), Value(), 0);
+  return op ? node.result(op.getResult()) : failure();
+}
 
 /// Zero points that are given have the type of the numbers.
 static LogicalResult checkZeroPoints(Node &node, ArrayRef<unsigned> indices) {
@@ -72,40 +83,33 @@ static LogicalResult checkZeroPoints(Node &node, ArrayRef<unsigned> indices) {
 
 /// a * (scale of a / scale of y) + (b * (scale of b / scale of y) + what the zero points add up
 /// to).
-static LogicalResult importAdd(Node &node) {
+static Value addTerms(Node &node, const Term &a, const Term &b, const Scale &y) {
   auto binary = [&](BinaryKind kind, Value x, Value y) { return node.binary(kind, x, y); };
-  if (failed(checkZeroPoints(node, {2, 3, 5, 7})))
-    return failure();
-  Term a(node, 0), b(node, 3);
-  Type f32 = node.builder().getF32Type();
-  Value scale = node.cast(node.scalarOf(node.require(6)), f32);
-  Value zero =
-      node.hasInput(7) ? node.cast(node.scalarOf(node.input(7)), f32) : node.scalar(0, f32);
-  Value factorA = binary(BinaryKind::div, a.scale, scale);
-  Value factorB = binary(BinaryKind::div, b.scale, scale);
-  Value offset = binary(BinaryKind::sub, zero,
+  Value factorA = binary(BinaryKind::div, a.scale, y.scale);
+  Value factorB = binary(BinaryKind::div, b.scale, y.scale);
+  Value offset = binary(BinaryKind::sub, y.zero,
                         binary(BinaryKind::add, binary(BinaryKind::mul, factorA, a.zero),
                                binary(BinaryKind::mul, factorB, b.zero)));
   Value sum = binary(BinaryKind::add, binary(BinaryKind::mul, b.numbers, factorB), offset);
-  sum = binary(BinaryKind::add, binary(BinaryKind::mul, a.numbers, factorA), sum);
-  return roundSum(node, sum, Node::elementOf(node.input(0)));
+  return binary(BinaryKind::add, binary(BinaryKind::mul, a.numbers, factorA), sum);
 }
 
 /// The product of the differences times (scale of a * scale of b / scale of y), and the zero point.
-static LogicalResult importMul(Node &node) {
+static Value multiplyTerms(Node &node, const Term &a, const Term &b, const Scale &y) {
   auto binary = [&](BinaryKind kind, Value x, Value y) { return node.binary(kind, x, y); };
+  Value factor = binary(BinaryKind::div, binary(BinaryKind::mul, a.scale, b.scale), y.scale);
+  Value product = binary(BinaryKind::mul, binary(BinaryKind::sub, a.numbers, a.zero),
+                         binary(BinaryKind::sub, b.numbers, b.zero));
+  return binary(BinaryKind::add, binary(BinaryKind::mul, product, factor), y.zero);
+}
+
+template <Value (*combine)(Node &, const Term &, const Term &, const Scale &)>
+static LogicalResult importBinary(Node &node) {
   if (failed(checkZeroPoints(node, {2, 3, 5, 7})))
     return failure();
   Term a(node, 0), b(node, 3);
-  Type f32 = node.builder().getF32Type();
-  Value scale = node.cast(node.scalarOf(node.require(6)), f32);
-  Value factor = binary(BinaryKind::div, binary(BinaryKind::mul, a.scale, b.scale), scale);
-  Value product = binary(BinaryKind::mul, binary(BinaryKind::sub, a.numbers, a.zero),
-                         binary(BinaryKind::sub, b.numbers, b.zero));
-  product = binary(BinaryKind::mul, product, factor);
-  if (node.hasInput(7))
-    product = binary(BinaryKind::add, product, node.cast(node.scalarOf(node.input(7)), f32));
-  return roundSum(node, product, Node::elementOf(node.input(0)));
+  Scale y(node, 6);
+  return roundSum(node, combine(node, a, b, y));
 }
 
 static LogicalResult importSigmoid(Node &node) {
@@ -230,12 +234,9 @@ static LogicalResult importAveragePool(Node &node) {
     return failure();
   bool isCeiled = op.getCeilMode() && op.getAutoPad() == graph::AutoPad::none;
   Value mean = isCeiled && op.getCountIncludePad() ? countAllPadding(node, op) : op.getResult();
-  Type element = Node::elementOf(node.input(0));
-  Value sum = node.binary(BinaryKind::div, mean, node.scalarOf(node.require(3)));
-  if (node.hasInput(4))
-    sum = node.binary(BinaryKind::add, sum,
-                      node.cast(node.scalarOf(node.input(4)), node.builder().getF32Type()));
-  return roundSum(node, sum, element);
+  Scale y(node, 3);
+  Value sum = node.binary(BinaryKind::add, node.binary(BinaryKind::div, mean, y.scale), y.zero);
+  return roundSum(node, sum);
 }
 
 /// Numbers of 8 bits keep their order, so that they are compared as they are.
@@ -248,8 +249,8 @@ ArrayRef<Operator> lathe::import::quantizedLinearOperators() {
   static constexpr StringRef microsoft = "com.microsoft";
   static constexpr uint32_t kBytes = kSigned | kUnsigned;
   static const Operator operators[] = {
-      {"QLinearAdd", {1}, 2, 8, importAdd, kBytes, "", microsoft},
-      {"QLinearMul", {1}, 2, 8, importMul, kBytes, "", microsoft},
+      {"QLinearAdd", {1}, 2, 8, importBinary<addTerms>, kBytes, "", microsoft},
+      {"QLinearMul", {1}, 2, 8, importBinary<multiplyTerms>, kBytes, "", microsoft},
       {"QLinearSigmoid", {1}, 2, 5, importSigmoid, kBytes, "", microsoft},
       {"QLinearLeakyRelu", {1}, 2, 5, importLeakyRelu, kBytes, "", microsoft},
       {"QLinearGlobalAveragePool", {1}, 2, 5, importGlobalAveragePool, kBytes, "", microsoft},
