@@ -63,8 +63,10 @@ static LogicalResult importMatMulNBits(Node &node) {
     Value numbers = unpackBits(node, node.reshape(zeros, {columns, -1}), bits);
     zero = node.cast(node.slice(numbers, 1, 0, blocks), element);
   }
-  auto firstRows = [&](Value x, int64_t axis) {
-    return blocks * block == rows ? x : node.slice(x, axis, 0, rows);
+  // [columns, blocks, block] as [columns, rows].
+  auto byRow = [&](Value x) {
+    x = node.reshape(x, {columns, blocks * block});
+    return blocks * block == rows ? x : node.slice(x, 1, 0, rows);
   };
   Value order = node.input(4);
   // A row may name the block whose scale and zero point it has, [K] or [blocks * block].
@@ -72,17 +74,16 @@ static LogicalResult importMatMulNBits(Node &node) {
     if (std::optional<int64_t> rank = Node::rankOf(order); rank && *rank != 1)
       return node.error() << "input 4 of MatMulNBits has rank " << *rank << ", it must have rank 1";
     order = node.requireShape(node.slice(order, 0, 0, rows), {rows});
-    weights = firstRows(node.reshape(weights, {columns, blocks * block}), 1);
-    scale = node.gather(scale, order, 1);
-    zero = zeros ? node.gather(zero, order, 1) : zero;
-  } else {
-    scale = node.unsqueeze(scale, {2});
-    zero = zeros ? node.unsqueeze(zero, {2}) : zero;
+    weights = byRow(weights);
   }
+  // What each block has, beside the weights.
+  auto beside = [&](Value x) { return order ? node.gather(x, order, 1) : node.unsqueeze(x, {2}); };
+  scale = beside(scale);
+  zero = zeros ? beside(zero) : zero;
   weights = node.binary(BinaryKind::sub, node.cast(weights, element), zero);
   weights = node.binary(BinaryKind::mul, weights, node.cast(scale, element));
   if (!order)
-    weights = firstRows(node.reshape(weights, {columns, blocks * block}), 1);
+    weights = byRow(weights);
   Value product = node.matmul(node.cast(a, element), node.transpose(weights, {1, 0}));
   if (node.hasInput(5))
     product = node.binary(BinaryKind::add, product, node.cast(node.input(5), element));
