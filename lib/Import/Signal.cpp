@@ -1,4 +1,4 @@
-// Signal processing: transforms of Fourier, and what they are made of where sizes are odd.
+// Signal processing: transforms of Fourier, whole, by halves and by frames.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Importer.h"
 #include "lib/Import/Operators.h"
@@ -41,6 +41,15 @@ static Complex cut(Node &node, Complex x, int64_t axis, Value size, Value count)
   return {node.slice(x.real, axis, start, end), node.slice(x.imaginary, axis, start, end)};
 }
 
+/// x, whose dimension must have `size` ([1]) elements.
+static Value requireSize(Node &node, Value x, int64_t axis, Value size) {
+  std::optional<int64_t> rank = Node::rankOf(x);
+  if (!rank || !size)
+    return {};
+  Value before = node.constant(Ints(axis, -1)), after = node.constant(Ints(*rank - axis - 1, -1));
+  return node.requireShape(x, node.concat({before, size, after}, 0));
+}
+
 /// x with zeros behind it along a dimension of `size`, so that it has `count`, which the run holds
 /// to be at least 1 where only the run knows it.
 static Complex padded(Node &node, Complex x, int64_t axis, Value size, Value count) {
@@ -49,12 +58,11 @@ static Complex padded(Node &node, Complex x, int64_t axis, Value size, Value cou
   Value missing = node.unsqueeze(node.binary(BinaryKind::sub, count, size), {0});
   auto pad = [&](Value part) { return part ? node.padEnd(part, axis, missing) : part; };
   x = {pad(x.real), pad(x.imaginary)};
-  std::optional<int64_t> rank = Node::rankOf(x.real);
-  if (known(node, count) || !rank)
-    return x;
-  Value positive = node.unsqueeze(node.binary(BinaryKind::max, count, 1), {0});
-  Value before = node.constant(Ints(axis, -1)), after = node.constant(Ints(*rank - axis - 1, -1));
-  return {node.requireShape(x.real, node.concat({before, positive, after}, 0)), x.imaginary};
+  if (!known(node, count)) {
+    Value positive = node.unsqueeze(node.binary(BinaryKind::max, count, 1), {0});
+    x.real = requireSize(node, x.real, axis, positive);
+  }
+  return x;
 }
 
 /// The first `bins` numbers of the transform of x along a dimension, or of its inverse. The signal
@@ -98,7 +106,7 @@ static Value requireParts(Node &node, Value x, int64_t rank) {
   }
   Value size = node.shapeOf(x, rank - 1, rank);
   Value allowed = node.binary(BinaryKind::min, node.binary(BinaryKind::max, size, 1), 2);
-  x = node.requireShape(x, node.concat({node.constant(Ints(rank - 1, -1)), allowed}, 0));
+  x = requireSize(node, x, rank - 1, allowed);
   return node.padEnd(x, rank - 1, node.binary(BinaryKind::sub, node.constant(Ints{2}), size));
 }
 
@@ -118,11 +126,8 @@ static Value join(Node &node, Complex x, int64_t rank) {
 /// A real signal from the first half of its spectrum, length / 2 + 1 bins, which the other half
 /// mirrors.
 static Value realInverse(Node &node, Complex x, int64_t axis, Value length) {
-  Type i64 = node.builder().getI64Type();
-  Value two = node.scalarInt(2, i64), one = node.scalarInt(1, i64);
   // But for the first bin, and the middle one where there is one.
-  Value mirrored = node.binary(BinaryKind::sub, length, one);
-  mirrored = node.binary(BinaryKind::add, node.binary(BinaryKind::div, mirrored, two), one);
+  Value mirrored = node.binary(BinaryKind::div, node.binary(BinaryKind::add, length, 1), 2);
   if (!mirrored)
     return {};
   Value end = node.unsqueeze(mirrored, {0});

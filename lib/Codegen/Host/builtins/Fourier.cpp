@@ -15,6 +15,10 @@ namespace {
 
 template <typename T> using Complex = fourier::Complex<T>;
 
+template <typename T> Complex<T> *allocateNumbers(lathe_call *call, i64 count) {
+  return static_cast<Complex<T> *>(allocate(call, u64(count), sizeof(Complex<T>)));
+}
+
 Turn exactTurn(i64 step, i64 size) {
   return fourier::turn(step, size, [](i64 part, i64 whole) -> Turn {
     Pair angle = divide(multiply(piHalf, {double(part), 0}), {double(whole), 0});
@@ -51,7 +55,7 @@ template <typename T> struct Plan {
   bool prepare(lathe_call *call, i64 count) {
     size = count;
     radices = fourier::factorize(count);
-    turns = static_cast<Complex<T> *>(allocate(call, u64(count), sizeof(Complex<T>)));
+    turns = allocateNumbers<T>(call, count);
     for (i64 i = 0; turns && i < count; ++i) {
       Turn exact = exactTurn(i, count);
       turns[i] = {T(exact.cosine), T(exact.sine)};
@@ -90,10 +94,6 @@ template <typename T> struct Plan {
     return from;
   }
 };
-
-template <typename T> Complex<T> *allocateNumbers(lathe_call *call, i64 count) {
-  return static_cast<Complex<T> *>(allocate(call, u64(count), sizeof(Complex<T>)));
-}
 
 /// Sizes whose primes are small.
 template <typename T> struct ByRadices {
