@@ -30,8 +30,11 @@ Sizes lathe::g2l::countWindows(Lowering &l, const WindowShape &windows) {
       continue;
     }
     OpFoldResult begin = l.add(input, l.size(windows.pads[i]));
-    OpFoldResult room = l.sub(l.add(begin, l.size(windows.pads[i + windows.strides.size()])),
-                              getExtent(l, windows.kernel[i], windows.dilations[i]));
+    OpFoldResult padded = l.add(begin, l.size(windows.pads[i + windows.strides.size()]));
+    OpFoldResult extent = getExtent(l, windows.kernel[i], windows.dilations[i]);
+    l.requireFits(extent, padded, input,
+                  "a window of extent %0 is larger than the padded input, %1");
+    OpFoldResult room = l.sub(padded, extent);
     if (!windows.ceilMode) {
       counts.push_back(l.add(l.floorDiv(room, stride), l.size(1)));
       continue;

@@ -102,6 +102,10 @@ public:
   void requireEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs, llvm::StringRef message,
                     int32_t code = LATHE_CODE_SHAPE);
   void requireEqualLoops(llvm::ArrayRef<Operand> inputs, unsigned loops);
+  /// Fails the run where `small` is larger than `large`, unless there is no `input` at all; nothing
+  /// when that cannot be.
+  void requireFits(mlir::OpFoldResult small, mlir::OpFoldResult large, mlir::OpFoldResult input,
+                   llvm::StringRef message);
   /// Fails the run when negative; nothing when that cannot be.
   void requireNonNegative(mlir::OpFoldResult size);
 

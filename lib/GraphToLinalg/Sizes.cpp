@@ -296,6 +296,21 @@ void Lowering::requireEqual(OpFoldResult lhs, OpFoldResult rhs, StringRef messag
   s.check(s.cmp(arith::CmpIPredicate::eq, l, r), code, message, {l, r});
 }
 
+void Lowering::requireFits(OpFoldResult small, OpFoldResult large, OpFoldResult input,
+                           StringRef message) {
+  AffineExpr room = expr(sub(large, small));
+  if (isNonNegative(room) || isConstantIntValue(input, 0) || !checkedSizes.insert(room))
+    return;
+  bool atEntry = isEntry(expr(small)) && isEntry(expr(large)) && isEntry(expr(input));
+  OpBuilder builder = !inRegion && atEntry ? entryBuilder : topLevel();
+  Value s = value(small), l = value(large), in = value(input), zero = value(size(0));
+  Scalars scalars{builder, loc};
+  Value fits = scalars.cmp(arith::CmpIPredicate::sle, s, l);
+  Value isEmpty = scalars.cmp(arith::CmpIPredicate::eq, in, zero);
+  scalars.check(arith::OrIOp::create(builder, loc, fits, isEmpty), LATHE_CODE_SHAPE, message,
+                {s, l});
+}
+
 void Lowering::requireNonNegative(OpFoldResult size) {
   AffineExpr known = expr(size);
   if (isNonNegative(known) || !checkedSizes.insert(known))

@@ -41,9 +41,11 @@ static LogicalResult importMatMulNBits(Node &node) {
     return node.error() << "attribute 'block_size' of MatMulNBits is " << block
                         << ", it must be a power of two of at least 16";
   // Other kinds either do not run in ONNX Runtime, or not as it documents them.
-  if (node.hasInput(4) && (bits != 4 || (zeros && Node::elementOf(zeros).isInteger())))
-    return node.error() << "MatMulNBits with a block for each row (input 4) of " << bits
-                        << " bits is supported for 4 bits without packed zero points";
+  bool isPacked = zeros && Node::elementOf(zeros).isInteger();
+  if (node.hasInput(4) && (bits != 4 || isPacked))
+    return node.error() << "MatMulNBits with a block for each row (input 4) has weights of " << bits
+                        << " bits and " << (isPacked ? "" : "no ")
+                        << "packed zero points, supported are 4 bits without packed zero points";
   int64_t blocks = (rows + block - 1) / block;
   // Half precision is widened: a product of rounded weights would be too coarse.
   Type given = Node::elementOf(a);

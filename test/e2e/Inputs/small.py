@@ -9,7 +9,7 @@ Writes FOLDER/<name>/model.onnx, most with test_data_set_0, and inputs as .npy f
   unknown   an operator that does not exist
   no-data   a model without data sets
   squeeze   Squeeze without axes
-  gather divide reshape fill   what the data of a run can make fail
+  gather divide reshape fill window   what the data of a run can make fail
 """
 import os
 import sys
@@ -102,6 +102,11 @@ def main(root):
                 [("x", "float32", [6]), ("s", "int64", [2])], [("y", "float32", ["m", "n"])])
     write_model(path("fill"), [node("ConstantOfShape", ["s"], ["y"], "the_Fill")],
                 [("s", "int64", [2])], [("y", "float32", ["m", "n"])])
+    write_model(path("window"), [node("Conv", ["x", "w"], ["y"], "the_Conv")],
+                [("x", "float32", [1, 1, "n"])], [("y", "float32", [1, 1, "m"])],
+                [("w", np.ones((1, 1, 3), np.float32))])
+    for n in (2, 3):
+        np.save(path(f"wide-{n}.npy"), np.arange(1, n + 1, dtype=np.float32).reshape(1, 1, n))
     for name, array in (
             ("f4", f32(1, 2, 3, 4)), ("f6", f32(1, 2, 3, 4, 5, 6)), ("near", i64(3, -4)),
             ("far", i64(0, 4)), ("ones", i64(1, 1)), ("zero", i64(1, 0)), ("minus", i64(-1, -1)),
