@@ -121,7 +121,10 @@ typedef struct lathe_services {
   /* Called on the way back in loops, whose iterations may need no other service: looks at the
    * deadline. Not LATHE_CODE_OK: compiled code returns it. NULL: nothing to look at. */
   int32_t (*poll)(struct lathe_call *);
-  void *reserved[10]; /* launch, copy, wait; rare helpers */
+  /* How many threads `parallel` uses at most, at least 1. May be asked for by `plan`, too. Absent
+   * in runtimes whose `reserved` is longer, where it is NULL. */
+  uint32_t (*threads)(struct lathe_call *);
+  void *reserved[9]; /* launch, copy, wait; rare helpers */
 } lathe_services;
 
 /* Codes that compiled code returns; 0 is success. */

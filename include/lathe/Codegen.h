@@ -3,6 +3,7 @@
 #ifndef LATHE_CODEGEN_H
 #define LATHE_CODEGEN_H
 
+#include "lathe/SampleValues.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/ArrayRef.h"
@@ -147,6 +148,14 @@ struct SizeCase {
 /// call's inputs pass, else with `GENERAL_run` and `GENERAL_plan`. Those may be in other objects.
 void addSizeDispatch(llvm::Module &module, llvm::StringRef prefix, llvm::StringRef general,
                      llvm::ArrayRef<SizeCase> cases);
+
+/// Adds `PREFIX_run` and `PREFIX_plan` to `module`, which run `CODE_run` once for each sample of a
+/// batch, as `CODE_plan` plans it for a batch of one (builtins/Samples.cpp). `values` are those of
+/// the inputs, then of the outputs, at most mostSampleValues; at least one input has samples, and
+/// every output. Where a dimension of `openDims` is smaller than `leastSize` the samples stay
+/// together.
+void addSampleDispatch(llvm::Module &module, llvm::StringRef prefix, llvm::StringRef code,
+                       llvm::ArrayRef<SampleValue> values, unsigned inputCount, int64_t leastSize);
 
 } // namespace lathe::codegen
 

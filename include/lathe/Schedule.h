@@ -3,6 +3,7 @@
 #ifndef LATHE_SCHEDULE_H
 #define LATHE_SCHEDULE_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Error.h"
@@ -92,6 +93,27 @@ struct Options {
   Tiling findTiling(llvm::StringRef kernels) const;
   bool operator==(const Options &) const = default;
 };
+
+/// What is known of a model that computes each sample of a batch from that sample alone.
+struct SampleSplit {
+  std::string symbol; ///< names the first dimension of those inputs that have samples
+  /// Name the dimensions of inputs that say how many rows a sample has for weights.
+  std::vector<std::string> rows;
+  bool isWorthwhile; ///< enough work for each sample, of which weights that all share are little
+};
+
+/// The attribute of @main by which its code runs once for each sample: the name of the first
+/// dimension, then those of others that must be at least leastOpenSize.
+inline constexpr llvm::StringLiteral samplesAttrName = "sched.samples";
+/// With fewer rows weights cost more than the products with them, and samples do better together.
+inline constexpr int64_t leastOpenSize = 16;
+
+/// Finds out whether `main`, on tensors, gives for each sample what it would give for a batch of
+/// that sample alone. Then all of its outputs have the samples in their first dimension.
+std::optional<SampleSplit> findSampleSplit(mlir::func::FuncOp main);
+
+/// Sets `sched.samples` on @main where its samples are apart and that is worthwhile, or `always`.
+void markSamples(mlir::ModuleOp module, bool always);
 
 /// Fuses elementwise producers into their consumers, on tensors; knows no target.
 mlir::LogicalResult fuseOnTensors(mlir::ModuleOp module);

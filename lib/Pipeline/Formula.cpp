@@ -72,8 +72,10 @@ private:
   }
 
   Text infix(Operation *op, StringRef sign, Binding binding, Binding right) {
-    Text left{within(op->getOperand(0), binding)};
-    return {left.text + sign.str() + within(op->getOperand(1), right), binding};
+    std::string lhs = within(op->getOperand(0), binding), rhs = within(op->getOperand(1), right);
+    if (sign == "*" && (lhs == "1" || rhs == "1"))
+      return {lhs == "1" ? rhs : lhs, Atom};
+    return {lhs + sign.str() + rhs, binding};
   }
 
   Text call(StringRef name, ValueRange arguments) {
@@ -116,6 +118,8 @@ private:
     if (op.getInput() >= inputs.size() || op.getDim() >= inputs[op.getInput()].dims.size())
       return {"...", Atom};
     const artifact::TensorSpec &spec = inputs[op.getInput()];
+    if (int64_t size = spec.dims[op.getDim()].size; size != LATHE_DYNAMIC)
+      return {std::to_string(size), Atom};
     const std::string &symbol = spec.dims[op.getDim()].symbol;
     return {symbol.empty() ? spec.name + "[" + std::to_string(op.getDim()) + "]" : symbol, Atom};
   }

@@ -79,6 +79,30 @@ VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, const codegen::
   return info;
 }
 
+void lathe::pipeline::describeSampleMemory(ModuleOp scheduled, const artifact::Entry &model,
+                                           ArrayRef<SampleValue> samples, VariantInfo &code) {
+  std::vector<artifact::TensorSpec> one = model.inputs;
+  uint64_t head = sampleHeadBytes(samples.size());
+  int64_t mostSamples = LATHE_DYNAMIC;
+  for (auto [spec, sample] : llvm::zip(one, samples))
+    if (sample.elementBytes) {
+      mostSamples = spec.dims[0].max;
+      spec.dims[0].size = 1;
+    }
+  scheduled.walk([&](rt::PlanArenaOp plan) {
+    std::string formula = formatFormula(plan.getBytes(), one);
+    code.sampleFormula = std::to_string(head) + (formula == "0" ? "" : " + " + formula);
+    std::optional<uint64_t> most = boundFormula(plan.getBytes(), one);
+    int64_t all;
+    // On as many threads as there are samples.
+    if (!code.arenaMost || !most ||
+        llvm::MulOverflow(int64_t(alignSampleBytes(*most) + head), mostSamples, all))
+      code.arenaMost = std::nullopt;
+    else
+      code.arenaMost = std::max(*code.arenaMost, uint64_t(all));
+  });
+}
+
 uint64_t lathe::pipeline::countFlops(ModuleOp module) {
   uint64_t total = 0;
   module.walk([&](linalg::GenericOp op) {
@@ -115,6 +139,8 @@ static llvm::json::Object describeCode(const VariantInfo &code) {
     object["arena_bytes"] = int64_t(*code.arenaBytes);
   else if (!code.arenaFormula.empty())
     object["arena_formula"] = code.arenaFormula;
+  if (!code.sampleFormula.empty())
+    object["sample_formula"] = code.sampleFormula;
   if (code.arenaMost)
     object["arena_bytes_at_most"] = int64_t(*code.arenaMost);
   return object;
@@ -171,6 +197,7 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
                            {"deterministic", options.deterministic},
                            {"target", options.target},
                            {"precision", options.precision},
+                           {"batch", options.batch},
                            {"dims", std::move(dims)},
                            {"states", std::move(states)},
                            {"dynamic", options.dynamicDims}};

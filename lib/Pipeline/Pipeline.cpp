@@ -233,6 +233,9 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
                                << " and cannot become code for '" << options.target << "'";
     return false;
   }
+  if (!isScheduled && options.optLevel > 0 && options.batch != "whole")
+    schedule::markSamples(module, /*always=*/options.batch == "each");
+  llvm::SmallVector<SampleValue> samples = describeSamples(main, entry);
   auto counted = module->getAttrOfType<IntegerAttr>("rt.flops");
   uint64_t flops = isScheduled && counted ? counted.getInt() : countFlops(module);
 
@@ -272,11 +275,17 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
       return write(*variant, output);
     }
     variants.push_back(describeVariant(*variant, target, entry));
+    if (!samples.empty())
+      describeSampleMemory(*variant, entry, samples, variants.back());
     std::string prefix = prefixOf(index);
     std::string generalPrefix = prefix + (specialized.empty() ? "" : "_general");
-    LoweredModule general = lowerForm(*variant, target, generalPrefix);
+    std::string codePrefix = generalPrefix + (samples.empty() ? "" : "_code");
+    LoweredModule general = lowerForm(*variant, target, codePrefix);
     if (!general.module)
       return false;
+    if (!samples.empty())
+      codegen::addSampleDispatch(*general.module, generalPrefix, codePrefix, samples,
+                                 entry.inputs.size(), schedule::leastOpenSize);
     std::vector<LoweredModule> forms;
     std::vector<codegen::SizeCase> cases;
     for (Specialized &form : specialized) {

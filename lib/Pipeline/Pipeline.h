@@ -42,6 +42,11 @@ llvm::SmallVector<codegen::SizeTest> findTests(mlir::func::FuncOp main, const Si
 /// "batch=8, sequence=128"
 std::string describeSizes(const Sizes &sizes);
 
+/// What the entry of a model whose samples are run apart (`sched.samples` of @main) is told of its
+/// values; empty: they are not.
+llvm::SmallVector<SampleValue> describeSamples(mlir::func::FuncOp main,
+                                               const artifact::Entry &entry);
+
 /// The greatest value that host arithmetic on the inputs' dims takes while they are within their
 /// bounds, or a number above it; nothing where they have none that matter.
 std::optional<uint64_t> boundFormula(mlir::Value value,
@@ -65,6 +70,7 @@ struct VariantInfo {
   std::optional<uint64_t> arenaBytes; ///< absent when it depends on the inputs' dims
   std::string arenaFormula;           ///< then: the bytes in terms of the dims
   std::optional<uint64_t> arenaMost;  ///< then: the bytes at most, where the dims' bounds tell
+  std::string sampleFormula;          ///< the bytes for each thread, where samples are run apart
   std::vector<KernelInfo> kernels;
   std::vector<VariantInfo> specialized;
 };
@@ -75,6 +81,10 @@ mlir::LogicalResult describeEntry(mlir::func::FuncOp main, artifact::Entry &entr
 /// Counts dispatches per kernel, and the nodes they came from, in a scheduled module.
 VariantInfo describeVariant(mlir::ModuleOp scheduled, const codegen::HostTarget &target,
                             const artifact::Entry &entry);
+
+/// Says in `code` what memory its samples take that are run apart.
+void describeSampleMemory(mlir::ModuleOp scheduled, const artifact::Entry &entry,
+                          llvm::ArrayRef<SampleValue> samples, VariantInfo &code);
 
 /// Host arithmetic on the inputs' dims as a formula to read: "64 + up64(max(8*batch, 16))", where
 /// up64 rounds up to a multiple of 64. Dims are called by their symbols, else "NAME[d]". What

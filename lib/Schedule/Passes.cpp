@@ -16,6 +16,7 @@
 namespace lathe::schedule {
 #define GEN_PASS_DECL
 #define GEN_PASS_DEF_SCHEDULEFUSEPASS
+#define GEN_PASS_DEF_SCHEDULEMARKSAMPLESPASS
 #define GEN_PASS_DEF_SCHEDULEFORMDISPATCHESPASS
 #define GEN_PASS_DEF_SCHEDULEPLANMEMORYPASS
 #define GEN_PASS_REGISTRATION
@@ -27,6 +28,11 @@ struct ScheduleFusePass : impl::ScheduleFusePassBase<ScheduleFusePass> {
     if (failed(fuseOnTensors(getOperation())))
       signalPassFailure();
   }
+};
+
+struct ScheduleMarkSamplesPass : impl::ScheduleMarkSamplesPassBase<ScheduleMarkSamplesPass> {
+  using Base::Base;
+  void runOnOperation() override { markSamples(getOperation(), always); }
 };
 
 struct ScheduleFormDispatchesPass

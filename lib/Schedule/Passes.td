@@ -25,6 +25,30 @@ def ScheduleFusePass : Pass<"schedule-fuse", "::mlir::ModuleOp"> {
   }];
 }
 
+def ScheduleMarkSamplesPass : Pass<"schedule-mark-samples", "::mlir::ModuleOp"> {
+  let summary = "Mark a model whose code is to run once for each sample of a batch";
+  let description = [{
+    Pre-condition: the output of `graph-to-linalg`. A model whose inputs have a batch of unknown
+    size in their first dimension, and that computes each sample from that sample alone, gets the
+    batch's name in the attribute `sched.samples` of `@main`, where a sample is enough work and
+    weights that all share are little of it; further names there are those of dimensions for which
+    that holds from 16 on. Codegen then makes an entry that runs the code with a batch of one, for
+    each sample, on as many threads as there are.
+
+    Before, after:
+    ```mlir
+    func.func @main(%x: tensor<?x8xf32> {graph.dims = ["batch", ""]}) -> tensor<?x8xf32> {
+      ...
+      %y = linalg.generic {...} ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {...}
+
+    func.func @main(%x: ...) -> tensor<?x8xf32> attributes {sched.samples = ["batch"]} {
+    ```
+  }];
+  let options = [
+    Option<"always", "always", "bool", "false", "Mark models of little work as well">
+  ];
+}
+
 def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::ModuleOp"> {
   let summary = "Replace @main on tensors by a host program of dispatches and their kernels";
   let description = [{

@@ -178,9 +178,5 @@ uint64_t lathe_context_arena_bytes(const lathe_context *context) {
 }
 
 uint32_t lathe_context_threads(const lathe_context *context) {
-  if (!context)
-    return 0;
-  if (context->options.executor.parallel)
-    return context->options.executor.width;
-  return context->pool ? context->pool->threads() : 1;
+  return context ? context->threads() : 0;
 }

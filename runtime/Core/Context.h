@@ -72,6 +72,9 @@ struct lathe_context {
   lathe_module *module = nullptr;
   lathe_context_options options = {};
   lathe_pool *pool = nullptr; ///< Null: one thread, or an executor.
+  uint32_t threads() const {
+    return options.executor.parallel ? options.executor.width : pool ? pool->threads() : 1;
+  }
   char *arena = nullptr;
   uint64_t arenaBytes = 0;
   std::atomic<uint32_t> cancel{0};  ///< CancelReason; compiled code polls it.

@@ -132,7 +132,7 @@ void parallel(lathe_call *call, lathe_body body, const uint64_t *args, int64_t c
   if (count <= grain || !(context.pool || executor.parallel)) {
     body(args, 0, count);
   } else {
-    uint32_t threads = context.pool ? context.pool->threads() : executor.width;
+    uint32_t threads = context.threads();
     Region region(body, args, count, grain, threads);
     context.inRegion.store(true, std::memory_order_relaxed);
     if (context.pool)
@@ -152,6 +152,8 @@ int32_t poll(lathe_call *call) {
   return context.isCancelled() ? LATHE_CODE_CANCELLED : LATHE_CODE_OK;
 }
 
+uint32_t threads(lathe_call *call) { return contextOf(call).threads(); }
+
 } // namespace
 
 const lathe_services lathe::runtime::services = {LATHE_ABI_VERSION,
@@ -161,6 +163,7 @@ const lathe_services lathe::runtime::services = {LATHE_ABI_VERSION,
                                                  allocateOutput,
                                                  attend,
                                                  poll,
+                                                 threads,
                                                  {}};
 
 void lathe_context::pollDeadline() {

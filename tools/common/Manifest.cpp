@@ -44,6 +44,7 @@ TargetInfo readCode(const Json &entry) {
     if (const Json *bytes = findKey(entry, "arena_bytes"))
       code.arena =
           bytes->is_number_unsigned() ? formatBytes(bytes->get<uint64_t>()) : asText(bytes);
+  code.sampleArena = asText(findKey(entry, "sample_formula"));
   code.arenaMost = numberAt(entry, "arena_bytes_at_most");
   forEach(entry, "kernels", [&](const Json &description) {
     KernelInfo kernel;

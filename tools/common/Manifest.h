@@ -24,9 +24,10 @@ struct TargetInfo {
   std::string registers;       ///< of vectors, as tables of schedules name them: "512x32"
   double flops = 0, bytes = 0; ///< per run
   double weightsBytes = 0;
-  std::string arena;    ///< bytes, or a formula of the symbolic dimensions; empty: not said
-  double arenaMost = 0; ///< bytes at most, where the dimensions' bounds tell
-  std::string dims;     ///< "batch=8", where the code is for certain sizes
+  std::string arena;       ///< bytes, or a formula of the symbolic dimensions; empty: not said
+  std::string sampleArena; ///< the same for each thread, where samples are run apart
+  double arenaMost = 0;    ///< bytes at most, where the dimensions' bounds tell
+  std::string dims;        ///< "batch=8", where the code is for certain sizes
   std::vector<KernelInfo> kernels;
   std::vector<TargetInfo> specialized; ///< code for certain sizes beside the general one
 

@@ -86,6 +86,7 @@ int compile(CompileFlags flags) {
       flags.compiler.emit = "mlir";
   }
   requireOneOf("--precision", flags.compiler.precision, {"model", "bf16"});
+  requireOneOf("--batch", flags.compiler.batch, {"auto", "each", "whole"});
   checkTargets(flags.compiler.target);
   setDims(flags.compiler, flags.dims);
   bool hasText = flags.compiler.emit == "mlir" || flags.compiler.emit == "llvm" ||
@@ -178,6 +179,12 @@ void addCompileCommand(CLI::App &root, Action &action) {
               "Fix a symbolic dimension of the model, bound it, or have code for some sizes beside "
               "the general code")
       ->type_name(dimForm);
+  command
+      .add_option("--batch", flags->compiler.batch,
+                  "How samples of a batch of unknown size are computed, where they do not depend "
+                  "on each other: each by itself, side by side on several threads, the whole "
+                  "batch layer by layer, or auto (default): each where it is enough work")
+      ->type_name("auto|each|whole");
   command.add_flag("--dynamic", flags->compiler.dynamicDims,
                    "Take every dimension of the inputs as unknown, whatever the model says");
   addRepeated(command, "--state", flags->states,

@@ -212,6 +212,9 @@ void printArena(const TargetInfo &code) {
   if (code.arena.empty())
     return;
   std::cout << "  arena " << printable(code.arena);
+  if (!code.sampleArena.empty())
+    std::cout << ", for each thread where samples of a batch are run apart "
+              << printable(code.sampleArena);
   if (code.arenaMost > 0)
     std::cout << ", at most " << formatBytes(static_cast<uint64_t>(code.arenaMost));
 }

@@ -1,9 +1,10 @@
-// Code for certain sizes beside the general code: entry functions that look at the inputs' dims.
-// Apache-2.0 WITH LLVM-exception
+// Entry functions that look at the inputs' dims: code for certain sizes beside the general code,
+// and code that runs once for each sample of a batch. Apache-2.0 WITH LLVM-exception
 #include "lathe/ArtifactFormat.h"
 #include "lathe/Codegen.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
+#include <array>
 
 using namespace llvm;
 
@@ -17,27 +18,41 @@ static Value *loadDim(IRBuilder<> &builder, Value *inputs, unsigned input, unsig
   return builder.CreateAlignedLoad(builder.getInt64Ty(), address, Align(alignof(int64_t)));
 }
 
+namespace {
+/// The functions of an entry.
+struct EntryFunction {
+  const char *suffix;
+  FunctionType *type;
+};
+} // namespace
+
+static std::array<EntryFunction, 2> entryFunctions(LLVMContext &context) {
+  PointerType *pointer = PointerType::get(context, 0);
+  Type *code = Type::getInt32Ty(context);
+  return {{{"_run", FunctionType::get(code, {pointer}, false)},
+           {"_plan", FunctionType::get(code, {pointer, pointer}, false)}}};
+}
+
+/// A function that may be in another object of the artifact.
+static FunctionCallee declareEntry(Module &module, const Twine &name, FunctionType *type) {
+  FunctionCallee callee = module.getOrInsertFunction(name.str(), type);
+  auto *function = cast<Function>(callee.getCallee());
+  function->setDSOLocal(true);
+  if (function->isDeclaration())
+    function->setVisibility(GlobalValue::HiddenVisibility);
+  return callee;
+}
+
 void addSizeDispatch(Module &module, StringRef prefix, StringRef general,
                      ArrayRef<SizeCase> cases) {
   LLVMContext &context = module.getContext();
   PointerType *pointer = PointerType::get(context, 0);
-  Type *code = Type::getInt32Ty(context);
-  struct {
-    StringRef suffix;
-    FunctionType *type;
-  } functions[] = {{"_run", FunctionType::get(code, {pointer}, false)},
-                   {"_plan", FunctionType::get(code, {pointer, pointer}, false)}};
-  for (auto [suffix, type] : functions) {
+  for (auto [suffix, type] : entryFunctions(context)) {
     auto *entry = Function::Create(type, GlobalValue::ExternalLinkage, prefix + suffix, module);
     IRBuilder<> builder(BasicBlock::Create(context, "", entry));
     SmallVector<Value *> arguments(make_pointer_range(entry->args()));
     auto call = [&](StringRef target) {
-      FunctionCallee callee = module.getOrInsertFunction((target + suffix).str(), type);
-      auto *function = cast<Function>(callee.getCallee());
-      function->setDSOLocal(true);
-      if (function->isDeclaration())
-        function->setVisibility(GlobalValue::HiddenVisibility);
-      CallInst *result = builder.CreateCall(callee, arguments);
+      CallInst *result = builder.CreateCall(declareEntry(module, target + suffix, type), arguments);
       result->setTailCall();
       builder.CreateRet(result);
     };
@@ -60,6 +75,38 @@ void addSizeDispatch(Module &module, StringRef prefix, StringRef general,
       builder.SetInsertPoint(next);
     }
     call(general);
+  }
+}
+
+void addSampleDispatch(Module &module, StringRef prefix, StringRef code,
+                       ArrayRef<SampleValue> values, unsigned inputCount, int64_t leastSize) {
+  LLVMContext &context = module.getContext();
+  std::array<EntryFunction, 2> functions = entryFunctions(context);
+  SmallVector<Value *> callees;
+  for (auto [suffix, type] : functions)
+    callees.push_back(declareEntry(module, code + suffix, type).getCallee());
+  Type *word = Type::getInt32Ty(context);
+  SmallVector<uint32_t> words;
+  for (const SampleValue &value : values)
+    words.append({value.elementBytes, value.openDims});
+  Constant *numbers = ConstantDataArray::get(context, words);
+  auto *table = new GlobalVariable(module, numbers->getType(), /*isConstant=*/true,
+                                   GlobalValue::PrivateLinkage, numbers, prefix + "_values");
+  for (auto [suffix, type] : functions) {
+    auto *entry = Function::Create(type, GlobalValue::ExternalLinkage, prefix + suffix, module);
+    IRBuilder<> builder(BasicBlock::Create(context, "", entry));
+    SmallVector<Value *> arguments(make_pointer_range(entry->args()));
+    append_range(arguments, callees);
+    arguments.append({table, ConstantInt::get(word, inputCount),
+                      ConstantInt::get(word, values.size() - inputCount),
+                      builder.getInt64(leastSize)});
+    SmallVector<Type *> types;
+    for (Value *argument : arguments)
+      types.push_back(argument->getType());
+    FunctionCallee builtin =
+        module.getOrInsertFunction((Twine("lathe_samples") + suffix).str(),
+                                   FunctionType::get(type->getReturnType(), types, false));
+    builder.CreateRet(builder.CreateCall(builtin, arguments));
   }
 }
 

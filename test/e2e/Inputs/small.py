@@ -109,7 +109,7 @@ def main(root):
         np.save(path(f"wide-{n}.npy"), np.arange(1, n + 1, dtype=np.float32).reshape(1, 1, n))
     for name, array in (
             ("f4", f32(1, 2, 3, 4)), ("f6", f32(1, 2, 3, 4, 5, 6)), ("near", i64(3, -4)),
-            ("far", i64(0, 4)), ("ones", i64(1, 1)), ("zero", i64(1, 0)), ("minus", i64(-1, -1)),
+            ("far", i64(0, 4)), ("none", i64()), ("ones", i64(1, 1)), ("zero", i64(1, 0)), ("minus", i64(-1, -1)),
             ("least", i64(1, np.iinfo(np.int64).min)), ("s23", i64(2, 3)), ("s24", i64(2, 4)),
             ("negative", i64(2, -3)), ("huge", i64(1 << 40, 1 << 40))):
         np.save(path(name + ".npy"), array)
