@@ -1,5 +1,6 @@
 // Activation functions, most of them composed of arithmetic.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Activation.h"
 #include "lib/Import/Operators.h"
 
 using namespace mlir;
@@ -90,9 +91,12 @@ static LogicalResult importHardSigmoid(Node &node) {
   return node.result(hardSigmoid(node, node.input(0), alpha, beta));
 }
 
+Value lathe::import::hardSwish(Node &node, Value x) {
+  return node.binary(BinaryKind::mul, x, hardSigmoid(node, x, 1.0 / 6, 0.5));
+}
+
 static LogicalResult importHardSwish(Node &node) {
-  Value x = node.input(0);
-  return node.result(node.binary(BinaryKind::mul, x, hardSigmoid(node, x, 1.0 / 6, 0.5)));
+  return node.result(hardSwish(node, node.input(0)));
 }
 
 static LogicalResult importMish(Node &node) {
@@ -101,10 +105,13 @@ static LogicalResult importMish(Node &node) {
   return node.result(node.binary(BinaryKind::mul, x, gate));
 }
 
-static LogicalResult importSoftsign(Node &node) {
-  Value x = node.input(0);
+static Value softsign(Node &node, Value x) {
   Value size = node.binary(BinaryKind::add, node.unary(UnaryKind::abs, x), 1);
-  return node.result(node.binary(BinaryKind::div, x, size));
+  return node.binary(BinaryKind::div, x, size);
+}
+
+static LogicalResult importSoftsign(Node &node) {
+  return node.result(softsign(node, node.input(0)));
 }
 
 static LogicalResult importShrink(Node &node) {
@@ -151,6 +158,42 @@ template <UnaryKind kind> static LogicalResult importBiasGelu(Node &node) {
   if (node.hasInput(1))
     x = node.binary(BinaryKind::add, x, node.input(1));
   return node.result(node.unary(kind, x));
+}
+
+Value lathe::import::applyFunction(Node &node, const Function &function, Value x) {
+  auto number = [&](BinaryKind kind, Value value, double by) {
+    return node.binary(kind, value, by);
+  };
+  auto whenPositive = [&](double bound, Value yes, Value no) {
+    return node.select(number(BinaryKind::greater, x, bound), yes, no);
+  };
+  if (!x)
+    return {};
+  StringRef name = function.name;
+  double alpha = function.alpha, beta = function.beta;
+  if (name == "Sigmoid")
+    return node.unary(UnaryKind::sigmoid, x);
+  if (name == "Tanh")
+    return node.unary(UnaryKind::tanh, x);
+  if (name == "Relu")
+    return node.unary(UnaryKind::relu, x);
+  if (name == "Softplus")
+    return node.unary(UnaryKind::softplus, x);
+  if (name == "Affine")
+    return number(BinaryKind::add, number(BinaryKind::mul, x, alpha), beta);
+  if (name == "LeakyRelu")
+    return whenPositive(0, x, number(BinaryKind::mul, x, alpha));
+  if (name == "ThresholdedRelu")
+    return whenPositive(alpha, x, node.scalar(0, Node::elementOf(x)));
+  if (name == "ScaledTanh")
+    return number(BinaryKind::mul, node.unary(UnaryKind::tanh, number(BinaryKind::mul, x, beta)),
+                  alpha);
+  if (name == "HardSigmoid")
+    return hardSigmoid(node, x, alpha, beta);
+  if (name == "Elu")
+    return whenPositive(0, x, number(BinaryKind::mul, expMinusOne(node, x), alpha));
+  assert(name == "Softsign");
+  return softsign(node, x);
 }
 
 ArrayRef<Operator> lathe::import::activationOperators() {

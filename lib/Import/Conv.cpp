@@ -1,5 +1,6 @@
 // Convolutions.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Activation.h"
 #include "lib/Import/Operators.h"
 #include "lib/Import/QuantizedLinear.h"
 #include "lib/Import/Windows.h"
@@ -114,31 +115,26 @@ static LogicalResult importFusedConv(Node &node) {
   Value y = convolve(node, node.input(0), node.input(1), node.input(2));
   if (node.hasInput(3))
     y = node.binary(BinaryKind::add, y, node.input(3));
-  unsigned activation = node.choice(
-      "activation", {"", "Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip", "HardSigmoid"}, 0);
-  SmallVector<double> parameters;
-  if (auto given = node.floatsAttribute("activation_params"))
-    parameters = *given;
-  parameters.resize(2, 0);
-  switch (activation) {
-  case 1:
-    return node.result(node.unary(graph::UnaryKind::relu, y));
-  case 2:
-    return node.result(node.unary(graph::UnaryKind::tanh, y));
-  case 3:
-    return node.result(node.unary(graph::UnaryKind::sigmoid, y));
-  case 4:
-    return node.result(node.select(node.binary(BinaryKind::less, y, 0),
-                                   node.binary(BinaryKind::mul, y, parameters[0]), y));
-  case 5:
-    return node.result(node.binary(BinaryKind::min, node.binary(BinaryKind::max, y, parameters[0]),
-                                   parameters[1]));
-  case 6:
-    y = node.binary(BinaryKind::add, node.binary(BinaryKind::mul, y, parameters[0]), parameters[1]);
-    return node.result(node.binary(BinaryKind::max, node.binary(BinaryKind::min, y, 1), 0));
-  default:
+  static constexpr std::pair<StringRef, unsigned> functions[] = {
+      {"", 0},          {"Relu", 0}, {"Tanh", 0},        {"Sigmoid", 0},
+      {"LeakyRelu", 1}, {"Clip", 2}, {"HardSigmoid", 2}, {"HardSwish", 0}};
+  auto [name, count] =
+      functions[node.choice("activation", llvm::to_vector(llvm::make_first_range(functions)), 0)];
+  // Functions without parameters may have some.
+  SmallVector<double> values =
+      node.floatsAttribute("activation_params").value_or(SmallVector<double>());
+  if (count > 0 && values.size() != count && !node.hasFailed())
+    return node.error() << "attribute 'activation_params' of FusedConv has " << values.size()
+                        << " values, " << name << " takes " << count;
+  values.resize(2);
+  if (name.empty())
     return node.result(y);
-  }
+  if (name == "HardSwish")
+    return node.result(hardSwish(node, y));
+  if (name == "Clip")
+    return node.result(
+        node.binary(BinaryKind::min, node.binary(BinaryKind::max, y, values[0]), values[1]));
+  return node.result(applyFunction(node, {name, values[0], values[1]}, y));
 }
 
 static LogicalResult importConvTranspose(Node &node) {

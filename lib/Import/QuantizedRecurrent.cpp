@@ -1,6 +1,7 @@
 // DynamicQuantizeLSTM of com.microsoft: a loop over time whose products are of integers. The input
 // is quantized by its range over all steps, the state by its range in each. Apache-2.0 WITH
 // LLVM-exception
+#include "lib/Import/Activation.h"
 #include "lib/Import/Importer.h"
 #include "lib/Import/QuantizedLinear.h"
 #include "lib/Import/Recurrent.h"
@@ -12,11 +13,6 @@ using graph::BinaryKind;
 using graph::UnaryKind;
 
 namespace {
-
-struct Function {
-  StringRef name;
-  double alpha, beta;
-};
 
 /// Weights [K, 4 * H] as integers around 0, and the scales to multiply sums with.
 struct Weights {
@@ -41,55 +37,13 @@ struct Layer {
   Value lengths; // [B], i64
 
   Value binary(BinaryKind kind, Value a, Value b) { return node.binary(kind, a, b); }
-  Value apply(const Function &function, Value x);
+  Value apply(const Function &function, Value x) { return applyFunction(node, function, x); }
   Value gate(Value all, int64_t i);
   Value product(Value x, const Weights &weights);
   FailureOr<graph::LoopOp> run(Value x, const Direction &d, const void *key);
 };
 
 } // namespace
-
-Value Layer::apply(const Function &function, Value x) {
-  auto number = [&](BinaryKind kind, Value value, double by) {
-    return node.binary(kind, value, by);
-  };
-  auto whenPositive = [&](double bound, Value yes, Value no) {
-    return node.select(number(BinaryKind::greater, x, bound), yes, no);
-  };
-  if (!x)
-    return {};
-  Value zero = node.scalar(0, Node::elementOf(x));
-  StringRef name = function.name;
-  double alpha = function.alpha, beta = function.beta;
-  if (name == "Sigmoid")
-    return node.unary(UnaryKind::sigmoid, x);
-  if (name == "Tanh")
-    return node.unary(UnaryKind::tanh, x);
-  if (name == "Relu")
-    return node.unary(UnaryKind::relu, x);
-  if (name == "Softplus")
-    return node.unary(UnaryKind::softplus, x);
-  if (name == "Affine")
-    return number(BinaryKind::add, number(BinaryKind::mul, x, alpha), beta);
-  if (name == "LeakyRelu")
-    return whenPositive(0, x, number(BinaryKind::mul, x, alpha));
-  if (name == "ThresholdedRelu")
-    return whenPositive(alpha, x, zero);
-  if (name == "ScaledTanh")
-    return number(BinaryKind::mul, node.unary(UnaryKind::tanh, number(BinaryKind::mul, x, beta)),
-                  alpha);
-  if (name == "HardSigmoid") {
-    Value line = number(BinaryKind::add, number(BinaryKind::mul, x, alpha), beta);
-    return number(BinaryKind::max, number(BinaryKind::min, line, 1), 0);
-  }
-  if (name == "Elu") {
-    Value less = number(BinaryKind::sub, node.unary(UnaryKind::exp, x), 1);
-    return whenPositive(0, x, number(BinaryKind::mul, less, alpha));
-  }
-  assert(name == "Softsign");
-  Value size = number(BinaryKind::add, node.unary(UnaryKind::abs, x), 1);
-  return binary(BinaryKind::div, x, size);
-}
 
 /// [..., H] of [..., 4 * H]; gates are in the order input, output, forget, cell.
 Value Layer::gate(Value all, int64_t i) {
