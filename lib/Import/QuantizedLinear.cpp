@@ -126,16 +126,35 @@ static LogicalResult importLeakyRelu(Node &node) {
   return quantize(node, y, 3, Node::elementOf(node.input(0)));
 }
 
+/// The sum of the differences times scale of x / (scale of y * count) is rounded before the zero
+/// point is added, as in ONNX Runtime.
 static LogicalResult importGlobalAveragePool(Node &node) {
-  Value x = dequantize(node, 0);
+  if (failed(checkZeroPoints(node, {2, 4})))
+    return failure();
+  Value x = node.input(0);
   bool channelsLast = node.flag("channels_last");
   std::optional<int64_t> rank = node.requireRank(x, "input 0");
   if (!rank)
     return failure();
-  Ints axes = channelsLast ? llvm::to_vector(llvm::seq<int64_t>(1, *rank - 1))
-                           : llvm::to_vector(llvm::seq<int64_t>(2, *rank));
-  Value y = node.reduce(graph::ReduceKind::mean, x, axes, true);
-  return quantize(node, y, 3, Node::elementOf(node.input(0)));
+  int64_t first = channelsLast ? 1 : 2, end = channelsLast ? *rank - 1 : *rank;
+  if (first >= end)
+    return node.error() << "input 0 of QLinearGlobalAveragePool has rank " << *rank
+                        << ", it takes 3 or more";
+  Type f32 = node.builder().getF32Type();
+  Value sum = node.reduce(graph::ReduceKind::sum, centred(node, x, node.scalarOf(node.input(2)), 0),
+                          llvm::to_vector(llvm::seq(first, end)), /*keepDims=*/true);
+  Value count = node.reduce(graph::ReduceKind::prod, node.shapeOf(x, first, end), std::nullopt,
+                            /*keepDims=*/false);
+  Value scale = node.cast(node.scalarOf(node.require(1)), f32);
+  Value divisor = node.binary(BinaryKind::mul, node.cast(node.scalarOf(node.require(3)), f32),
+                              node.cast(count, f32));
+  Value scaled = node.binary(BinaryKind::mul, node.cast(sum, f32),
+                             node.binary(BinaryKind::div, scale, divisor));
+  if (!scaled)
+    return failure();
+  auto op = node.create<graph::QuantizeOp>(node.likeOf(x), scaled, node.scalar(1, f32),
+                                           node.scalarOf(node.input(4)), 0);
+  return op ? node.result(op.getResult()) : failure();
 }
 
 static LogicalResult importSoftmax(Node &node) {
