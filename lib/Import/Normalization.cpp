@@ -115,15 +115,22 @@ static LogicalResult importRmsNorm(Node &node) {
                    node.floatAttribute("epsilon", 1e-5f), true, 2, 1, stashType(node));
 }
 
-/// com.microsoft: the sum of input, skip and bias is normalized; output 3 is the sum.
+/// com.microsoft: the sum of input, skip and bias is normalized; output 3 is the sum. Half
+/// precision is added up in f32, and what is normalized is not rounded before.
 template <bool rms> static LogicalResult importSkipLayerNorm(Node &node) {
-  Value sum = node.binary(BinaryKind::add, node.input(0), node.input(1));
-  Value bias = rms ? node.input(3) : node.input(4);
-  if (bias)
-    sum = node.binary(BinaryKind::add, sum, bias);
-  node.setResult(3, sum);
+  Type element = Node::elementOf(node.input(0)), f32 = node.builder().getF32Type();
+  Type wide = element.isF64() ? element : f32;
+  auto add = [&](Value sum, unsigned i) {
+    return node.binary(BinaryKind::add, sum, node.cast(node.input(i), wide));
+  };
+  Value sum = add(node.cast(node.input(0), wide), 1);
+  unsigned bias = rms ? 3 : 4;
+  if (node.hasInput(bias))
+    sum = add(sum, bias);
+  if (node.wantsOutput(3))
+    node.setResult(3, node.cast(sum, element));
   return layerNorm(node, sum, node.require(2), rms ? Value() : node.input(3), -1,
-                   node.floatAttribute("epsilon", 1e-12f), rms, 1, 2, node.builder().getF32Type());
+                   node.floatAttribute("epsilon", 1e-12f), rms, 1, 2, f32);
 }
 
 static LogicalResult groupNorm(Node &node, Value scale, Value bias, int64_t groups) {
