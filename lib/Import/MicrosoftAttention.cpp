@@ -508,10 +508,13 @@ static LogicalResult importEmbedLayerNorm(Node &node) {
       node.builder().getF32FloatAttr(epsilon), node.builder().getBoolAttr(false));
   if (!op)
     return failure();
-  if (node.wantsOutput(1))
-    node.setResult(1,
-                   mask ? node.reduce(graph::ReduceKind::sum, node.cast(mask, i32), Ints{1}, false)
-                        : node.full(node.shapeOf(ids, 0, 1), 0, i32));
+  if (node.wantsOutput(1)) {
+    // The number of words is that of ones.
+    Value isWord = mask ? node.binary(BinaryKind::equal, mask, node.scalarInt(1, i32)) : Value();
+    node.setResult(1, mask ? node.reduce(graph::ReduceKind::sum, node.cast(isWord, i32), Ints{1},
+                                         /*keepDims=*/false)
+                           : node.full(node.shapeOf(ids, 0, 1), 0, i32));
+  }
   node.setResult(2, sum);
   return node.result(op.getResult());
 }

@@ -316,6 +316,46 @@ TEST(Operator, RotaryEmbeddingOfAnyHeadSize) {
   EXPECT_THAT(refusal(model), HasSubstr("rank 3 is needed, or 2 and positions"));
 }
 
+TEST(Operator, MicrosoftRotaryEmbeddingRanks) {
+  for (const Dims &dims : {Dims{6, 8}, Dims{2, 3, 5, 8, 1}}) {
+    TestModel model(17);
+    model.input("x", dims).input("at", {1}, onnx::TensorProto::INT64);
+    model.input("cos", {9, 4}).input("sin", {9, 4}).output("y");
+    model.node("RotaryEmbedding", {"x", "at", "cos", "sin"}, {"y"}).set_domain("com.microsoft");
+    EXPECT_THAT(refusal(model), HasSubstr("input 0 of RotaryEmbedding has rank " +
+                                          std::to_string(dims.size()) + ", it takes 3 or 4"));
+  }
+}
+
+TEST(Operator, MatMulNBitsBlockOfEachRow) {
+  TestModel model(17);
+  model.input("x", {2, 32}).input("w", {3, 2, 8}, onnx::TensorProto::UINT8).input("s", {6});
+  model.input("z", {3}, onnx::TensorProto::UINT8).input("floats", {6}).output("y");
+  model.input("order", {32}, onnx::TensorProto::INT32)
+      .input("orders", {32, 1}, onnx::TensorProto::INT32);
+  onnx::NodeProto &node = model.node("MatMulNBits", {"x", "w", "s", "z", "order"}, {"y"});
+  node.set_domain("com.microsoft");
+  for (auto [name, value] : {std::pair("K", 32), {"N", 3}, {"bits", 4}, {"block_size", 16}})
+    attribute(node, name, int64_t(value));
+  EXPECT_THAT(refusal(model), HasSubstr("has weights of 4 bits and packed zero points, supported "
+                                        "are 4 bits without packed zero points"));
+  node.set_input(4, "orders");
+  node.set_input(3, "floats");
+  EXPECT_THAT(refusal(model), HasSubstr("input 4 of MatMulNBits has rank 2, it must have rank 1"));
+  node.set_input(4, "order");
+  EXPECT_TRUE(importModel(model).module);
+}
+
+TEST(Operator, FusedConvParameters) {
+  TestModel model(17);
+  model.input("x", {1, 2, 5}).input("w", {3, 2, 1}).output("y");
+  onnx::NodeProto &node = model.node("FusedConv", {"x", "w"}, {"y"});
+  node.set_domain("com.microsoft");
+  attribute(node, "activation", "Clip");
+  EXPECT_THAT(refusal(model),
+              HasSubstr("'activation_params' of FusedConv has 0 values, Clip takes 2"));
+}
+
 TEST(Operator, CausalConvOfAnySize) {
   for (int64_t channels : {4, -1}) {
     TestModel model(27);
