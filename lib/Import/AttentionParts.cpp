@@ -163,6 +163,10 @@ Value lathe::import::rotate(Node &node, Value x, Value cosines, Value sines, Val
     first = node.squeeze(node.slice(pairs, pairDim, 0, 1), {pairDim});
     second = node.squeeze(node.slice(pairs, pairDim, 1, 2), {pairDim});
   }
+  // Half precision is rounded once.
+  Type element = Node::elementOf(x), wide = element.isF64() ? element : node.builder().getF32Type();
+  for (Value *part : {&first, &second, &cosines, &sines})
+    *part = node.cast(*part, wide);
   Value real = node.binary(BinaryKind::sub, node.binary(BinaryKind::mul, cosines, first),
                            node.binary(BinaryKind::mul, sines, second));
   Value imaginary = node.binary(BinaryKind::add, node.binary(BinaryKind::mul, sines, first),
@@ -174,6 +178,7 @@ Value lathe::import::rotate(Node &node, Value x, Value cosines, Value sines, Val
                      {0, 0, 0, isHalfKnown ? rotated : -1});
   else
     result = node.concat({real, imaginary}, 3);
+  result = node.cast(result, element);
   if (isHalfKnown && rotated != size)
     result = node.concat({result, node.slice(x, 3, rotated, isKnown ? size : INT64_MAX)}, 3);
   return is3D ? node.reshape(result, {0, 0, -1}) : result;

@@ -261,6 +261,8 @@ struct GroupQuery {
   Node &node;
   Type element;
   int64_t heads = 0, groups = 0;
+  double cap = 0;          // on scores; 0: none
+  bool smooth = false;     // whether a score of 0 takes part in the softmax
   Value query, key, value; // [B, S, heads * H]
   Value lengths;           // [B]: keys in the cache after this step, without padding
   Value isPrompt;          // scalar: whether there is no past
@@ -275,6 +277,9 @@ struct GroupQuery {
   Value append(Value cache, Value fresh);
   Value allowed(int64_t window);
   Value upToWanted(Value x, int64_t axis);
+  bool isPlain() const { return cap <= 0 && !smooth && !node.hasInput(11); }
+  /// The type that all but plain attention is computed in: half precision is rounded once.
+  Type wide() const { return element.isF64() ? element : node.builder().getF32Type(); }
   Value attention(Value q, Value k, Value v, Value bias, double scale);
 };
 } // namespace
@@ -393,34 +398,40 @@ Value GroupQuery::upToWanted(Value x, int64_t axis) {
 /// Attention with what graph.attention lacks: a cap on scores, and a score that takes part in the
 /// sum of a softmax without a value (0, or one per head).
 Value GroupQuery::attention(Value q, Value k, Value v, Value bias, double scale) {
-  double cap = node.floatAttribute("softcap", 0);
-  bool smooth = node.flag("smooth_softmax");
-  Value sink = node.input(11);
-  if (cap <= 0 && !smooth && !sink)
+  if (isPlain())
     return attend(node, q, k, v, bias, scale, /*causal=*/false);
-  Type f32 = node.builder().getF32Type();
+  Type wide = this->wide();
+  Value sink = node.input(11);
+  q = node.cast(q, wide), k = node.cast(k, wide), v = node.cast(v, wide);
+  if (!q || !k || !v)
+    return {};
   Value scores = node.matmul(q, node.swapLastTwo(repeatHeads(node, k, q)));
-  scores = node.binary(BinaryKind::mul, node.cast(scores, f32), scale);
+  scores = node.binary(BinaryKind::mul, scores, scale);
   if (cap > 0)
     scores =
         node.binary(BinaryKind::mul,
                     node.unary(UnaryKind::tanh, node.binary(BinaryKind::div, scores, cap)), cap);
-  scores = node.binary(BinaryKind::add, scores, node.cast(bias, f32));
+  scores = node.binary(BinaryKind::add, scores, node.cast(bias, wide));
   if (!scores)
     return {};
-  if (!smooth && !sink)
-    return node.matmul(node.cast(node.softmax(scores, 3), element), repeatHeads(node, v, q));
-  Value extra = sink ? node.reshape(node.cast(sink, f32), {1, -1, 1, 1}) : node.scalar(0, f32);
-  Value shape = node.concat({node.shapeOf(scores, 0, 3), node.constant({1})}, 0);
-  Value weights = node.softmax(node.concat({scores, node.expand(extra, shape)}, 3), 3);
-  weights = node.slice(weights, 3, 0, -1);
-  return node.matmul(node.cast(weights, element), repeatHeads(node, v, q));
+  Value weights;
+  if (smooth || sink) {
+    Value extra = sink ? node.reshape(node.cast(sink, wide), {1, -1, 1, 1}) : node.scalar(0, wide);
+    Value shape = node.concat({node.shapeOf(scores, 0, 3), node.constant({1})}, 0);
+    weights = node.softmax(node.concat({scores, node.expand(extra, shape)}, 3), 3);
+    weights = node.slice(weights, 3, 0, -1);
+  } else {
+    weights = node.softmax(scores, 3);
+  }
+  return node.cast(node.matmul(weights, repeatHeads(node, v, q)), element);
 }
 
 static LogicalResult importGroupQuery(Node &node) {
   GroupQuery builder(node);
   if (!builder.read())
     return failure();
+  builder.cap = node.floatAttribute("softcap", 0);
+  builder.smooth = node.flag("smooth_softmax");
   int64_t window = node.intAttribute("local_window_size", -1);
   bool rotary = node.flag("do_rotary");
   Rotation rotation{node.flag("rotary_interleaved"), builder.heads};
@@ -461,6 +472,8 @@ static LogicalResult importGroupQuery(Node &node) {
   node.setResult(2, value);
   if (!query || !key || !value)
     return failure();
+  if (!builder.isPlain())
+    query = node.cast(query, builder.wide());
   double scale = scaleAttribute(node, query);
   // A bias has no place for the rest of a cache that has room for more keys.
   if (node.hasInput(10)) {
@@ -475,10 +488,12 @@ static LogicalResult importGroupQuery(Node &node) {
     return failure();
   Value result = builder.attention(query, key, value, bias, scale);
   if (window >= 0) {
-    // Queries of the padding may be too far behind all keys; their result is 0.
+    // Queries of the padding may be too far behind all keys; their result is 0, as is that of all
+    // with a window of nothing.
     Value distance =
         node.binary(BinaryKind::sub, builder.positions(), node.unsqueeze(builder.lengths, {1}));
-    Value seesAny = node.binary(BinaryKind::less, distance, double(window));
+    Value limit = node.scalarInt(window > 0 ? window - 1 : INT64_MIN, node.builder().getI64Type());
+    Value seesAny = node.binary(BinaryKind::less, distance, limit);
     result = node.select(node.unsqueeze(seesAny, {1, 3}), result, node.scalar(0, builder.element));
   }
   return node.result(joinHeads(node, result));
