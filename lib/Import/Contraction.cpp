@@ -1,5 +1,6 @@
 // Matrix products and Einstein sums.
 // Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Activation.h"
 #include "lib/Import/Operators.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -13,12 +14,14 @@ static LogicalResult importMatMul(Node &node) {
 }
 
 /// alpha * A' * B' + beta * C
-static LogicalResult importGemm(Node &node) {
+static Value gemm(Node &node) {
   Value a = node.input(0), b = node.input(1), c = node.input(2);
-  node.ignore({"broadcast"});
   for (Value operand : {a, b})
-    if (std::optional<int64_t> rank = Node::rankOf(operand); rank && *rank != 2)
-      return node.error() << "an operand of Gemm has rank " << *rank << ", it takes matrices";
+    if (std::optional<int64_t> rank = Node::rankOf(operand); rank && *rank != 2) {
+      node.error() << "an operand of " << node.opType() << " has rank " << *rank
+                   << ", it takes matrices";
+      return {};
+    }
   if (node.flag("transA"))
     a = node.transpose(a, {1, 0});
   if (node.flag("transB"))
@@ -28,10 +31,36 @@ static LogicalResult importGemm(Node &node) {
   if (alpha != 1)
     product = node.binary(BinaryKind::mul, product, alpha);
   if (!c || beta == 0)
-    return node.result(product);
+    return product;
   if (beta != 1)
     c = node.binary(BinaryKind::mul, c, beta);
-  return node.result(node.binary(BinaryKind::add, product, c));
+  return node.binary(BinaryKind::add, product, c);
+}
+
+static LogicalResult importGemm(Node &node) {
+  node.ignore({"broadcast"});
+  return node.result(gemm(node));
+}
+
+/// com.microsoft's product with an activation behind.
+static LogicalResult importFusedGemm(Node &node) {
+  static constexpr std::pair<StringRef, unsigned> functions[] = {
+      {"", 0},          {"Relu", 0},      {"Tanh", 0}, {"Sigmoid", 0},         {"Softplus", 0},
+      {"Softsign", 0},  {"LeakyRelu", 1}, {"Elu", 1},  {"ThresholdedRelu", 1}, {"HardSigmoid", 2},
+      {"ScaledTanh", 2}};
+  auto [name, count] =
+      functions[node.choice("activation", llvm::to_vector(llvm::make_first_range(functions)), 0)];
+  static constexpr StringRef parameters[] = {"activation_alpha", "activation_beta"};
+  double values[2];
+  for (unsigned i : {0, 1}) {
+    if (i < count && !node.hasAttribute(parameters[i]))
+      return node.error() << "FusedGemm has no attribute '" << parameters[i] << "', which " << name
+                          << " takes";
+    values[i] = node.floatAttribute(parameters[i], 0);
+  }
+  node.ignore({"activation_gamma"});
+  Value y = gemm(node);
+  return node.result(name.empty() ? y : applyFunction(node, {name, values[0], values[1]}, y));
 }
 
 /// [rows, batch..., columns] as [batch..., rows, columns].
@@ -147,6 +176,7 @@ ArrayRef<Operator> lathe::import::contractionOperators() {
       {"MatMul", {1, 9, 13}, 2, 2, importMatMul, kNumbers},
       {"Gemm", {1, 6, 7, 9, 11, 13}, 2, 3, importGemm, kNumbers},
       {"Einsum", {12, 28}, 1, kUnlimited, importEinsum, kNumbers},
+      {"FusedGemm", {1}, 2, 3, importFusedGemm, kFloats, "", "com.microsoft"},
       {"FusedMatMul", {1}, 2, 2, importFusedMatMul, kFloats, "", "com.microsoft"},
       {"TransposeMatMul", {1}, 2, 2, importFusedMatMul, kFloats, "", "com.microsoft"},
   };

@@ -175,13 +175,28 @@ static LogicalResult importConvInteger(Node &node) {
 }
 
 /// Inputs: x, its scale and zero point, w, its scale and zero point, y's scale and zero point,
-/// bias.
+/// bias. com.microsoft's may have the channels of x and y last.
 static LogicalResult importQLinearConv(Node &node) {
   for (unsigned i = 0; i < 8; ++i)
     if (!node.require(i))
       return failure();
   auto scalar = [&](unsigned i) { return node.scalarOf(node.input(i)); };
   Value x = centred(node, node.input(0), scalar(2), 0);
+  bool channelsLast = node.version() == 1 && node.flag("channels_last");
+  Ints perm; // of the result
+  if (channelsLast) {
+    std::optional<int64_t> rank = node.requireRank(x, "input 0");
+    if (!rank)
+      return failure();
+    if (*rank < 3)
+      return node.error() << "input 0 of QLinearConv has rank " << *rank << ", it takes 3 or more";
+    Ints first{0, *rank - 1};
+    llvm::append_range(first, llvm::seq<int64_t>(1, *rank - 1));
+    x = node.transpose(x, first);
+    perm.push_back(0);
+    llvm::append_range(perm, llvm::seq<int64_t>(2, *rank));
+    perm.push_back(1);
+  }
   Value w = centred(node, node.input(3), node.input(5), 0);
   Value sums = convolve(node, x, w, node.input(8)), zero = scalar(7);
   // One scale per output channel stands beside [N, M, spatial...].
@@ -194,7 +209,9 @@ static LogicalResult importQLinearConv(Node &node) {
   if (!scaled || !zero)
     return failure();
   auto op = node.create<graph::QuantizeOp>(node.likeOf(zero), scaled, node.scalar(1, f32), zero, 1);
-  return op ? node.result(op.getResult()) : failure();
+  if (!op)
+    return failure();
+  return node.result(channelsLast ? node.transpose(op.getResult(), perm) : op.getResult());
 }
 
 ArrayRef<Operator> lathe::import::convOperators() {
@@ -204,6 +221,7 @@ ArrayRef<Operator> lathe::import::convOperators() {
       {"ConvTranspose", {1, 11, 22}, 2, 3, importConvTranspose, kFloats},
       {"ConvInteger", {10}, 2, 4, importConvInteger, kSigned | kUnsigned},
       {"QLinearConv", {10}, 8, 9, importQLinearConv, kSigned | kUnsigned},
+      {"QLinearConv", {1}, 8, 9, importQLinearConv, kSigned | kUnsigned, "", "com.microsoft"},
   };
   return operators;
 }

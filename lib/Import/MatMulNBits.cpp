@@ -1,4 +1,4 @@
-// Weights of few bits in blocks with a scale each (com.microsoft MatMulNBits).
+// Weights of few bits in blocks with a scale each (com.microsoft).
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
 
@@ -7,9 +7,11 @@ using namespace lathe;
 using namespace lathe::import;
 using graph::BinaryKind;
 
-/// Bytes [N, count] into the numbers of `bits` they hold, the lowest first: [N, count * 8 / bits].
+/// Bytes [..., count] into the numbers of `bits` they hold, the lowest first:
+/// [..., count * 8 / bits].
 static Value unpackBits(Node &node, Value bytes, int64_t bits) {
-  if (bits == 8 || !bytes)
+  std::optional<int64_t> rank = Node::rankOf(bytes);
+  if (bits == 8 || !rank)
     return bytes;
   Type u8 = Node::elementOf(bytes);
   SmallVector<Value> parts;
@@ -18,9 +20,11 @@ static Value unpackBits(Node &node, Value bytes, int64_t bits) {
         shift == 0 ? bytes : node.binary(BinaryKind::shift_right, bytes, node.scalarInt(shift, u8));
     if (shift + bits < 8)
       part = node.binary(BinaryKind::bitwise_and, part, node.scalarInt((1 << bits) - 1, u8));
-    parts.push_back(node.unsqueeze(part, {2}));
+    parts.push_back(node.unsqueeze(part, {*rank}));
   }
-  return node.reshape(node.concat(parts, 2), {0, -1});
+  Value count = node.binary(BinaryKind::mul, node.shapeOf(bytes, *rank - 1), 8 / bits);
+  return node.reshape(node.concat(parts, *rank),
+                      node.concat({node.shapeOf(bytes, 0, *rank - 1), count}, 0));
 }
 
 /// Operands: A [..., K], the weights B [N, blocks, bytes], a scale per block, zero points (packed
@@ -92,6 +96,63 @@ static LogicalResult importMatMulNBits(Node &node) {
   return node.result(node.cast(product, given));
 }
 
+/// Operands: data, indices, scales and zero points of blocks along an axis. Bytes hold numbers
+/// along the last dimension; so do those of zero points.
+static LogicalResult importGatherBlockQuantized(Node &node) {
+  Value data = node.input(0), indices = node.input(1), scales = node.input(2);
+  Value zeros = node.input(3);
+  int64_t bits = node.intAttribute("bits", 4), block = node.intAttribute("block_size", 128);
+  std::optional<int64_t> rank = node.requireRank(data, "input 0"),
+                         indexRank = node.requireRank(indices, "input 1");
+  if (!rank || !indexRank)
+    return failure();
+  int64_t axis = node.axis(node.intAttribute("gather_axis", 0), rank);
+  int64_t blockAxis = node.axis(node.intAttribute("quantize_axis", 1), rank);
+  if (node.hasFailed())
+    return failure();
+  Type element = Node::elementOf(data);
+  bool isPacked = element.isUnsignedInteger(8);
+  if (!isPacked && element.getIntOrFloatBitWidth() != 4)
+    return node.error() << "input 0 of GatherBlockQuantized has element type " << element
+                        << ", supported are uint8, uint4 and int4";
+  if (isPacked ? bits != 2 && bits != 4 && bits != 8 : bits != 4)
+    return node.error() << "attribute 'bits' of GatherBlockQuantized is " << bits << ", "
+                        << (isPacked ? "uint8 holds 2, 4 or 8" : "it must be 4");
+  if (block < 16 || (block & (block - 1)) != 0)
+    return node.error() << "attribute 'block_size' of GatherBlockQuantized is " << block
+                        << ", it must be a power of two of at least 16";
+  if (axis == blockAxis || (isPacked && (axis != 0 || blockAxis != *rank - 1)))
+    return node.error() << "GatherBlockQuantized gathers along dimension " << axis
+                        << " with blocks along " << blockAxis << " of " << *rank
+                        << (isPacked ? ", uint8 takes the first and the last"
+                                     : ", they must differ");
+  for (Value each : {scales, zeros})
+    if (each && Node::rankOf(each) != rank)
+      return node.error() << "scales or zero points of GatherBlockQuantized have type "
+                          << each.getType() << ", they must have rank " << *rank << " as the data";
+  if (zeros && Node::elementOf(zeros) != element)
+    return node.error() << "the zero points of GatherBlockQuantized have element type "
+                        << Node::elementOf(zeros) << ", its data has " << element;
+  // Gathered as it is stored, the table stays small.
+  data = node.gather(data, indices, axis);
+  scales = node.gather(scales, indices, axis);
+  zeros = zeros ? node.gather(zeros, indices, axis) : zeros;
+  blockAxis += blockAxis > axis ? *indexRank - 1 : 0;
+  if (isPacked) {
+    data = unpackBits(node, data, bits);
+    Value count = node.shapeOf(scales, blockAxis, blockAxis + 1);
+    if (zeros)
+      zeros = node.slice(unpackBits(node, zeros, bits), blockAxis, node.constant(Ints{0}), count);
+    else
+      zeros = node.full(node.shapeOf(scales), 1 << (bits - 1), element);
+  }
+  if (!data || !scales)
+    return failure();
+  auto op =
+      node.create<graph::DequantizeOp>(node.likeOf(scales), data, scales, zeros, blockAxis, block);
+  return op ? node.result(op.getResult()) : failure();
+}
+
 ArrayRef<Operator> lathe::import::matMulNBitsOperators() {
   static const Operator operators[] = {
       {"MatMulNBits",
@@ -101,6 +162,14 @@ ArrayRef<Operator> lathe::import::matMulNBitsOperators() {
        importMatMulNBits,
        kFloats,
        "2, 4 and 8 bits, a block for each row (`g_idx`) of 4 without packed zero points",
+       "com.microsoft"},
+      {"GatherBlockQuantized",
+       {1},
+       3,
+       4,
+       importGatherBlockQuantized,
+       kUnsigned | kNarrow,
+       "data of uint8, uint4 and int4",
        "com.microsoft"},
   };
   return operators;

@@ -212,6 +212,52 @@ static LogicalResult importMatMulIntegerToFloat(Node &node) {
                         6);
 }
 
+/// a, b and y, each with its scale and its zero point, around a bias of integers. Without a scale
+/// of y the result is one of floats.
+static LogicalResult importQGemm(Node &node) {
+  Value a = node.input(0), b = node.require(3), scale = node.input(7), zero = node.input(8);
+  if (bool(scale) != bool(zero))
+    return node.error() << "QGemm has one of a scale and a zero point of its result";
+  for (Value operand : {a, b})
+    if (std::optional<int64_t> rank = Node::rankOf(operand); rank && *rank != 2)
+      return node.error() << "an operand of QGemm has rank " << *rank << ", it takes matrices";
+  if (node.flag("transA"))
+    a = node.transpose(a, {1, 0});
+  if (node.flag("transB"))
+    b = node.transpose(b, {1, 0});
+  double alpha = node.floatAttribute("alpha", 1);
+  if (!a || !b)
+    return failure();
+  Value product = node.matmul(centred(node, a, node.scalarOf(node.require(2)), 0),
+                              centred(node, b, node.require(5), -1));
+  if (node.hasInput(6))
+    product = node.requireShapeOf(node.binary(BinaryKind::add, product, node.input(6)), product);
+  Value factor = node.scalarOf(node.require(1));
+  if (alpha != 1)
+    factor = node.binary(BinaryKind::mul, factor, alpha);
+  factor = node.binary(BinaryKind::mul, factor, besideAxis(node, node.require(4), b, -1));
+  if (scale)
+    factor = node.binary(BinaryKind::div, factor, node.scalarOf(scale));
+  if (!product || !factor)
+    return failure();
+  product = node.cast(product, Node::elementOf(factor));
+  Value y = node.requireShapeOf(node.binary(BinaryKind::mul, product, factor), product);
+  if (!y || !zero)
+    return node.result(y);
+  zero = node.scalarOf(zero);
+  if (!zero)
+    return failure();
+  auto op = node.create<graph::QuantizeOp>(node.likeOf(zero), y, node.scalar(1, Node::elementOf(y)),
+                                           zero, 0);
+  return op ? node.result(op.getResult()) : failure();
+}
+
+/// A condition, then x, y and z, each with its scale and its zero point.
+static LogicalResult importWhere(Node &node) {
+  Value x = dequantize(node, 1), y = dequantize(node, 4);
+  return quantize(node, node.select(node.input(0), x, y), 7, Node::elementOf(node.input(1)));
+}
+
 /// a (as floats), b, its scale, its zero point, and a bias.
 static LogicalResult importDynamicQuantizeMatMul(Node &node) {
   DynamicQuantization a = quantizeDynamically(node, node.input(0));
@@ -275,6 +321,8 @@ ArrayRef<Operator> lathe::import::quantizedLinearOperators() {
       {"QLinearGlobalAveragePool", {1}, 2, 5, importGlobalAveragePool, kBytes, "", microsoft},
       {"QLinearSoftmax", {1}, 2, 5, importSoftmax, kBytes, "", microsoft},
       {"QLinearConcat", {1}, 5, kUnlimited, importConcat, kFloats, "", microsoft},
+      {"QGemm", {1}, 6, 9, importQGemm, kBytes, "", microsoft},
+      {"QLinearWhere", {1}, 9, 9, importWhere, kBool, "", microsoft},
       {"QLinearAveragePool", {1}, 2, 5, importAveragePool, kBytes, "", microsoft},
       {"NhwcMaxPool", {1}, 1, 1, importNhwcMaxPool, kBytes, "", microsoft},
       {"DynamicQuantizeMatMul", {1}, 3, 5, importDynamicQuantizeMatMul, kF32, "", microsoft},

@@ -346,6 +346,55 @@ TEST(Operator, MatMulNBitsBlockOfEachRow) {
   EXPECT_TRUE(importModel(model).module);
 }
 
+TEST(Operator, GatherBlockQuantizedForms) {
+  TestModel model(17);
+  model.input("w", {5, 20}, onnx::TensorProto::UINT8).input("i", {2, 3}, onnx::TensorProto::INT64);
+  model.input("s", {5, 3}).input("flat", {15}).output("y");
+  onnx::NodeProto &node = model.node("GatherBlockQuantized", {"w", "i", "s"}, {"y"});
+  node.set_domain("com.microsoft");
+  attribute(node, "block_size", int64_t(16));
+  EXPECT_THAT(importModel(model).resultTypes(), ElementsAre("tensor<2x3x40xf32>"));
+  node.set_input(2, "flat");
+  EXPECT_THAT(refusal(model), HasSubstr("'tensor<15xf32>', they must have rank 2 as the data"));
+  node.set_input(2, "s");
+  attribute(node, "gather_axis", int64_t(1));
+  EXPECT_THAT(refusal(model), HasSubstr("gathers along dimension 1 with blocks along 1 of 2"));
+  node.mutable_attribute(1)->set_name("bits");
+  EXPECT_THAT(refusal(model), HasSubstr("'bits' of GatherBlockQuantized is 1, uint8 holds"));
+  node.mutable_attribute()->RemoveLast();
+  node.mutable_attribute(0)->set_i(24);
+  EXPECT_THAT(refusal(model), HasSubstr("'block_size' of GatherBlockQuantized is 24"));
+}
+
+TEST(Operator, FusedGemmParameters) {
+  TestModel model(17);
+  model.input("x", {2, 5}).input("w", {5, 3}).input("cube", {1, 5, 3}).output("y");
+  onnx::NodeProto &node = model.node("FusedGemm", {"x", "w"}, {"y"});
+  node.set_domain("com.microsoft");
+  attribute(node, "activation", "LeakyRelu");
+  EXPECT_THAT(refusal(model),
+              HasSubstr("FusedGemm has no attribute 'activation_alpha', which LeakyRelu takes"));
+  attribute(node, "activation_alpha", 0.1f);
+  EXPECT_TRUE(importModel(model).module);
+  node.set_input(1, "cube");
+  EXPECT_THAT(refusal(model), HasSubstr("an operand of FusedGemm has rank 3"));
+}
+
+TEST(Operator, QGemmResult) {
+  TestModel model(17);
+  for (const char *name : {"a", "az", "b", "bz"})
+    model.input(name, strlen(name) == 1 ? Dims{4, 4} : Dims{}, onnx::TensorProto::UINT8);
+  model.input("s", {}).output("y");
+  onnx::NodeProto &node = model.node("QGemm", {"a", "s", "az", "b", "s", "bz"}, {"y"});
+  node.set_domain("com.microsoft");
+  EXPECT_THAT(importModel(model).resultTypes(), ElementsAre("tensor<4x4xf32>"));
+  node.add_input("");
+  node.add_input("s");
+  EXPECT_THAT(refusal(model), HasSubstr("one of a scale and a zero point of its result"));
+  node.add_input("az");
+  EXPECT_THAT(importModel(model).resultTypes(), ElementsAre("tensor<4x4xui8>"));
+}
+
 TEST(Operator, FusedConvParameters) {
   TestModel model(17);
   model.input("x", {1, 2, 5}).input("w", {3, 2, 1}).output("y");
