@@ -60,8 +60,8 @@ template <ReduceKind kind, int axesInputSince> static LogicalResult importReduce
                      : node.reduce(kind, data, axes, keepDims);
   };
   if (Node::elementOf(x).isInteger(1)) {
-    // max and min of bools are those of the numbers 0 and 1.
-    Value reduced = reduce(node.cast(x, node.builder().getI8Type()));
+    // max and min of bools are those of the numbers 0 and 1; of none, the least is 0 if unsigned.
+    Value reduced = reduce(node.cast(x, node.builder().getIntegerType(8, /*isSigned=*/false)));
     return node.result(node.cast(reduced, node.builder().getI1Type()));
   }
   return node.result(reduce(x));
