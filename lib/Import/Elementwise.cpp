@@ -1,6 +1,7 @@
 // Elementwise operators: arithmetic, comparisons, logic, casts.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Operators.h"
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -82,20 +83,36 @@ static LogicalResult importMean(Node &node) {
   return node.result(node.binary(BinaryKind::div, total, node.inputCount()));
 }
 
+/// A bound that is NaN bounds nothing.
+static Value clipTo(Node &node, BinaryKind kind, Value x, unsigned input) {
+  if (!node.hasInput(input))
+    return x;
+  Value bound = node.input(input);
+  std::optional<double> known = node.knownScalar(input);
+  if (known && std::isnan(*known))
+    return x;
+  Type element = Node::elementOf(bound);
+  if (!known && isa_and_nonnull<FloatType>(element)) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Value none = node.scalar(kind == BinaryKind::max ? -infinity : infinity, element);
+    bound = node.select(node.unary(UnaryKind::is_nan, bound), none, bound);
+  }
+  return node.binary(kind, x, bound);
+}
+
 static LogicalResult importClip(Node &node) {
   ignoreConsumedInputs(node);
   Value x = node.input(0);
   if (node.version() >= 11) {
-    if (node.hasInput(1))
-      x = node.binary(BinaryKind::max, x, node.input(1));
-    if (node.hasInput(2))
-      x = node.binary(BinaryKind::min, x, node.input(2));
-    return node.result(x);
+    x = clipTo(node, BinaryKind::max, x, 1);
+    return node.result(clipTo(node, BinaryKind::min, x, 2));
   }
+  // The defaults of version 6 make infinities finite.
   constexpr double largest = std::numeric_limits<float>::max();
-  if (double low = node.floatAttribute("min", -largest); low > -largest)
+  bool always = node.version() == 6 && Node::elementOf(x) && !Node::elementOf(x).isF16();
+  if (double low = node.floatAttribute("min", -largest); always || low > -largest)
     x = node.binary(BinaryKind::max, x, low);
-  if (double high = node.floatAttribute("max", largest); high < largest)
+  if (double high = node.floatAttribute("max", largest); always || high < largest)
     x = node.binary(BinaryKind::min, x, high);
   return node.result(x);
 }
