@@ -46,31 +46,41 @@ static Value expMinusOne(Node &node, Value x) {
   return node.binary(BinaryKind::sub, node.unary(UnaryKind::exp, x), 1);
 }
 
+/// Computed in f32 where 16 bits would cancel: exp(-0.001) - 1 is 0 in bf16.
+static Value inSingle(Node &node, llvm::function_ref<Value(Value)> compute) {
+  Value x = node.input(0);
+  Type element = Node::elementOf(x);
+  if (!element || !(element.isF16() || element.isBF16()))
+    return compute(x);
+  return node.cast(compute(node.cast(x, node.builder().getF32Type())), element);
+}
+
 static LogicalResult importElu(Node &node) {
   node.ignore({"consumed_inputs"});
-  Value x = node.input(0);
   double alpha = node.floatAttribute("alpha", 1);
-  return node.result(
-      forNegative(node, x, node.binary(BinaryKind::mul, expMinusOne(node, x), alpha)));
+  return node.result(inSingle(node, [&](Value x) {
+    return forNegative(node, x, node.binary(BinaryKind::mul, expMinusOne(node, x), alpha));
+  }));
 }
 
 static LogicalResult importSelu(Node &node) {
   node.ignore({"consumed_inputs"});
-  Value x = node.input(0);
   double alpha =
       node.floatAttribute("alpha", node.version() == 1 ? 1.6732f : 1.67326319217681884766f);
   double gamma =
       node.floatAttribute("gamma", node.version() == 1 ? 1.0507f : 1.05070102214813232422f);
-  Value elu = forNegative(node, x, node.binary(BinaryKind::mul, expMinusOne(node, x), alpha));
-  return node.result(node.binary(BinaryKind::mul, elu, gamma));
+  return node.result(inSingle(node, [&](Value x) {
+    Value elu = forNegative(node, x, node.binary(BinaryKind::mul, expMinusOne(node, x), alpha));
+    return node.binary(BinaryKind::mul, elu, gamma);
+  }));
 }
 
 static LogicalResult importCelu(Node &node) {
-  Value x = node.input(0);
   double alpha = node.floatAttribute("alpha", 1);
-  Value scaled = node.binary(BinaryKind::div, x, alpha);
-  return node.result(
-      forNegative(node, x, node.binary(BinaryKind::mul, expMinusOne(node, scaled), alpha)));
+  return node.result(inSingle(node, [&](Value x) {
+    Value scaled = node.binary(BinaryKind::div, x, alpha);
+    return forNegative(node, x, node.binary(BinaryKind::mul, expMinusOne(node, scaled), alpha));
+  }));
 }
 
 static LogicalResult importThresholdedRelu(Node &node) {
@@ -96,7 +106,7 @@ Value lathe::import::hardSwish(Node &node, Value x) {
 }
 
 static LogicalResult importHardSwish(Node &node) {
-  return node.result(hardSwish(node, node.input(0)));
+  return node.result(inSingle(node, [&](Value x) { return hardSwish(node, x); }));
 }
 
 static LogicalResult importMish(Node &node) {
