@@ -8,6 +8,7 @@
 #include "dialects/Graph/SymbolicShapes.h"
 #include "dialects/Graph/Weights.h"
 #include "lathe/Graph.h"
+#include "lib/Graph/Rewrite.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -185,10 +186,7 @@ static bool evaluateOnce(func::FuncOp function, const ConstantEvaluator &evaluat
   for (Operation *op : llvm::reverse(known.getArrayRef()))
     if (isOpTriviallyDead(op))
       op->erase();
-  // What is returned may have a size now.
-  Operation *terminator = function.getBody().front().getTerminator();
-  function.setFunctionType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
-                                             terminator->getOperandTypes()));
+  updateResultTypes(function);
   return changed;
 }
 

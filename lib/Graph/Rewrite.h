@@ -4,6 +4,7 @@
 #define LATHE_LIB_GRAPH_REWRITE_H
 
 #include "dialects/Graph/Graph.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace lathe::graph {
@@ -13,6 +14,9 @@ mlir::GreedyRewriteConfig getRewriteConfig();
 
 /// Canonicalization of all graph operations and direct folding of constants.
 void populateSimplifyPatterns(mlir::RewritePatternSet &patterns);
+
+/// Gives the function the types of what it returns, whose sizes a rewrite may have found.
+void updateResultTypes(mlir::func::FuncOp function);
 
 } // namespace lathe::graph
 

@@ -32,6 +32,12 @@ void lathe::graph::populateSimplifyPatterns(RewritePatternSet &patterns) {
   populateConstantFoldPatterns(patterns);
 }
 
+void lathe::graph::updateResultTypes(func::FuncOp function) {
+  Operation *terminator = function.getBody().front().getTerminator();
+  function.setFunctionType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
+                                             terminator->getOperandTypes()));
+}
+
 LogicalResult lathe::simplifyGraph(func::FuncOp function) {
   RewritePatternSet patterns(function.getContext());
   populateSimplifyPatterns(patterns);
@@ -40,6 +46,9 @@ LogicalResult lathe::simplifyGraph(func::FuncOp function) {
   IRRewriter rewriter(function.getContext());
   DominanceInfo dominance(function);
   eliminateCommonSubExpressions(rewriter, dominance, function);
+  // A loop or branch that is decided now gives way to values of known sizes.
+  if (!function.isExternal())
+    updateResultTypes(function);
   return success();
 }
 
