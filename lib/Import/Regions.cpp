@@ -6,6 +6,7 @@
 #include "dialects/Graph/Sequence.h"
 #include "lib/Import/Importer.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -182,6 +183,22 @@ LogicalResult GraphImporter::splitAtIf(Location loc, Value condition,
       builder.getContext()->getDiagEngine().emit(std::move(diagnostic));
     return failure();
   }
+  // Of two that fit, one that contradicts the ranks that the model declares does not.
+  std::string contradictions[2];
+  for (auto [types, text] : llvm::zip(types, contradictions))
+    for (auto [name, type] : llvm::zip(names, types)) {
+      std::optional<int64_t> declared = declaredRank(name);
+      auto ranked = dyn_cast<RankedTensorType>(type);
+      if (declared && ranked && *declared != ranked.getRank())
+        text = llvm::formatv("output '{0}' would have rank {1}, the model declares {2}", name,
+                             ranked.getRank(), *declared);
+    }
+  for (unsigned i = 0; i < 2; ++i)
+    if (fits[i] && fits[1 - i] && !contradictions[i].empty() && contradictions[1 - i].empty()) {
+      fits[i] = false;
+      errors[i] = contradictions[i];
+      break;
+    }
   auto op = fillIf(loc, condition, names.size(), [&](unsigned i) -> FailureOr<SmallVector<Value>> {
     if (!fits[i]) {
       SmallVector<Value> values;
