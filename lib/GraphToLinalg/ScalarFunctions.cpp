@@ -170,29 +170,32 @@ static Value pow(const Scalars &s, Value x, Value y, Type xType, Type yType, Att
   return s.convert(result, wide, xType);
 }
 
-// Reports division by zero and INT_MIN / -1, and makes the divisor safe. A constant divisor needs
-// no check.
-static Value guardDivisor(const Scalars &s, Value x, Value y, bool isUnsigned, Attribute constant) {
+// Reports division by zero and INT_MIN / -1 (whose remainder is 0), and makes the divisor safe. A
+// constant divisor needs no check.
+static Value guardDivisor(const Scalars &s, Value x, Value y, bool isUnsigned, Attribute constant,
+                          bool isRemainder) {
   if (auto known = dyn_cast_or_null<IntegerAttr>(constant))
     if (!known.getValue().isZero() && (isUnsigned || !known.getValue().isAllOnes()))
       return y;
   Type type = x.getType();
   unsigned width = type.getIntOrFloatBitWidth();
-  Value bad = s.cmp(arith::CmpIPredicate::eq, y, s.constant(type, 0));
+  Value bad = s.cmp(arith::CmpIPredicate::eq, y, s.constant(type, 0)), unsafe = bad;
   if (!isUnsigned) {
     Value lowest = s.constant(type, APInt::getSignedMinValue(width));
     Value minusOne = s.constant(type, APInt::getAllOnes(width));
-    bad = s.orI(bad, s.andI(s.cmp(arith::CmpIPredicate::eq, x, lowest),
-                            s.cmp(arith::CmpIPredicate::eq, y, minusOne)));
+    unsafe = s.orI(bad, s.andI(s.cmp(arith::CmpIPredicate::eq, x, lowest),
+                               s.cmp(arith::CmpIPredicate::eq, y, minusOne)));
+    if (!isRemainder)
+      bad = unsafe;
   }
   s.check(s.notI(bad), LATHE_CODE_DIVISION, "integer division of %0 by %1 has no result", {x, y});
-  return s.select(bad, s.constant(type, 1), y);
+  return s.select(unsafe, s.constant(type, 1), y);
 }
 
 static Value divide(const Scalars &s, Value x, Value y, bool isUnsigned, Attribute constant) {
   if (isa<FloatType>(x.getType()))
     return s.divf(x, y);
-  y = guardDivisor(s, x, y, isUnsigned, constant);
+  y = guardDivisor(s, x, y, isUnsigned, constant, /*isRemainder=*/false);
   if (isUnsigned)
     return arith::DivUIOp::create(s.b, s.loc, x, y);
   return arith::DivSIOp::create(s.b, s.loc, x, y);
@@ -201,7 +204,7 @@ static Value divide(const Scalars &s, Value x, Value y, bool isUnsigned, Attribu
 static Value fmod(const Scalars &s, Value x, Value y, bool isUnsigned, Attribute constant) {
   if (isa<FloatType>(x.getType()))
     return arith::RemFOp::create(s.b, s.loc, x, y);
-  y = guardDivisor(s, x, y, isUnsigned, constant);
+  y = guardDivisor(s, x, y, isUnsigned, constant, /*isRemainder=*/true);
   if (isUnsigned)
     return arith::RemUIOp::create(s.b, s.loc, x, y);
   return arith::RemSIOp::create(s.b, s.loc, x, y);
