@@ -3,6 +3,7 @@
 #include "lib/Import/Activation.h"
 #include "lib/Import/Operators.h"
 #include "llvm/ADT/StringExtras.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace lathe;
@@ -28,13 +29,21 @@ static Value gemm(Node &node) {
     b = node.transpose(b, {1, 0});
   double alpha = node.floatAttribute("alpha", 1), beta = node.floatAttribute("beta", 1);
   Value product = node.matmul(a, b);
+  if (beta == 0)
+    c = {};
+  Type element = Node::elementOf(product);
+  if (isa_and_nonnull<IntegerType>(element) &&
+      (alpha != std::trunc(alpha) || (c && beta != std::trunc(beta)))) {
+    Type wide = node.builder().getF64Type();
+    product = node.cast(product, wide);
+    c = c ? node.cast(c, wide) : c;
+  }
   if (alpha != 1)
     product = node.binary(BinaryKind::mul, product, alpha);
-  if (!c || beta == 0)
-    return product;
-  if (beta != 1)
+  if (c && beta != 1)
     c = node.binary(BinaryKind::mul, c, beta);
-  return node.binary(BinaryKind::add, product, c);
+  Value sum = c ? node.binary(BinaryKind::add, product, c) : product;
+  return node.cast(sum, element);
 }
 
 static LogicalResult importGemm(Node &node) {
