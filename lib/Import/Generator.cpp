@@ -94,6 +94,8 @@ static LogicalResult importMicrosoftRange(Node &node) {
 /// EyeLike: 1 where column - row = k.
 static LogicalResult importEyeLike(Node &node) {
   Value x = node.input(0);
+  if (std::optional<int64_t> rank = Node::rankOf(x); rank && *rank != 2)
+    return node.error() << "input 0 of EyeLike has rank " << *rank << ", it takes a matrix";
   Type element = node.typeAttribute("dtype", Node::elementOf(x));
   int64_t k = node.intAttribute("k", 0);
   Type i64 = node.builder().getI64Type();

@@ -62,25 +62,46 @@ static bool checkUpdates(Node &node) {
   return false;
 }
 
+/// Booleans are combined as the numbers 0 and 1: sums and products that stay in range.
+static Value scatterReduced(Node &node, graph::ScatterReduction reduction,
+                            llvm::function_ref<Value(Value, Value, graph::ScatterReduction)> make) {
+  using graph::ScatterReduction;
+  Value data = node.input(0), updates = node.input(2);
+  Type element = Node::elementOf(data);
+  if (reduction == ScatterReduction::none || !element.isInteger(1))
+    return make(data, updates, reduction);
+  if (reduction == ScatterReduction::add)
+    reduction = ScatterReduction::max;
+  else if (reduction == ScatterReduction::mul)
+    reduction = ScatterReduction::min;
+  Type byte = node.builder().getIntegerType(8, /*isSigned=*/false);
+  return node.cast(make(node.cast(data, byte), node.cast(updates, byte), reduction), element);
+}
+
 static LogicalResult importScatterElements(Node &node) {
   Value data = node.input(0);
   int64_t axis = node.axis(node.intAttribute("axis", 0), Node::rankOf(data));
   graph::ScatterReduction reduction = reductionOf(node);
   if (!checkUpdates(node) || node.hasFailed())
     return failure();
-  auto op = node.create<graph::ScatterElementsOp>(node.likeOf(data), data, node.input(1),
-                                                  node.input(2), axis, reduction);
-  return op ? node.result(op.getResult()) : failure();
+  return node.result(scatterReduced(
+      node, reduction, [&](Value into, Value updates, graph::ScatterReduction kind) -> Value {
+        auto op = node.create<graph::ScatterElementsOp>(node.likeOf(into), into, node.input(1),
+                                                        updates, axis, kind);
+        return op ? Value(op.getResult()) : Value();
+      }));
 }
 
 static LogicalResult importScatterND(Node &node) {
-  Value data = node.input(0);
   graph::ScatterReduction reduction = reductionOf(node);
   if (!checkUpdates(node) || node.hasFailed())
     return failure();
-  auto op = node.create<graph::ScatterNDOp>(node.likeOf(data), data, node.input(1), node.input(2),
-                                            reduction);
-  return op ? node.result(op.getResult()) : failure();
+  return node.result(scatterReduced(
+      node, reduction, [&](Value into, Value updates, graph::ScatterReduction kind) -> Value {
+        auto op =
+            node.create<graph::ScatterNDOp>(node.likeOf(into), into, node.input(1), updates, kind);
+        return op ? Value(op.getResult()) : Value();
+      }));
 }
 
 static LogicalResult importNonZero(Node &node) {
@@ -123,6 +144,9 @@ static LogicalResult importOneHot(Node &node) {
     return failure();
   if (Node::rankOf(depth) == 1)
     depth = node.squeeze(depth, {0});
+  values = node.requireShape(values, {2});
+  if (!depth || !values)
+    return failure();
   auto op = node.create<graph::OneHotOp>(node.likeOf(values), indices, depth, values, axis);
   return op ? node.result(op.getResult()) : failure();
 }
