@@ -265,6 +265,9 @@ private:
 /// Whether an axis that only the run knows (negative ones count from the end) is `dim`.
 mlir::Value isAxis(Lowering &l, mlir::OpFoldResult axis, int64_t dim, int64_t rank);
 
+/// Ends the run where such an axis is out of range.
+void requireAxis(Lowering &l, mlir::OpFoldResult axis, int64_t rank);
+
 /// Operations on strings that others share their operation with.
 mlir::LogicalResult lowerStringBinary(graph::BinaryOp op, Lowering &l, const Tensor &lhs,
                                       const Tensor &rhs, llvm::ArrayRef<mlir::OpFoldResult> sizes);

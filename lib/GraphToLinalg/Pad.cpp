@@ -58,6 +58,7 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
       high[*axis] = after;
       continue;
     }
+    requireAxis(l, axes[i], rank);
     for (int64_t dim = 0; dim < rank; ++dim) {
       Value isMine = isAxis(l, axes[i], dim, rank);
       low[dim] = l.scalars().select(isMine, l.value(before), l.value(low[dim]));
@@ -132,13 +133,16 @@ static LogicalResult lowerPad(graph::PadOp op, Lowering &l) {
   for (int64_t i = 0; i < rank; ++i) {
     bool padded = !isConstantIntValue(low[i], 0) || !isConstantIntValue(high[i], 0);
     mayBeEmpty |= !getConstantIntValue(input.sizes[i]).value_or(0);
-    if (padded && !fill && !getConstantIntValue(kept[i])) {
-      Scalars s = l.scalars();
-      s.check(s.cmp(arith::CmpIPredicate::sgt, sizes[i], l.value(l.size(0))), LATHE_CODE_SHAPE,
-              "a dimension of size %0 has no element to pad with", {sizes[i]});
-    }
-    if (padded && !fill && getConstantIntValue(kept[i]).value_or(1) <= 0)
+    std::optional<int64_t> there = getConstantIntValue(kept[i]);
+    if (!padded || fill || (there && *there > 0))
+      continue;
+    if (there && getConstantIntValue(low[i]) && getConstantIntValue(high[i]))
       return l.unsupported(op) << "an empty dimension has no element to pad with";
+    Scalars s = l.scalars();
+    Value zero = l.value(l.size(0)), most = l.value(l.max(low[i], high[i]));
+    s.check(s.orI(s.cmp(arith::CmpIPredicate::sgt, sizes[i], zero),
+                  s.cmp(arith::CmpIPredicate::sle, most, zero)),
+            LATHE_CODE_SHAPE, "a dimension of size %0 has no element to pad with", {sizes[i]});
   }
   l.set(op.getResult(),
         l.fromIndices(computed, input.element, [&](const Scalars &s, ValueRange indices) -> Value {

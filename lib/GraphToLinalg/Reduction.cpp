@@ -220,6 +220,13 @@ static LogicalResult lowerArgReduce(graph::ArgReduceOp op, Lowering &l) {
       sizes.push_back(input.sizes[i]);
   if (isConstantIntValue(input.sizes[axis], 0) && !op.getMayBeEmpty())
     return l.unsupported(op) << "an empty axis";
+  if (!op.getMayBeEmpty() && !getConstantIntValue(input.sizes[axis])) {
+    Scalars s = l.scalars();
+    Value number = l.value(input.sizes[axis]), zero = l.value(l.size(0));
+    s.check(s.orI(s.cmp(arith::CmpIPredicate::sgt, number, zero),
+                  s.cmp(arith::CmpIPredicate::eq, l.value(l.product(sizes)), zero)),
+            LATHE_CODE_INDEX, "an axis of size %0 has no element with an index", {number});
+  }
   Type i64 = l.b.getI64Type();
   Type compute = getComputeType(input.element);
   if (input.element.isInteger(1))

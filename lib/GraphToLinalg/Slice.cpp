@@ -57,13 +57,12 @@ static LogicalResult lowerSplit(graph::SplitOp op, Lowering &l) {
     }
     l.requireEqual(total, input.sizes[axis], "parts of %0 in all do not make the size %1");
   } else {
-    // Even parts, the last with what is left.
+    // Even parts, the last with what is left, which may be nothing.
     OpFoldResult part = l.ceilDiv(input.sizes[axis], l.size(count)), left = input.sizes[axis];
     for (int64_t i = 0; i < count; ++i) {
-      pieces.push_back(i + 1 < count ? part : left);
-      left = l.sub(left, part);
+      pieces.push_back(l.min(part, left));
+      left = l.sub(left, pieces.back());
     }
-    l.requireNonNegative(pieces.back());
   }
   Sizes offsets = zeros(l, rank), sizes = input.sizes;
   for (auto [result, piece] : llvm::zip(op.getResults(), pieces)) {
@@ -72,6 +71,15 @@ static LogicalResult lowerSplit(graph::SplitOp op, Lowering &l) {
     offsets[axis] = l.add(offsets[axis], piece);
   }
   return success();
+}
+
+void lathe::g2l::requireAxis(Lowering &l, OpFoldResult axis, int64_t rank) {
+  Scalars s = l.scalars();
+  Value number = l.value(axis);
+  s.check(s.andI(s.cmp(arith::CmpIPredicate::sge, number, l.value(l.size(-rank))),
+                 s.cmp(arith::CmpIPredicate::slt, number, l.value(l.size(rank)))),
+          LATHE_CODE_INDEX, "axis %0 is out of range for a tensor of rank %1",
+          {number, l.value(l.size(rank))});
 }
 
 Value lathe::g2l::isAxis(Lowering &l, OpFoldResult axis, int64_t dim, int64_t rank) {
@@ -212,6 +220,8 @@ static LogicalResult lowerSliceOfRunTimeAxes(graph::SliceOp op, Lowering &l,
   std::optional<Sizes> axes = l.getElements(op.getAxes());
   if (!axes || axes->size() != starts.size())
     return l.unsupported(op) << "the number of its axes is not known when compiling";
+  for (OpFoldResult axis : *axes)
+    requireAxis(l, axis, input.rank());
   SmallVector<SliceDim> dims;
   for (auto [dim, size] : llvm::enumerate(input.sizes)) {
     std::array<OpFoldResult, 3> bounds{l.size(0), size, l.size(1)};
@@ -273,6 +283,16 @@ static LogicalResult lowerExpand(graph::ExpandOp op, Lowering &l) {
   for (OpFoldResult size : *shape)
     l.requireNonNegative(size);
   Sizes sizes = l.resultSizes(op.getResult(), l.broadcastSizes({input.sizes, *shape}));
+  Scalars s = l.scalars();
+  for (auto [size, target] : llvm::zip(llvm::reverse(*shape), llvm::reverse(sizes))) {
+    if (size == target || isConstantIntValue(size, 1))
+      continue;
+    Value wanted = l.value(size), there = l.value(target);
+    s.check(s.orI(s.cmp(arith::CmpIPredicate::eq, wanted, l.value(l.size(1))),
+                  s.cmp(arith::CmpIPredicate::eq, wanted, there)),
+            LATHE_CODE_SHAPE, "size %0 of the shape does not broadcast to size %1",
+            {wanted, there});
+  }
   l.set(op.getResult(), l.broadcast(input, sizes));
   return success();
 }

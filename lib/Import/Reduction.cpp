@@ -134,10 +134,10 @@ template <ReduceKind kind> static LogicalResult importCumulative(Node &node) {
   Value axis = node.cast(node.input(1), i64), result = x;
   if (Node::rankOf(axis) == 1)
     axis = node.squeeze(axis, {0});
+  // Looked up, a negative one counts from the end, and one out of range ends the run.
+  axis = node.gather(node.constant(llvm::to_vector(llvm::seq<int64_t>(0, *rank))), axis, 0);
   for (int64_t i = 0; i < *rank; ++i) {
-    Value isAxis = node.binary(
-        BinaryKind::logical_or, node.binary(BinaryKind::equal, axis, node.scalarInt(i, i64)),
-        node.binary(BinaryKind::equal, axis, node.scalarInt(i - *rank, i64)));
+    Value isAxis = node.binary(BinaryKind::equal, axis, node.scalarInt(i, i64));
     result = node.select(isAxis, along(i), result);
   }
   return node.result(result);

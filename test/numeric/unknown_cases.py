@@ -466,6 +466,41 @@ def single_gather(**sizes):
     return g
 
 
+def single_cumulative(**sizes):
+    g = Graph("single_cumulative", **sizes)
+    x, axis = g.input("a", "b"), g.given(np.array(-1), ())
+    output(g, g.node("CumSum", np.cumsum(x.array, 1), x, axis))
+    return g
+
+
+def single_slice(**sizes):
+    g = Graph("single_slice", **sizes)
+    x, axes = g.input("a", "b"), g.given(np.array([-1]), (1,))
+    output(g, g.node("Slice", x.array[:, :1], x, g.ints([0]), g.ints([1]), axes))
+    return g
+
+
+def single_pad(**sizes):
+    g = Graph("single_pad", opset=18, **sizes)
+    x, axes = g.input("a", "b"), g.given(np.array([1]), (1,))
+    output(g, g.node("Pad", np.pad(x.array, [(0, 0), (1, 2)]), x, g.ints([1, 2]), "", axes))
+    return g
+
+
+def single_expand(**sizes):
+    g = Graph("single_expand", **sizes)
+    x, shape = g.input("a"), g.given(np.array([1]), (1,))
+    output(g, g.node("Expand", x.array, x, shape))
+    return g
+
+
+def single_arg_max(**sizes):
+    g = Graph("single_arg_max", **sizes)
+    x = g.input("a", "b")
+    output(g, g.node("ArgMax", np.argmax(x.array, 0)[None], x))
+    return g
+
+
 STATIC = []
 DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"n": 1}, {"n": 5}]),
            (deform_conv_of_any_size, [{"n": 2}, {"n": 1}, {"n": 3}]),
@@ -482,7 +517,9 @@ DYNAMIC = [(causal_conv, [{"n": 3}, {"n": 1}, {"n": 4}]), (rotary, [{"n": 2}, {"
             [{"m": 1, "k": 4, "n": 3, "as": 1, "az": 1, "bs": 3, "bz": 3, "ys": 1, "yz": 1}]),
            (single_conv_integer, [dict(b=2, c=3, h=4, w=5, f=2, kh=2, kw=3, xz=1, wz=2)]),
            (single_dft, [dict(b=2, l=5, parts=2)]), (single_stft, [dict(b=2, l=7, parts=1)]),
-           (single_grid, [dict(n=2, r=2, q=3)]), (single_gather, [dict(a=3, b=4, count=2, k=1)]),
+           *[(build, [dict(a=3, b=4)])
+             for build in (single_cumulative, single_slice, single_pad, single_arg_max)],
+           (single_expand, [dict(a=4)]), (single_grid, [dict(n=2, r=2, q=3)]), (single_gather, [dict(a=3, b=4, count=2, k=1)]),
            (single_causal_conv, [dict(b=2, c=3, l=5, filters=3, one=1, k=4, s=3, biases=3)]),
            (single_rotary, [dict(b=2, h=3, s=5, d=6, half=3, half2=3)]),
            (single_deform_conv, [dict(b=2, c=4, h=4, w=5, filters=6, per=2, ky=2, kx=3, o=24, m=12,
