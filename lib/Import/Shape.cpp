@@ -23,6 +23,13 @@ static Value intsOperand(Node &node, unsigned i, StringRef attribute, bool input
   return {};
 }
 
+/// The length of a list, where it is known.
+static std::optional<int64_t> lengthOf(Value list) {
+  auto type = list ? dyn_cast<RankedTensorType>(list.getType()) : nullptr;
+  bool isKnown = type && type.getRank() == 1 && !type.isDynamicDim(0);
+  return isKnown ? std::optional(type.getDimSize(0)) : std::nullopt;
+}
+
 static LogicalResult importReshape(Node &node) {
   if (node.version() == 1)
     node.ignore({"consumed_inputs"});
@@ -168,6 +175,12 @@ static LogicalResult importSlice(Node &node) {
   Value ends = intsOperand(node, 2, "ends", isInput);
   Value axes = intsOperand(node, 3, "axes", isInput, /*optional=*/true);
   Value steps = isInput ? intsOperand(node, 4, "steps", true, /*optional=*/true) : Value();
+  // One list of known length tells that of the others.
+  std::optional<int64_t> length;
+  for (Value list : {starts, ends, axes, steps})
+    length = length ? length : lengthOf(list);
+  for (Value *list : {&starts, &ends, &axes, &steps})
+    *list = node.ofLength(*list, length);
   if (!starts || !ends || node.hasFailed())
     return failure();
   auto op = node.create<graph::SliceOp>(node.likeOf(data), data, starts, ends, axes, steps);
@@ -189,6 +202,10 @@ static LogicalResult importPad(Node &node) {
   } else if (double value = node.floatAttribute("value", 0)) {
     fill = node.scalar(value, Node::elementOf(data));
   }
+  if (std::optional<int64_t> length = lengthOf(pads))
+    axes = node.ofLength(axes, *length / 2);
+  else if ((length = lengthOf(axes)))
+    pads = node.ofLength(pads, 2 * *length);
   if (!pads || node.hasFailed())
     return failure();
   if (modes[mode] != graph::PadMode::constant)
