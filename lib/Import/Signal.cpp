@@ -285,8 +285,12 @@ static LogicalResult importStft(Node &node) {
   std::optional<int64_t> rank = node.requireRank(x, "input 0");
   if (!rank)
     return failure();
-  if (*rank != 3)
-    return node.error() << "input 0 of STFT has rank " << *rank << ", it takes 3";
+  // Real signals without a dimension of parts: PyTorch writes them, ONNX Runtime takes them.
+  if (*rank == 2)
+    x = node.unsqueeze(x, {2});
+  else if (*rank != 3)
+    return node.error() << "input 0 of STFT has rank " << *rank
+                        << ", it takes 3 (or 2 of real numbers)";
   x = requireParts(node, x, 3);
   if (!x)
     return failure();
