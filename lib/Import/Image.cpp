@@ -40,6 +40,11 @@ static std::optional<int64_t> gridDimensions(Node &node, Value theta, Value size
   return declared ? std::optional(*declared - 2) : std::nullopt;
 }
 
+/// Places in an image need more than half precision.
+static Type placeType(Node &node, Type element) {
+  return element.isF64() ? element : Type(node.builder().getF32Type());
+}
+
 /// AffineGrid: the matrices theta [N, r, r + 1] applied to the positions of an image.
 static LogicalResult importAffineGrid(Node &node) {
   Value theta = node.input(0), size = node.cast(node.input(1), node.builder().getI64Type());
@@ -53,7 +58,8 @@ static LogicalResult importAffineGrid(Node &node) {
   size = node.requireShape(size, {spatial + 2});
   if (!theta || !size)
     return failure();
-  Type element = Node::elementOf(theta);
+  Type given = Node::elementOf(theta), element = placeType(node, given);
+  theta = node.cast(theta, element);
   // The shape is (N, C, spatial...); coordinates are listed from the innermost dimension on.
   Value shape = node.slice(size, 0, 2, 2 + spatial);
   SmallVector<Value> columns;
@@ -69,7 +75,7 @@ static LogicalResult importAffineGrid(Node &node) {
   Value homogeneous = node.concat(columns, 1);
   Value grid = node.matmul(homogeneous, node.transpose(theta, {0, 2, 1}));
   Value result = node.concat({node.shapeOf(theta, 0, 1), shape, node.constant({spatial})}, 0);
-  return node.result(node.reshape(grid, result));
+  return node.result(node.cast(node.reshape(grid, result), given));
 }
 
 // ---- Grid sampling
@@ -169,12 +175,11 @@ static LogicalResult importGridSample(Node &node) {
   if (spatial < 1 || spatial > 3 || Node::rankOf(grid) != *rank || (cubic && spatial != 2))
     return node.error() << "GridSample of an image of rank " << *rank
                         << (cubic ? " with cubic interpolation" : "") << " is not supported";
-  // What is not interpolated may be of any type; its places are computed in that of the grid.
-  Type element = Node::elementOf(image);
-  if (!isa<FloatType>(element) && (linear || cubic))
-    return node.error() << "GridSample cannot interpolate element type " << element;
-  if (!isa<FloatType>(element))
-    element = Node::elementOf(grid);
+  // What is not interpolated may be of any type.
+  Type given = Node::elementOf(image);
+  if (!isa<FloatType>(given) && (linear || cubic))
+    return node.error() << "GridSample cannot interpolate element type " << given;
+  Type element = placeType(node, given.isF64() ? given : Node::elementOf(grid));
 
   Value flat = node.reshape(image, {0, 0, -1});
   Sampler sampler{node, flat, {}, element, static_cast<Padding>(padding), alignCorners};
@@ -230,11 +235,11 @@ static LogicalResult importGridSample(Node &node) {
     }
     Value value = sampler.pixel(coordinates);
     if (weight)
-      value = sampler.mul(value, node.unsqueeze(weight, {1}));
+      value = sampler.mul(node.cast(value, element), node.unsqueeze(weight, {1}));
     total = total ? sampler.add(total, value) : value;
   }
   Value shape = node.concat({node.shapeOf(image, 0, 2), node.shapeOf(grid, 1, 1 + spatial)}, 0);
-  return node.result(node.reshape(total, shape));
+  return node.result(node.cast(node.reshape(total, shape), given));
 }
 
 // ---- Convolution with a state

@@ -37,6 +37,9 @@ static LogicalResult importBatchNorm(Node &node) {
     return failure();
   if (!spatial)
     return node.result(normalize(node, x, scale, bias, mean, variance, epsilon));
+  bool single = Node::rankOf(x) == 1; // samples of one channel
+  if (single)
+    x = node.unsqueeze(x, {1});
   if (training) {
     std::optional<int64_t> rank = node.requireRank(x, "input 0");
     if (!rank)
@@ -64,7 +67,9 @@ static LogicalResult importBatchNorm(Node &node) {
     return failure();
   auto op = node.create<graph::BatchNormOp>(node.likeOf(x), x, scale, bias, mean, variance,
                                             node.builder().getF32FloatAttr(epsilon));
-  return op ? node.result(op.getResult()) : failure();
+  if (!op)
+    return failure();
+  return node.result(single ? node.squeeze(op.getResult(), {1}) : op.getResult());
 }
 
 /// The type of the statistics. Those of f64 are computed in f64 all the same, as ONNX Runtime does.
