@@ -9,6 +9,11 @@ using graph::BinaryKind;
 using graph::ReduceKind;
 using graph::UnaryKind;
 
+/// In half precision squares soon have no bounds, and small epsilons are zero.
+static Type statisticsType(Node &node, Type element) {
+  return element.isF64() ? element : Type(node.builder().getF32Type());
+}
+
 // ---- Batch, layer, group
 
 /// (x - mean) / sqrt(variance + epsilon) * scale + bias, all broadcast as NumPy does.
@@ -47,7 +52,7 @@ static LogicalResult importBatchNorm(Node &node) {
     Ints axes = {0};
     for (int64_t axis = 2; axis < *rank; ++axis)
       axes.push_back(axis);
-    Type statistics = Node::elementOf(mean);
+    Type given = Node::elementOf(mean), statistics = statisticsType(node, given);
     Value wide = node.cast(x, statistics);
     Value kept = node.reduce(ReduceKind::mean, wide, axes, true);
     Value centred = node.binary(BinaryKind::sub, wide, kept);
@@ -55,8 +60,9 @@ static LogicalResult importBatchNorm(Node &node) {
         node.reduce(ReduceKind::mean, node.binary(BinaryKind::mul, centred, centred), axes, false);
     Value nowMean = node.reduce(ReduceKind::mean, wide, axes, false);
     auto blend = [&](Value old, Value current) {
-      return node.binary(BinaryKind::add, node.binary(BinaryKind::mul, old, momentum),
-                         node.binary(BinaryKind::mul, current, 1 - momentum));
+      old = node.binary(BinaryKind::mul, node.cast(old, statistics), momentum);
+      current = node.binary(BinaryKind::mul, current, 1 - momentum);
+      return node.cast(node.binary(BinaryKind::add, old, current), given);
     };
     node.setResult(1, blend(mean, nowMean));
     node.setResult(2, blend(variance, now));
@@ -203,12 +209,14 @@ static LogicalResult importMeanVarianceNorm(Node &node) {
   Ints axes = node.axes(node.intsAttribute("axes").value_or(Ints{0, 2, 3}), Node::rankOf(x));
   if (node.hasFailed())
     return failure();
+  Type element = Node::elementOf(x);
+  x = node.cast(x, statisticsType(node, element));
   Value mean = node.reduce(ReduceKind::mean, x, axes, true);
   Value centred = node.binary(BinaryKind::sub, x, mean);
   Value variance =
       node.reduce(ReduceKind::mean, node.binary(BinaryKind::mul, centred, centred), axes, true);
   Value deviation = node.binary(BinaryKind::add, node.unary(UnaryKind::sqrt, variance), 1e-9);
-  return node.result(node.binary(BinaryKind::div, centred, deviation));
+  return node.result(node.cast(node.binary(BinaryKind::div, centred, deviation), element));
 }
 
 // ---- Softmax
