@@ -50,7 +50,7 @@ struct Step {
 static LogicalResult importAdagrad(Node &node) {
   Step step(node, 3);
   double decay = node.floatAttribute("decay_factor", 0),
-         epsilon = node.floatAttribute("epsilon", 0);
+         epsilon = node.floatAttribute("epsilon", 1e-6f);
   double penalty = node.floatAttribute("norm_coefficient", 0);
   if (node.hasFailed())
     return failure();
