@@ -34,6 +34,9 @@ bool lathe::import::readActivations(Node &node, ArrayRef<StringRef> defaults, un
   else
     for (unsigned d = 0; d < directions; ++d)
       names.insert(names.end(), defaults.begin(), defaults.end());
+  // RNN's default is written for two directions; the first name is for the one that there is.
+  if (node.opType() == "RNN" && directions == 1 && names.size() == 2)
+    names.pop_back();
   if (names.size() != defaults.size() * directions) {
     node.error() << "attribute 'activations' of " << node.opType() << " has " << names.size()
                  << " names, it takes " << defaults.size() * directions;
