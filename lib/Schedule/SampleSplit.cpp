@@ -6,6 +6,7 @@
 // MobileNetV2 66.6 ms and 36.5 ms together, EfficientNet-B0 110 ms and 56 ms; docs/Performance.md
 // has what they take apart.
 // Apache-2.0 WITH LLVM-exception
+#include "SamplePlaces.h"
 #include "dialects/Rt/Rt.h"
 #include "dialects/Sched/Sched.h"
 #include "lathe/Schedule.h"
@@ -24,10 +25,6 @@ using namespace lathe::schedule;
 
 namespace {
 
-/// Of what the size of a dimension is a product: numbers, values, and the names of the inputs'
-/// dimensions. A null entry is something unknown.
-using Factors = SmallVector<OpFoldResult>;
-
 /// What one sample costs, in nanoseconds of an ordinary core. Only ratios matter.
 struct Cost {
   double total = 0;
@@ -40,13 +37,6 @@ struct Cost {
 constexpr double productsPerNs = 30, bytesPerNs = 20;
 /// What a dimension counts that only the run knows: the least size with which samples are apart.
 constexpr int64_t unknownSize = leastOpenSize;
-
-/// A dimension of a tensor in which the samples lie in their order, as equal parts: of what its
-/// size is a product beside their number.
-struct Place {
-  int64_t dim = 0;
-  Factors factors;
-};
 
 /// Walks over a function and keeps, for each of its values, whether and where it has the samples.
 class SampleWalk {
@@ -196,10 +186,6 @@ private:
     return nullptr;
   }
 
-  static bool areKnown(const Factors &factors) {
-    return llvm::all_of(factors, [](OpFoldResult factor) { return bool(factor); });
-  }
-
   bool visit(tensor::EmptyOp op) {
     for (auto [dim, size] : llvm::enumerate(op.getMixedSizes())) {
       if (!isCount(size))
@@ -285,33 +271,6 @@ private:
     if (place.dim < 0)
       return false;
     samples[op.getResult()] = std::move(place);
-    return true;
-  }
-
-  static bool divide(Factors &factors, OpFoldResult by) {
-    std::optional<int64_t> number = getConstantIntValue(by);
-    if (number == 1)
-      return true;
-    if (!number) {
-      auto *found = llvm::find(factors, by);
-      if (found == factors.end())
-        return false;
-      factors.erase(found);
-      return true;
-    }
-    int64_t product = 1;
-    Factors others;
-    for (OpFoldResult factor : factors) {
-      std::optional<int64_t> known = factor ? getConstantIntValue(factor) : std::nullopt;
-      if (!known)
-        others.push_back(factor);
-      else if (llvm::MulOverflow(product, *known, product))
-        return false;
-    }
-    if (*number <= 0 || product <= 0 || product % *number != 0)
-      return false;
-    others.push_back(Builder(by.getContext()).getIndexAttr(product / *number));
-    factors = std::move(others);
     return true;
   }
 
@@ -451,15 +410,6 @@ private:
     return !result.wasInterrupted();
   }
 
-  static bool isSameSize(const Factors &one, const Factors &other) {
-    return areKnown(one) && areKnown(other) && one.size() == other.size() &&
-           std::is_permutation(one.begin(), one.end(), other.begin());
-  }
-
-  static int64_t staticSize(OpFoldResult factor) {
-    std::optional<int64_t> known = factor ? getConstantIntValue(factor) : std::nullopt;
-    return known.value_or(ShapedType::kDynamic);
-  }
   static double countOf(int64_t size) { return ShapedType::isDynamic(size) ? unknownSize : size; }
 
   void addCost(linalg::LinalgOp op, std::optional<unsigned> loop, const Factors &factors) {
@@ -469,7 +419,7 @@ private:
         steps *= countOf(size);
     if (loop)
       for (OpFoldResult factor : factors)
-        steps *= countOf(staticSize(factor));
+        steps *= countOf(getStaticSize(factor));
     if (op.getNumReductionLoops() > 0 && op.getNumDpsInputs() >= 2)
       for (OpOperand *input : op.getDpsInputOperands()) {
         auto type = dyn_cast<RankedTensorType>(input->get().getType());
