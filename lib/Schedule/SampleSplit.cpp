@@ -53,8 +53,10 @@ public:
       auto dims = attrs ? attrs.getAs<ArrayAttr>("graph.dims") : ArrayAttr();
       for (int64_t d = 0; d < type.getRank(); ++d) {
         auto name = dims && type.isDynamicDim(d) ? cast<StringAttr>(dims[d]) : StringAttr();
+        if (!name || name.getValue().empty())
+          continue;
         names[{argument, d}] = name;
-        if (!name || name.getValue() != symbol)
+        if (name.getValue() != symbol)
           continue;
         if (d != 0)
           return false;

@@ -246,3 +246,20 @@ func.func @main(%x: tensor<?x?xf32> {graph.dims = ["batch", "width"]}) -> tensor
   rt.check %some, 1, "%0 elements", %width : index
   return %x : tensor<?x?xf32>
 }
+
+// -----
+
+// Dimensions without a name are not the same for that: it is not known what a sample has of them.
+// CHECK: func.func @main
+// CHECK-NOT: sched.samples
+func.func @main(%x: tensor<?x?xf32> {graph.dims = ["batch", ""]},
+                %y: tensor<?xf32> {graph.dims = [""]}) -> tensor<?x?xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %batch = tensor.dim %x, %c0 : tensor<?x?xf32>
+  %other = tensor.dim %y, %c0 : tensor<?xf32>
+  %flat = tensor.collapse_shape %x [[0, 1]] : tensor<?x?xf32> into tensor<?xf32>
+  %z = tensor.expand_shape %flat [[0, 1]] output_shape [%batch, %other]
+      : tensor<?xf32> into tensor<?x?xf32>
+  return %z : tensor<?x?xf32>
+}
