@@ -85,7 +85,7 @@ static bool dropSubnormals(MutableArrayRef<uint32_t> weights, int64_t depth, int
 static void dropSubnormals(OpOperand &operand, Value input, int64_t depthDim, int64_t filterDim) {
   Data data;
   if (!getConstantValue(operand.get()) || !load(operand.get(), data) ||
-      !data.type.getElementType().isF32())
+      !data.type.getElementType().isF32() || data.bytes.empty())
     return;
   std::vector<uint32_t> weights(data.bytes.size() / 4);
   std::memcpy(weights.data(), data.bytes.data(), data.bytes.size());

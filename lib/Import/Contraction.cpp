@@ -29,6 +29,8 @@ static Value gemm(Node &node) {
     b = node.transpose(b, {1, 0});
   double alpha = node.floatAttribute("alpha", 1), beta = node.floatAttribute("beta", 1);
   Value product = node.matmul(a, b);
+  if (!product)
+    return {};
   if (beta == 0)
     c = {};
   Type element = Node::elementOf(product);

@@ -82,3 +82,14 @@ func.func @unbounded(%x: tensor<3x2xf32>) -> tensor<3x1xf32> {
   %2 = graph.matmul %1, %w : (tensor<3x2xf32>, tensor<2x1xf32>) -> tensor<3x1xf32>
   return %2 : tensor<3x1xf32>
 }
+
+// -----
+
+// A product over nothing has no weights.
+// CHECK-LABEL: func @nothing
+// CHECK: graph.matmul
+func.func @nothing(%x: tensor<3x0xf32>) -> tensor<3x4xf32> {
+  %w = graph.constant dense<> : tensor<0x4xf32>
+  %0 = graph.matmul %x, %w : (tensor<3x0xf32>, tensor<0x4xf32>) -> tensor<3x4xf32>
+  return %0 : tensor<3x4xf32>
+}

@@ -117,6 +117,21 @@ TEST(Operator, GemmIsComposed) {
   EXPECT_THAT(imported.resultTypes(), ElementsAre("tensor<2x4xf32>"));
 }
 
+TEST(Operator, GemmOfSizesThatDoNotFit) {
+  for (const char *op : {"Gemm", "FusedGemm"}) {
+    TestModel model(18);
+    model.import("com.microsoft", 1);
+    model.input("x", {3, 4}).input("c", {4, 1}).output("y");
+    onnx::NodeProto &node = model.node(op, {"x", "x", "c"}, {"y"});
+    if (op == std::string("FusedGemm"))
+      node.set_domain("com.microsoft");
+    attribute(node, "beta", 2.0f);
+    Imported imported = importModel(model);
+    EXPECT_FALSE(imported.module);
+    EXPECT_THAT(imported.errors, HasSubstr(op));
+  }
+}
+
 TEST(Operator, ReduceWithoutAxes) {
   auto noop = [](auto &, auto &node) { attribute(node, "noop_with_empty_axes", int64_t(1)); };
   Imported all = importOne(13, "ReduceSum", {2, 3}, [](auto &, auto &) {});
