@@ -172,13 +172,10 @@ static Tensor broadcastAtRunTime(Lowering &l, const Tensor &input, ArrayRef<OpFo
   SmallVector<Value> isOne(input.rank());
   for (int64_t dim : unknown) {
     OpFoldResult &size = grown[dim];
-    Value actual = l.value(size);
-    size = sizes[sizes.size() - input.rank() + dim];
-    Value target = l.value(size);
-    Scalars s = l.scalars();
-    isOne[dim] = s.cmp(arith::CmpIPredicate::eq, actual, l.value(l.size(1)));
-    s.check(s.orI(isOne[dim], s.cmp(arith::CmpIPredicate::eq, actual, target)), LATHE_CODE_SHAPE,
-            "dimension of size %0 does not broadcast to size %1", {actual, target});
+    OpFoldResult target = sizes[sizes.size() - input.rank() + dim];
+    isOne[dim] =
+        l.requireBroadcasts(size, target, "dimension of size %0 does not broadcast to size %1");
+    size = target;
   }
   return l.fromIndices(grown, input.element, [&](const Scalars &s, ValueRange indices) {
     SmallVector<Value> position(indices);

@@ -24,8 +24,9 @@ LogicalResult Lowering::lowerRegion(Region &region, Block *target, function_ref<
   Block *outside = std::exchange(body, target);
   bool wasInRegion = std::exchange(inRegion, true);
   b.setInsertionPointToEnd(target);
-  size_t marks[] = {tensors.mark(),     expanded.mark(),     extracted.mark(),   computed.mark(),
-                    dataSymbols.mark(), checkedSizes.mark(), checkedEqual.mark()};
+  size_t marks[] = {tensors.mark(),      expanded.mark(),    extracted.mark(),
+                    computed.mark(),     dataSymbols.mark(), checkedSizes.mark(),
+                    checkedEqual.mark(), checkedFits.mark()};
   Location before = loc;
   begin();
   bool ok = true;
@@ -44,6 +45,7 @@ LogicalResult Lowering::lowerRegion(Region &region, Block *target, function_ref<
   dataSymbols.rollBack(marks[4]);
   checkedSizes.rollBack(marks[5]);
   checkedEqual.rollBack(marks[6]);
+  checkedFits.rollBack(marks[7]);
   body = outside;
   inRegion = wasInRegion;
   return success(ok);

@@ -106,6 +106,9 @@ public:
   /// when that cannot be.
   void requireFits(mlir::OpFoldResult small, mlir::OpFoldResult large, mlir::OpFoldResult input,
                    llvm::StringRef message);
+  /// Fails the run unless the size is 1 or the target's; gives whether it is 1.
+  mlir::Value requireBroadcasts(mlir::OpFoldResult size, mlir::OpFoldResult target,
+                                llvm::StringRef message);
   /// Fails the run when negative; nothing when that cannot be.
   void requireNonNegative(mlir::OpFoldResult size);
 
@@ -239,6 +242,8 @@ private:
   ScopedMap<std::pair<char, std::pair<mlir::AffineExpr, mlir::AffineExpr>>, mlir::Value> computed;
   ScopedSet<mlir::AffineExpr> checkedSizes;
   ScopedSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> checkedEqual;
+  /// The room that windows have, and the size that may be 0 instead.
+  ScopedSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> checkedFits;
 };
 
 /// Lowers one kind of operation.

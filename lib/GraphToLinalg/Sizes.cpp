@@ -299,7 +299,8 @@ void Lowering::requireEqual(OpFoldResult lhs, OpFoldResult rhs, StringRef messag
 void Lowering::requireFits(OpFoldResult small, OpFoldResult large, OpFoldResult input,
                            StringRef message) {
   AffineExpr room = expr(sub(large, small));
-  if (isNonNegative(room) || isConstantIntValue(input, 0) || !checkedSizes.insert(room))
+  if (isNonNegative(room) || isConstantIntValue(input, 0) ||
+      !checkedFits.insert({room, expr(input)}))
     return;
   bool atEntry = isEntry(expr(small)) && isEntry(expr(large)) && isEntry(expr(input));
   OpBuilder builder = !inRegion && atEntry ? entryBuilder : topLevel();
@@ -309,6 +310,15 @@ void Lowering::requireFits(OpFoldResult small, OpFoldResult large, OpFoldResult 
   Value isEmpty = scalars.cmp(arith::CmpIPredicate::eq, in, zero);
   scalars.check(arith::OrIOp::create(builder, loc, fits, isEmpty), LATHE_CODE_SHAPE, message,
                 {s, l});
+}
+
+Value Lowering::requireBroadcasts(OpFoldResult size, OpFoldResult target, StringRef message) {
+  Value actual = value(size), wanted = value(target);
+  Scalars s = scalars();
+  Value isOne = s.cmp(arith::CmpIPredicate::eq, actual, value(this->size(1)));
+  s.check(s.orI(isOne, s.cmp(arith::CmpIPredicate::eq, actual, wanted)), LATHE_CODE_SHAPE, message,
+          {actual, wanted});
+  return isOne;
 }
 
 void Lowering::requireNonNegative(OpFoldResult size) {

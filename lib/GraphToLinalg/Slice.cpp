@@ -283,16 +283,9 @@ static LogicalResult lowerExpand(graph::ExpandOp op, Lowering &l) {
   for (OpFoldResult size : *shape)
     l.requireNonNegative(size);
   Sizes sizes = l.resultSizes(op.getResult(), l.broadcastSizes({input.sizes, *shape}));
-  Scalars s = l.scalars();
-  for (auto [size, target] : llvm::zip(llvm::reverse(*shape), llvm::reverse(sizes))) {
-    if (size == target || isConstantIntValue(size, 1))
-      continue;
-    Value wanted = l.value(size), there = l.value(target);
-    s.check(s.orI(s.cmp(arith::CmpIPredicate::eq, wanted, l.value(l.size(1))),
-                  s.cmp(arith::CmpIPredicate::eq, wanted, there)),
-            LATHE_CODE_SHAPE, "size %0 of the shape does not broadcast to size %1",
-            {wanted, there});
-  }
+  for (auto [size, target] : llvm::zip(llvm::reverse(*shape), llvm::reverse(sizes)))
+    if (size != target && !isConstantIntValue(size, 1))
+      l.requireBroadcasts(size, target, "size %0 of the shape does not broadcast to size %1");
   l.set(op.getResult(), l.broadcast(input, sizes));
   return success();
 }
