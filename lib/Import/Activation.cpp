@@ -101,7 +101,8 @@ static LogicalResult importHardSigmoid(Node &node) {
   return node.result(hardSigmoid(node, node.input(0), alpha, beta));
 }
 
-Value lathe::import::hardSwish(Node &node, Value x) {
+/// x times a slope between 0 and 1.
+static Value hardSwish(Node &node, Value x) {
   return node.binary(BinaryKind::mul, x, hardSigmoid(node, x, 1.0 / 6, 0.5));
 }
 
@@ -170,6 +171,35 @@ template <UnaryKind kind> static LogicalResult importBiasGelu(Node &node) {
   return node.result(node.unary(kind, x));
 }
 
+ArrayRef<FunctionInfo> lathe::import::listFunctions() {
+  static constexpr FunctionInfo functions[] = {
+      {"Relu"},
+      {"Tanh"},
+      {"Sigmoid"},
+      {"Softsign"},
+      {"Softplus"},
+      {"LeakyRelu", 1, 0.01f},
+      {"ThresholdedRelu", 1, 1},
+      {"Elu", 1, 1},
+      {"Affine", 2, 1, 0},
+      {"ScaledTanh", 2, 1, 1},
+      {"HardSigmoid", 2, 0.2f, 0.5},
+      {"Clip", 2, 0, 0, false},
+      {"HardSwish", 0, 0, 0, false},
+  };
+  return functions;
+}
+
+const FunctionInfo *lathe::import::chooseFunction(Node &node, ArrayRef<StringRef> names) {
+  SmallVector<StringRef> allowed{""};
+  llvm::append_range(allowed, names);
+  StringRef name = allowed[node.choice("activation", allowed, 0)];
+  if (name.empty())
+    return nullptr;
+  return llvm::find_if(listFunctions(),
+                       [&](const FunctionInfo &each) { return each.name == name; });
+}
+
 Value lathe::import::applyFunction(Node &node, const Function &function, Value x) {
   auto number = [&](BinaryKind kind, Value value, double by) {
     return node.binary(kind, value, by);
@@ -200,6 +230,10 @@ Value lathe::import::applyFunction(Node &node, const Function &function, Value x
                   alpha);
   if (name == "HardSigmoid")
     return hardSigmoid(node, x, alpha, beta);
+  if (name == "HardSwish")
+    return hardSwish(node, x);
+  if (name == "Clip")
+    return number(BinaryKind::min, number(BinaryKind::max, x, alpha), beta);
   if (name == "Elu")
     return whenPositive(0, x, number(BinaryKind::mul, expMinusOne(node, x), alpha));
   assert(name == "Softsign");

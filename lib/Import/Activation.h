@@ -7,17 +7,25 @@
 
 namespace lathe::import {
 
-/// A function of recurrent layers or of fused operators: its name in ONNX's spelling (Sigmoid,
-/// Tanh, Relu, Softplus, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, HardSigmoid, Elu,
-/// Softsign) and what it takes of its parameters.
+/// What is known of a function of recurrent layers or of fused operators, whose parameters are
+/// alpha and then beta. Defaults are those of recurrent layers.
+struct FunctionInfo {
+  llvm::StringRef name; // in ONNX's spelling
+  unsigned parameters = 0;
+  double alpha = 0, beta = 0;
+  bool inRecurrentLayers = true;
+};
+llvm::ArrayRef<FunctionInfo> listFunctions();
+
+/// One of those, and what it takes of its parameters.
 struct Function {
   llvm::StringRef name;
   double alpha = 0, beta = 0;
 };
 mlir::Value applyFunction(Node &node, const Function &function, mlir::Value x);
 
-/// x times a slope between 0 and 1.
-mlir::Value hardSwish(Node &node, mlir::Value x);
+/// The function that attribute 'activation' names, one of those given; nullptr without one.
+const FunctionInfo *chooseFunction(Node &node, llvm::ArrayRef<llvm::StringRef> names);
 
 } // namespace lathe::import
 

@@ -55,23 +55,20 @@ static LogicalResult importGemm(Node &node) {
 
 /// com.microsoft's product with an activation behind.
 static LogicalResult importFusedGemm(Node &node) {
-  static constexpr std::pair<StringRef, unsigned> functions[] = {
-      {"", 0},          {"Relu", 0},      {"Tanh", 0}, {"Sigmoid", 0},         {"Softplus", 0},
-      {"Softsign", 0},  {"LeakyRelu", 1}, {"Elu", 1},  {"ThresholdedRelu", 1}, {"HardSigmoid", 2},
-      {"ScaledTanh", 2}};
-  auto [name, count] =
-      functions[node.choice("activation", llvm::to_vector(llvm::make_first_range(functions)), 0)];
+  const FunctionInfo *function =
+      chooseFunction(node, {"Relu", "Tanh", "Sigmoid", "Softplus", "Softsign", "LeakyRelu", "Elu",
+                            "ThresholdedRelu", "HardSigmoid", "ScaledTanh"});
   static constexpr StringRef parameters[] = {"activation_alpha", "activation_beta"};
   double values[2];
   for (unsigned i : {0, 1}) {
-    if (i < count && !node.hasAttribute(parameters[i]))
-      return node.error() << "FusedGemm has no attribute '" << parameters[i] << "', which " << name
-                          << " takes";
+    if (function && i < function->parameters && !node.hasAttribute(parameters[i]))
+      return node.error() << "FusedGemm has no attribute '" << parameters[i] << "', which "
+                          << function->name << " takes";
     values[i] = node.floatAttribute(parameters[i], 0);
   }
   node.ignore({"activation_gamma"});
   Value y = gemm(node);
-  return node.result(name.empty() ? y : applyFunction(node, {name, values[0], values[1]}, y));
+  return node.result(function ? applyFunction(node, {function->name, values[0], values[1]}, y) : y);
 }
 
 /// [rows, batch..., columns] as [batch..., rows, columns].

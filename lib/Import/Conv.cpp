@@ -115,26 +115,18 @@ static LogicalResult importFusedConv(Node &node) {
   Value y = convolve(node, node.input(0), node.input(1), node.input(2));
   if (node.hasInput(3))
     y = node.binary(BinaryKind::add, y, node.input(3));
-  static constexpr std::pair<StringRef, unsigned> functions[] = {
-      {"", 0},          {"Relu", 0}, {"Tanh", 0},        {"Sigmoid", 0},
-      {"LeakyRelu", 1}, {"Clip", 2}, {"HardSigmoid", 2}, {"HardSwish", 0}};
-  auto [name, count] =
-      functions[node.choice("activation", llvm::to_vector(llvm::make_first_range(functions)), 0)];
+  const FunctionInfo *function = chooseFunction(
+      node, {"Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip", "HardSigmoid", "HardSwish"});
   // Functions without parameters may have some.
   SmallVector<double> values =
       node.floatsAttribute("activation_params").value_or(SmallVector<double>());
-  if (count > 0 && values.size() != count && !node.hasFailed())
-    return node.error() << "attribute 'activation_params' of FusedConv has " << values.size()
-                        << " values, " << name << " takes " << count;
-  values.resize(2);
-  if (name.empty())
+  if (!function || node.hasFailed())
     return node.result(y);
-  if (name == "HardSwish")
-    return node.result(hardSwish(node, y));
-  if (name == "Clip")
-    return node.result(
-        node.binary(BinaryKind::min, node.binary(BinaryKind::max, y, values[0]), values[1]));
-  return node.result(applyFunction(node, {name, values[0], values[1]}, y));
+  if (function->parameters > 0 && values.size() != function->parameters)
+    return node.error() << "attribute 'activation_params' of FusedConv has " << values.size()
+                        << " values, " << function->name << " takes " << function->parameters;
+  values.resize(2);
+  return node.result(applyFunction(node, {function->name, values[0], values[1]}, y));
 }
 
 static LogicalResult importConvTranspose(Node &node) {

@@ -1,30 +1,13 @@
 // Recurrent layers.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Recurrent.h"
+#include "lib/Import/Activation.h"
 #include "lib/Import/Operators.h"
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::import;
 using graph::RecurrentKind;
-
-namespace {
-
-/// What a cell's functions are by default, and their parameters.
-struct ActivationDefault {
-  StringRef name;
-  double alpha, beta;
-};
-
-constexpr ActivationDefault activationDefaults[] = {
-    {"Relu", 0, 0},          {"Tanh", 0, 0},
-    {"Sigmoid", 0, 0},       {"Affine", 1, 0},
-    {"LeakyRelu", 0.01f, 0}, {"ThresholdedRelu", 1, 0},
-    {"ScaledTanh", 1, 1},    {"HardSigmoid", 0.2f, 0.5},
-    {"Elu", 1, 0},           {"Softsign", 0, 0},
-    {"Softplus", 0, 0}};
-
-} // namespace
 
 bool lathe::import::readActivations(Node &node, ArrayRef<StringRef> defaults, unsigned directions,
                                     Activations &result) {
@@ -47,17 +30,16 @@ bool lathe::import::readActivations(Node &node, ArrayRef<StringRef> defaults, un
   // The lists hold values for those functions only that have such a parameter, or for all.
   size_t nextAlpha = 0, nextBeta = 0;
   for (const std::string &name : names) {
-    auto known = llvm::find_if(activationDefaults, [&](const ActivationDefault &each) {
-      return each.name.equals_insensitive(name);
+    auto known = llvm::find_if(listFunctions(), [&](const FunctionInfo &each) {
+      return each.inRecurrentLayers && each.name.equals_insensitive(name);
     });
-    if (known == std::end(activationDefaults)) {
+    if (known == listFunctions().end()) {
       node.error() << "attribute 'activations' of " << node.opType() << " names '" << name
                    << "', which is not supported";
       return false;
     }
-    bool hasAlpha = known->alpha != 0 || (alphas && alphas->size() == names.size());
-    bool hasBeta = known->name == "ScaledTanh" || known->name == "HardSigmoid" ||
-                   known->name == "Affine" || (betas && betas->size() == names.size());
+    bool hasAlpha = known->parameters >= 1 || (alphas && alphas->size() == names.size());
+    bool hasBeta = known->parameters >= 2 || (betas && betas->size() == names.size());
     double alpha = known->alpha, beta = known->beta;
     if (hasAlpha && alphas && nextAlpha < alphas->size())
       alpha = (*alphas)[nextAlpha++];
