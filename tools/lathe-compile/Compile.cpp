@@ -85,8 +85,7 @@ int compile(CompileFlags flags) {
     if (flags.compiler.emit == "artifact")
       flags.compiler.emit = "mlir";
   }
-  requireOneOf("--precision", flags.compiler.precision, {"model", "bf16"});
-  requireOneOf("--batch", flags.compiler.batch, {"auto", "each", "whole"});
+  checkChoices(flags.compiler);
   checkTargets(flags.compiler.target);
   setDims(flags.compiler, flags.dims);
   bool hasText = flags.compiler.emit == "mlir" || flags.compiler.emit == "llvm" ||

@@ -51,6 +51,11 @@ void requireOneOf(const std::string &option, const std::string &value,
     throw WrongUsage(option + " wants one of " + join(allowed, ", ") + "; not '" + value + "'");
 }
 
+void checkChoices(const CompileOptions &options) {
+  requireOneOf("--precision", options.precision, {"model", "bf16"});
+  requireOneOf("--batch", options.batch, {"auto", "each", "whole"});
+}
+
 void checkTargets(const std::string &targets) {
   if (targets.empty())
     return;

@@ -20,6 +20,9 @@ std::string firstError(const std::string &diagnostics);
 void requireOneOf(const std::string &option, const std::string &value,
                   const std::vector<std::string> &allowed);
 
+/// Throws WrongUsage unless --precision and --batch are among their values.
+void checkChoices(const CompileOptions &options);
+
 /// Throws WrongUsage where --target names a target that does not exist.
 void checkTargets(const std::string &targets);
 
