@@ -95,8 +95,10 @@ static LogicalResult lowerAttention(graph::AttentionOp op, Lowering &l) {
   l.requireEqual(columns, value.sizes[2], "there are %0 keys and %1 values");
 
   SmallVector<Tensor> operands{query, key, value};
-  if (op.getMask())
-    operands.push_back(l.get(op.getMask()));
+  if (op.getMask()) {
+    Tensor mask = l.get(op.getMask());
+    operands.push_back(mask.rank() > 0 ? mask : l.reshape(mask, {l.size(1)}));
+  }
   SmallVector<NamedAttribute> parameters{
       l.b.getNamedAttr("scale", l.b.getF64FloatAttr(op.getScale().convertToDouble()))};
   if (op.getCausal())
