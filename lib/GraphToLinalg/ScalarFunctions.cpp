@@ -226,11 +226,15 @@ static Value mod(const Scalars &s, Value x, Value y, bool isUnsigned, Attribute 
   return s.select(s.andI(nonZero, differ), s.add(rest, y), rest);
 }
 
-// Shifts by the width or more give 0.
+// Shifts by the width or more give 0, to the right copies of the sign.
 template <typename Op> static Value shift(const Scalars &s, Value x, Value y) {
   Type type = x.getType();
   Value tooFar =
       s.cmp(arith::CmpIPredicate::uge, y, s.constant(type, double(type.getIntOrFloatBitWidth())));
+  if (std::is_same_v<Op, arith::ShRSIOp>) { // copies of the sign remain
+    Value most = s.constant(type, type.getIntOrFloatBitWidth() - 1);
+    return Op::create(s.b, s.loc, x, s.select(tooFar, most, y));
+  }
   Value zero = s.constant(type, 0);
   Value amount = s.select(tooFar, zero, y);
   return s.select(tooFar, zero, Op::create(s.b, s.loc, x, amount));

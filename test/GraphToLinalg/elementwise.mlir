@@ -123,6 +123,19 @@ func.func @main(%x: tensor<4xui8>, %y: tensor<4xui8>) -> tensor<4xui8> {
 
 // -----
 
+// Of a signed number copies of its sign remain.
+// CHECK-LABEL: func @main
+// CHECK:           %[[FAR:.*]] = arith.cmpi uge
+// CHECK:           %[[BY:.*]] = arith.select %[[FAR]], %{{.*}}, %{{.*}}
+// CHECK:           %[[SHIFTED:.*]] = arith.shrsi %{{.*}}, %[[BY]]
+// CHECK-NEXT:      linalg.yield %[[SHIFTED]]
+func.func @main(%x: tensor<4xi32>, %y: tensor<4xi32>) -> tensor<4xi32> {
+  %0 = graph.binary shift_right %x, %y : (tensor<4xi32>, tensor<4xi32>) -> tensor<4xi32>
+  return %0 : tensor<4xi32>
+}
+
+// -----
+
 // Floats out of an integer's range saturate and NaN becomes 0.
 // CHECK-LABEL: func @main
 // CHECK:           arith.cmpf uno
