@@ -49,6 +49,8 @@ public:
 
 private:
   Number n(double value) { return m.number(value); }
+  /// The scale is a rounded quotient of sizes then, which give halves and whole numbers exactly.
+  bool isGivenBySize() { return op.getSizes() && op.getPolicy() == graph::ResizePolicy::stretch; }
   Number half(Number x, const ResizeDim<Number> &d) {
     return m.sub(m.div(m.add(x, n(0.5)), d.scale), n(0.5));
   }
@@ -79,13 +81,13 @@ auto ResizeFormulas<Math>::toInput(const ResizeDim<Number> &d, Number x) -> Numb
     return m.selectLess(n(1), d.output, half(x, d), n(0));
   case ResizeCoordinates::align_corners: {
     // The scaled size, which need not be whole.
-    Number size = m.mul(d.scale, d.input);
+    Number size = isGivenBySize() ? d.output : m.mul(d.scale, d.input);
     Number steps = m.sub(size, n(1));
     Number safe = m.selectLess(m.abs(steps), n(1e-6), n(1), steps);
     return m.selectLess(m.abs(steps), n(1e-6), n(0), m.div(m.mul(x, last), safe));
   }
   case ResizeCoordinates::asymmetric:
-    return m.div(x, d.scale);
+    return isGivenBySize() ? m.div(m.mul(x, d.input), d.output) : m.div(x, d.scale);
   case ResizeCoordinates::tf_half_pixel_for_nn:
     return m.div(m.add(x, n(0.5)), d.scale);
   case ResizeCoordinates::tf_crop_and_resize: {
