@@ -190,15 +190,99 @@ static bool evaluateOnce(func::FuncOp function, const ConstantEvaluator &evaluat
   return changed;
 }
 
+/// The same loop with at most so many iterations, which returns their number alone.
+static LoopOp makeCounter(LoopOp loop, int64_t most) {
+  OpBuilder builder(loop);
+  Location loc = loop.getLoc();
+  auto type = RankedTensorType::get({}, builder.getI64Type());
+  auto constant = [&](OpBuilder &at, int64_t value) {
+    return ConstantOp::create(at, loc, type,
+                              DenseElementsAttr::get(type, at.getI64IntegerAttr(value)))
+        .getResult();
+  };
+  unsigned carried = loop.getNumCarried();
+  SmallVector<Type> types(loop.getResults().take_front(carried).getTypes());
+  SmallVector<Value> inits(loop.getInits());
+  types.push_back(type);
+  inits.push_back(constant(builder, 0));
+  auto counter =
+      LoopOp::create(builder, loc, types, constant(builder, most), loop.getCondition(), inits);
+  IRMapping mapping;
+  loop.getBody().cloneInto(&counter.getBody(), mapping);
+  Block &block = counter.getBlock();
+  block.addArgument(type, loc);
+  Operation *yield = block.getTerminator();
+  OpBuilder inside(yield);
+  Value next = BinaryOp::create(inside, loc, type, BinaryKind::add, block.getArgument(0),
+                                constant(inside, 1));
+  SmallVector<Value> yielded(yield->getOperands().take_front(1 + carried));
+  yielded.push_back(next);
+  yield->setOperands(yielded);
+  return counter;
+}
+
+/// Loops of constants that a condition ends soon get the number of their iterations as their trip
+/// count; whether one changed.
+static bool countIterations(func::FuncOp function, const ConstantEvaluator &evaluator) {
+  constexpr int64_t most = 1 << 16;
+  llvm::SetVector<Operation *> known = findConstantOps(function);
+  SmallVector<LoopOp> loops, counters;
+  for (LoopOp loop : function.getOps<LoopOp>()) {
+    std::optional<SmallVector<int64_t>> trip = getIntegers(loop.getTrip());
+    bool isEndless = trip && trip->size() == 1 && trip->front() > most && !isBounded(loop);
+    auto hasUnboundedLoop = [](Block &block) {
+      return llvm::any_of(block, [](Operation &op) { return !isPure(&op) || !isBounded(&op); });
+    };
+    if (isEndless && !hasUnboundedLoop(loop.getBlock()) &&
+        llvm::all_of(getSources(loop), [&](Value operand) {
+          return operand.getDefiningOp() && known.contains(operand.getDefiningOp());
+        }))
+      loops.push_back(loop);
+  }
+  if (loops.empty())
+    return false;
+  OwningOpRef<ModuleOp> module = ModuleOp::create(function.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
+  SmallVector<LoopOp> counted;
+  for (LoopOp loop : loops) {
+    counters.push_back(makeCounter(loop, most));
+    if (auto slice = makeRegion(counters.back().getResults().back(), 8, 4096)) {
+      outline(builder, *slice, counted.size());
+      counted.push_back(loop);
+    }
+  }
+  FailureOr<SmallVector<SmallVector<TypedAttr>>> values = failure();
+  if (!counted.empty())
+    values = evaluator(*module);
+  for (LoopOp counter : counters)
+    counter.erase();
+  if (failed(values) || values->size() != counted.size())
+    return false;
+  bool changed = false;
+  for (auto [loop, results] : llvm::zip(counted, *values)) {
+    auto count =
+        results.empty() ? DenseElementsAttr() : dyn_cast_or_null<DenseElementsAttr>(results[0]);
+    if (!count || count.getNumElements() != 1 || count.getValues<int64_t>()[0] >= most)
+      continue; // perhaps without an end
+    OpBuilder at(loop);
+    auto trip = ConstantOp::create(at, loop.getLoc(), count.getType(), count);
+    loop.getTripMutable().assign(trip.getResult());
+    changed = true;
+  }
+  return changed;
+}
+
 LogicalResult lathe::evaluateConstants(func::FuncOp function, const ConstantEvaluator &evaluator,
                                        int64_t maxGrowth) {
   if (!evaluator || function.isExternal())
     return success();
   // The counts of loops come first; then it is known which loops end soon.
   constexpr int maxRounds = 4;
-  for (int round = 0; round < maxRounds; ++round)
-    if (!evaluateOnce(function, evaluator, maxGrowth))
+  for (int round = 0; round < maxRounds; ++round) {
+    bool changed = evaluateOnce(function, evaluator, maxGrowth);
+    if (!countIterations(function, evaluator) && !changed)
       break;
+  }
   return success();
 }
 
