@@ -1,5 +1,6 @@
 // Control flow: what is decided when compiling is imported in place, the rest as regions.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Sequence.h"
 #include "lib/Import/Importer.h"
 
 using namespace mlir;
@@ -105,14 +106,35 @@ static LogicalResult importLoop(Node &node) {
     }
     GraphImporter::LoopYield yield{isConditional ? values->front() : yes, {}};
     yield.values.assign(values->begin() + 1, values->end());
+    // An optional before the loop may be what it holds after an iteration.
+    for (auto [argument, value] : llvm::zip(arguments.drop_front(), yield.values)) {
+      if (!isa<graph::OptionalType>(argument.getType()) ||
+          isa<graph::OptionalType>(value.getType()))
+        continue;
+      auto type = graph::OptionalType::get(node.context(), value.getType());
+      auto made = node.create<graph::OptionalConstructOp>(type, value);
+      if (!made)
+        return failure();
+      value = made.getResult();
+    }
     return yield;
   };
   auto loop =
       node.graphs().buildLoop(node.location(), body, trip, condition, inits, stacked, build);
   if (failed(loop))
     return node.fail();
-  for (auto [i, value] : llvm::enumerate(loop->getResults()))
-    node.setResult(i, value);
+  for (auto [i, value] : llvm::enumerate(loop->getResults())) {
+    auto optional = dyn_cast<graph::OptionalType>(value.getType());
+    const onnx::TypeProto &declared = body->output(1 + i).type();
+    if (!optional || !(declared.has_sequence_type() || declared.has_tensor_type())) {
+      node.setResult(i, value);
+      continue;
+    }
+    auto op = node.create<graph::OptionalGetOp>(optional.getElement(), value);
+    if (!op)
+      return failure();
+    node.setResult(i, op.getResult());
+  }
   return success();
 }
 
