@@ -27,7 +27,8 @@ bool lathe::import::readActivations(Node &node, ArrayRef<StringRef> defaults, un
   }
   auto alphas = node.floatsAttribute("activation_alpha");
   auto betas = node.floatsAttribute("activation_beta");
-  // The lists hold values for those functions only that have such a parameter, or for all.
+  // The lists hold values for those functions only that have such a parameter; ONNX Runtime takes
+  // them so also where there are as many as functions, and leaves what is too much.
   size_t nextAlpha = 0, nextBeta = 0;
   for (const std::string &name : names) {
     auto known = llvm::find_if(listFunctions(), [&](const FunctionInfo &each) {
@@ -38,12 +39,10 @@ bool lathe::import::readActivations(Node &node, ArrayRef<StringRef> defaults, un
                    << "', which is not supported";
       return false;
     }
-    bool hasAlpha = known->parameters >= 1 || (alphas && alphas->size() == names.size());
-    bool hasBeta = known->parameters >= 2 || (betas && betas->size() == names.size());
     double alpha = known->alpha, beta = known->beta;
-    if (hasAlpha && alphas && nextAlpha < alphas->size())
+    if (known->parameters >= 1 && alphas && nextAlpha < alphas->size())
       alpha = (*alphas)[nextAlpha++];
-    if (hasBeta && betas && nextBeta < betas->size())
+    if (known->parameters >= 2 && betas && nextBeta < betas->size())
       beta = (*betas)[nextBeta++];
     OpBuilder &builder = node.builder();
     result.names.push_back(builder.getStringAttr(known->name));
