@@ -77,6 +77,17 @@ OpFoldResult RequireShapeOp::fold(FoldAdaptor) {
   return holds ? getData() : OpFoldResult();
 }
 
+OpFoldResult RequireRangeOp::fold(FoldAdaptor) {
+  std::optional<SmallVector<int64_t>> data = getIntegers(getData()), most;
+  if (getMost())
+    most = getIntegers(getMost());
+  if (!data || (getMost() && !most) || getData().getType() != getResult().getType())
+    return {};
+  int64_t limit = most && most->size() == 1 ? most->front() : std::numeric_limits<int64_t>::max();
+  bool holds = llvm::all_of(*data, [&](int64_t each) { return each >= 0 && each <= limit; });
+  return holds ? getData() : OpFoldResult();
+}
+
 OpFoldResult TileOp::fold(FoldAdaptor) { return foldSameStaticType(getData(), getResult()); }
 
 OpFoldResult ConcatOp::fold(FoldAdaptor) {

@@ -255,6 +255,17 @@ LogicalResult ExpandOp::inferShapes(SymbolicShapes &shapes) {
   return success();
 }
 
+LogicalResult RequireRangeOp::verify() {
+  if (!isa<IntegerType>(getElementTypeOrSelf(getData().getType())))
+    return emitOpError("data has type ") << getData().getType() << ", expected are integers";
+  return verifySameElementTypes(*this, {getData(), getResult()});
+}
+
+LogicalResult RequireRangeOp::inferShapes(SymbolicShapes &shapes) {
+  auto dims = shapes.getDims(getData());
+  return dims ? shapes.setDims(getResult(), *dims) : success();
+}
+
 LogicalResult RequireShapeOp::verify() {
   if (failed(verifyRank(*this, "shape", getShape(), 1)))
     return failure();

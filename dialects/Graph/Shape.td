@@ -73,6 +73,17 @@ def Graph_RequireShapeOp : Graph_Op<"require_shape"> {
   let hasFolder = 1;
 }
 
+def Graph_RequireRangeOp : Graph_Op<"require_range"> {
+  let summary = "the same integers, each from 0 to the one element of `most`, if that is given";
+  let description = [{
+    Another ends the run, with `what` as the beginning of its error.
+  }];
+  let arguments = (ins Graph_Tensor:$data, Optional<Graph_I64Tensor>:$most, StrAttr:$what);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$data (`,` $most^)? attr-dict `:` functional-type(operands, results)";
+  let hasFolder = 1;
+}
+
 def Graph_ConcatOp : Graph_Op<"concat"> {
   let summary = "join along `axis`";
   let arguments = (ins Variadic<Graph_Tensor>:$inputs, I64Attr:$axis);

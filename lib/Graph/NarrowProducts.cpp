@@ -55,7 +55,8 @@ static std::optional<Bounds> getBounds(Value value, unsigned depth = 0) {
                            : Bounds{*llvm::min_element(*number), *llvm::max_element(*number)};
   if (auto cast = dyn_cast<CastOp>(op))
     return getTypeBounds(getElementTypeOrSelf(cast.getInput().getType()));
-  if (isa<TransposeOp, ReshapeOp, UnsqueezeOp, SqueezeOp, ExpandOp, RequireShapeOp>(op))
+  if (isa<TransposeOp, ReshapeOp, UnsqueezeOp, SqueezeOp, ExpandOp, RequireShapeOp, RequireRangeOp>(
+          op))
     return getBounds(op->getOperand(0), depth + 1);
   auto binary = dyn_cast<BinaryOp>(op);
   if (!binary || binary.getKind() != BinaryKind::sub)

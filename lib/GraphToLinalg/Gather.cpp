@@ -36,6 +36,32 @@ static void requireElements(Lowering &l, const Tensor &data, ArrayRef<OpFoldResu
   }
 }
 
+static LogicalResult lowerRequireRange(graph::RequireRangeOp op, Lowering &l) {
+  Tensor data = l.get(op.getData());
+  Value most;
+  if (op.getMost()) {
+    std::optional<Sizes> given = l.getElements(op.getMost());
+    if (!given || given->size() != 1)
+      return l.unsupported(op) << "the number of its limits is not 1";
+    most = l.value(given->front());
+  }
+  auto within = [&](const Scalars &s, ValueRange x) {
+    Value number = s.toIndex(s.load(x[0], data.element), data.element);
+    Value valid = s.cmp(arith::CmpIPredicate::sge, number, s.index(0));
+    if (most)
+      valid = s.andI(valid, s.cmp(arith::CmpIPredicate::sle, number, most));
+    if (most)
+      s.check(valid, LATHE_CODE_INDEX, (op.getWhat() + " is %0, it must be from 0 to %1").str(),
+              {number, most});
+    else
+      s.check(valid, LATHE_CODE_INDEX, (op.getWhat() + " is %0, it must not be negative").str(),
+              {number});
+    return x[0];
+  };
+  l.set(op.getResult(), l.elementwise({data}, data.sizes, data.element, within, /*raw=*/true));
+  return success();
+}
+
 static SmallVector<Value> loopIndices(const Scalars &s, int64_t begin, int64_t end) {
   SmallVector<Value> indices;
   for (int64_t i = begin; i < end; ++i)
@@ -214,4 +240,5 @@ void lathe::g2l::addGather(LoweringTable &table) {
   table.add(lowerGatherElements);
   table.add(lowerGatherND);
   table.add(lowerOneHot);
+  table.add(lowerRequireRange);
 }

@@ -220,8 +220,16 @@ static LogicalResult lowerSliceOfRunTimeAxes(graph::SliceOp op, Lowering &l,
   std::optional<Sizes> axes = l.getElements(op.getAxes());
   if (!axes || axes->size() != starts.size())
     return l.unsupported(op) << "the number of its axes is not known when compiling";
-  for (OpFoldResult axis : *axes)
+  SmallVector<Value> dimensions;
+  for (OpFoldResult axis : *axes) {
     requireAxis(l, axis, input.rank());
+    Value here = l.value(fromEnd(l, axis, l.size(input.rank())));
+    Scalars s = l.scalars();
+    for (Value other : dimensions)
+      s.check(s.cmp(arith::CmpIPredicate::ne, here, other), LATHE_CODE_INDEX,
+              "the axes of a slice name dimension %0 twice", {here});
+    dimensions.push_back(here);
+  }
   SmallVector<SliceDim> dims;
   for (auto [dim, size] : llvm::enumerate(input.sizes)) {
     std::array<OpFoldResult, 3> bounds{l.size(0), size, l.size(1)};

@@ -84,6 +84,8 @@ bool AttentionBuilder::readOperands() {
     key = node.concat({pastKey, key}, 2);
     value = node.concat({node.input(5), value}, 2);
   }
+  if (nonPad)
+    nonPad = node.requireRange(nonPad, "a number of keys", node.sizeOf(key, 2));
   node.setResult(1, key);
   node.setResult(2, value);
   // Values may have a type of their own: all is computed in one that holds both.
@@ -131,10 +133,10 @@ void AttentionBuilder::addMask(Value mask) {
 Value AttentionBuilder::queryPositions() {
   Value rows = node.unsqueeze(node.iota(query, 2), {1});
   if (pastKey)
-    return node.binary(BinaryKind::add, rows, sizeOf(node, pastKey, 2));
+    return node.binary(BinaryKind::add, rows, node.sizeOf(pastKey, 2));
   if (!nonPad)
     return rows;
-  Value offset = node.binary(BinaryKind::sub, nonPad, sizeOf(node, query, 2));
+  Value offset = node.binary(BinaryKind::sub, nonPad, node.sizeOf(query, 2));
   return node.binary(BinaryKind::add, rows, node.unsqueeze(offset, {1, 2, 3}));
 }
 
@@ -290,7 +292,7 @@ static LogicalResult importFlexAttention(Node &node) {
   if (hasScale || isKnown) {
     root = node.scalar(std::sqrt(scale), element);
   } else {
-    Value size = node.cast(sizeOf(node, query, 3), f32);
+    Value size = node.cast(node.sizeOf(query, 3), f32);
     root = node.unary(UnaryKind::sqrt, node.unary(UnaryKind::sqrt, size));
     root = node.cast(node.binary(BinaryKind::div, node.scalar(1, f32), root), element);
   }
@@ -319,15 +321,21 @@ static LogicalResult importTensorScatter(Node &node) {
     return failure();
   if (axis == 0)
     return node.error() << "axis of TensorScatter is 0, the dimension of batches";
-  Value index = node.iota(update, axis);
+  Value index = node.iota(update, axis), length;
+  if (circular) {
+    length = node.sizeOf(cache, axis);
+    index = node.requireRange(index, "a place in the update of a circular cache",
+                              node.binary(BinaryKind::sub, length, 1));
+  }
   if (axis < *rank - 1)
     index = node.unsqueeze(index, llvm::to_vector(llvm::seq<int64_t>(1, *rank - axis)));
   if (node.hasInput(2)) {
-    Value start = node.unsqueeze(node.input(2), llvm::to_vector(llvm::seq<int64_t>(1, *rank)));
+    Value start = node.requireRange(node.input(2), "a place to write at");
+    start = node.unsqueeze(start, llvm::to_vector(llvm::seq<int64_t>(1, *rank)));
     index = node.binary(BinaryKind::add, index, start);
   }
   if (circular)
-    index = node.binary(BinaryKind::mod, index, sizeOf(node, cache, axis));
+    index = node.binary(BinaryKind::mod, index, length);
   index = node.expand(index, node.shapeOf(update));
   if (!index)
     return failure();

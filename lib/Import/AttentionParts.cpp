@@ -23,10 +23,6 @@ bool lathe::import::haveSameSize(Node &node, Value a, Value b, int64_t dim) {
   return others && size_t(dim) < others->size() && size && size == (*others)[dim];
 }
 
-Value lathe::import::sizeOf(Node &node, Value x, int64_t dim) {
-  return node.squeeze(node.shapeOf(x, dim, dim + 1), {0});
-}
-
 Value lathe::import::splitHeads(Node &node, Value x, int64_t heads) {
   return node.transpose(node.reshape(x, {0, 0, heads, -1}), {0, 2, 1, 3});
 }
@@ -193,7 +189,8 @@ static Rotation rotationAttributes(Node &node) {
 }
 
 static LogicalResult importRotary(Node &node) {
-  return node.result(rotate(node, node.input(0), node.input(1), node.input(2), node.input(3),
+  return node.result(rotate(node, node.input(0), node.input(1), node.input(2),
+                            node.requireRange(node.input(3), "a position"),
                             rotationAttributes(node)));
 }
 
@@ -211,8 +208,8 @@ static LogicalResult importMicrosoftRotary(Node &node) {
     Value rows = node.iota(x, *rank == 3 ? 1 : 2);
     positions = node.unsqueeze(node.binary(BinaryKind::add, rows, positions), {0});
   }
-  return node.result(
-      rotate(node, x, node.input(2), node.input(3), positions, rotationAttributes(node)));
+  return node.result(rotate(node, x, node.input(2), node.input(3),
+                            node.requireRange(positions, "a position"), rotationAttributes(node)));
 }
 
 ArrayRef<Operator> lathe::import::rotaryOperators() {

@@ -16,9 +16,6 @@ int64_t staticDim(mlir::Value value, int64_t dim);
 /// Whether dimension `dim` of both is known to have the same size in every run.
 bool haveSameSize(Node &node, mlir::Value a, mlir::Value b, int64_t dim);
 
-/// The size of a dimension as a scalar.
-mlir::Value sizeOf(Node &node, mlir::Value x, int64_t dim);
-
 /// [B, S, H * D] to [B, H, S, D], and back.
 mlir::Value splitHeads(Node &node, mlir::Value x, int64_t heads);
 mlir::Value joinHeads(Node &node, mlir::Value x);

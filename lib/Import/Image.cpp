@@ -184,7 +184,7 @@ static LogicalResult importGridSample(Node &node) {
   Value flat = node.reshape(image, {0, 0, -1});
   Sampler sampler{node, flat, {}, element, static_cast<Padding>(padding), alignCorners};
   for (int64_t d = 0; d < spatial; ++d)
-    sampler.sizes.push_back(sizeOf(node, image, 2 + d));
+    sampler.sizes.push_back(node.sizeOf(image, 2 + d));
   // By the image's batch: with a grid of another one the result will not fit its shape.
   Value points = node.cast(
       node.reshape(grid, node.concat({node.shapeOf(image, 0, 1), node.constant({-1, spatial})}, 0)),

@@ -186,7 +186,9 @@ static LogicalResult importReverseSequence(Node &node) {
   if (batchAxis + timeAxis != 1)
     return node.error() << "ReverseSequence has batch_axis " << batchAxis << " and time_axis "
                         << timeAxis << ", they must be 0 and 1";
-  return node.result(reverseInTime(node, data, node.input(1), timeAxis));
+  Value lengths =
+      node.requireRange(node.input(1), "a sequence length", node.sizeOf(data, timeAxis));
+  return node.result(reverseInTime(node, data, lengths, timeAxis));
 }
 
 ArrayRef<Operator> lathe::import::indexingOperators() {

@@ -55,7 +55,7 @@ static Value paddingBias(Node &node, Value mask, const Heads &heads, double filt
   if (isKnown ? given != batch : !haveSameSize(node, mask, heads.query, 0)) {
     // The lengths come first. Only the run may know what is behind: the first valid keys in one of
     // the forms. No other form has a place for the lengths.
-    Value count = sizeOf(node, mask, 0), batches = sizeOf(node, heads.query, 0);
+    Value count = node.sizeOf(mask, 0), batches = node.sizeOf(heads.query, 0);
     Value zero = node.scalarInt(0, i64);
     auto isCount = [&](int64_t times, int64_t more) {
       Value wanted = node.binary(BinaryKind::mul, batches, node.scalarInt(times, i64));
@@ -83,10 +83,10 @@ static Value paddingBias(Node &node, Value mask, const Heads &heads, double filt
 /// key). As in ONNX Runtime the last query sees all keys, also those behind its own place.
 static Value causalBias(Node &node, const Heads &heads, Value past) {
   Value rows = node.iota(heads.query, 2), columns = node.iota(heads.key, 2);
-  Value end = node.binary(BinaryKind::sub, sizeOf(node, heads.query, 2),
+  Value end = node.binary(BinaryKind::sub, node.sizeOf(heads.query, 2),
                           node.scalarInt(1, node.builder().getI64Type()));
   Value isLast = node.binary(BinaryKind::equal, rows, end);
-  Value places = past ? node.binary(BinaryKind::add, rows, sizeOf(node, past, 2)) : rows;
+  Value places = past ? node.binary(BinaryKind::add, rows, node.sizeOf(past, 2)) : rows;
   Value seen = node.binary(BinaryKind::less_equal, columns, node.unsqueeze(places, {1}));
   return asBias(node, node.binary(BinaryKind::logical_or, seen, node.unsqueeze(isLast, {1})),
                 Node::elementOf(heads.query));
@@ -326,7 +326,7 @@ void GroupQuery::readPast() {
   Type i64 = node.builder().getI64Type();
   lengths = node.binary(BinaryKind::add, node.cast(node.reshape(node.require(5), {-1}), i64), 1);
   wanted = node.cast(node.reshape(node.require(6), Ints{}), i64);
-  Value count = sizeOf(node, query, 1);
+  Value count = node.sizeOf(query, 1);
   if (!lengths || !wanted || !count)
     return;
   Value zero = node.scalarInt(0, i64);
@@ -335,7 +335,7 @@ void GroupQuery::readPast() {
   past = node.select(isPrompt, zero, node.binary(BinaryKind::max, before, zero));
   total = wanted;
   if (node.hasInput(3))
-    total = node.binary(BinaryKind::max, total, sizeOf(node, node.input(3), 2));
+    total = node.binary(BinaryKind::max, total, node.sizeOf(node.input(3), 2));
 }
 
 /// Of the queries, counted from the first key: [B, S].
@@ -348,11 +348,11 @@ Value GroupQuery::append(Value cache, Value fresh) {
   Type i64 = node.builder().getI64Type();
   Value rows = node.range(node.scalarInt(0, i64), total, node.scalarInt(1, i64));
   Value before = node.unsqueeze(past, {1});
-  Value added = sizeOf(node, fresh, 2), shift = node.scalarInt(0, i64);
+  Value added = node.sizeOf(fresh, 2), shift = node.scalarInt(0, i64);
   SmallVector<Value> pieces{fresh};
   if (cache) {
     pieces.insert(pieces.begin(), cache);
-    shift = sizeOf(node, cache, 2);
+    shift = node.sizeOf(cache, 2);
   }
   Value blankShape =
       node.concat({node.shapeOf(fresh, 0, 2), node.constant({1}), node.shapeOf(fresh, 3, 4)}, 0);

@@ -174,6 +174,9 @@ public:
   mlir::Value requireShape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
   /// x, which must have the shape of `like`: what x was made of may broadcast, but not `like`.
   mlir::Value requireShapeOf(mlir::Value x, mlir::Value like);
+  /// The integers, which the run requires not to be negative, nor above `most` (i64, one element)
+  /// where that is given. The error begins with `what`.
+  mlir::Value requireRange(mlir::Value integers, llvm::StringRef what, mlir::Value most = {});
   /// A list whose length is not known, which must be `length`, as one that follows from a declared
   /// rank; others as they are.
   mlir::Value ofLength(mlir::Value list, std::optional<int64_t> length);
@@ -192,6 +195,8 @@ public:
   mlir::Value padEnd(mlir::Value x, int64_t axis, mlir::Value count, mlir::Value fill = {});
   mlir::Value reverse(mlir::Value x, int64_t axis);
   mlir::Value shapeOf(mlir::Value x, int64_t start = 0, std::optional<int64_t> end = {});
+  /// One of them, as a scalar.
+  mlir::Value sizeOf(mlir::Value x, int64_t dim);
   mlir::Value expand(mlir::Value x, mlir::Value shape);
   mlir::Value full(mlir::Value shape, double value, mlir::Type element);
   mlir::Value range(mlir::Value start, mlir::Value limit, mlir::Value delta);

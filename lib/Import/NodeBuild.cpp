@@ -170,6 +170,14 @@ Value Node::requireShape(Value x, ArrayRef<int64_t> shape) {
   return x && graph::hasSizes(x.getType(), shape) ? x : requireShape(x, constant(shape));
 }
 
+Value Node::sizeOf(Value x, int64_t dim) { return squeeze(shapeOf(x, dim, dim + 1), {0}); }
+
+Value Node::requireRange(Value integers, StringRef what, Value most) {
+  if (!integers)
+    return {};
+  return resultOf(create<graph::RequireRangeOp>(likeOf(integers), integers, most, what));
+}
+
 Value Node::requireShapeOf(Value x, Value like) {
   if (!x || !like)
     return {};

@@ -92,7 +92,8 @@ static LogicalResult importMaxUnpool(Node &node) {
   // Positions count in the least shape that pooling could have had. A given shape adds to its ends.
   Value size = node.reduce(graph::ReduceKind::prod, least, Ints{0}, true);
   Value zeros = node.full(size, 0, Node::elementOf(x));
-  Value flatX = node.reshape(x, {-1}), flatIndices = node.reshape(indices, {-1});
+  Value flatX = node.reshape(x, {-1}),
+        flatIndices = node.requireRange(node.reshape(indices, {-1}), "an index");
   if (!zeros || !flatX || !flatIndices)
     return failure();
   auto op = node.create<graph::ScatterElementsOp>(node.likeOf(x), zeros, flatIndices, flatX, 0,

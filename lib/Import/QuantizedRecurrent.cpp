@@ -187,7 +187,8 @@ LogicalResult lathe::import::importQuantizedLstm(Node &node) {
   }
 
   if (lengths) {
-    lengths = node.cast(lengths, builder.getI64Type());
+    lengths = node.requireRange(node.cast(lengths, builder.getI64Type()), "a sequence length",
+                                node.sizeOf(x, 0));
     x = withoutTail(node, x, lengths);
   }
   Layer layer{node, size, clip, inputForget, lengths};

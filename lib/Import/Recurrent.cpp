@@ -104,11 +104,14 @@ template <RecurrentKind kind> static LogicalResult importRecurrent(Node &node) {
   Value x = node.input(0);
   Type type = node.likeOf(x);
   bool isLstm = kind == RecurrentKind::lstm;
+  Value lengths = node.input(4);
+  if (lengths)
+    lengths = node.requireRange(lengths, "a sequence length", node.sizeOf(x, batchFirst ? 1 : 0));
   auto op = node.create<graph::RecurrentOp>(
       node.wantsOutput(0) ? type : Type(), node.wantsOutput(1) ? type : Type(),
       isLstm && node.wantsOutput(2) ? type : Type(),
       graph::RecurrentKindAttr::get(node.context(), kind), x, node.input(1), node.input(2),
-      node.input(3), node.input(4), node.input(5), isLstm ? node.input(6) : Value(),
+      node.input(3), lengths, node.input(5), isLstm ? node.input(6) : Value(),
       isLstm ? node.input(7) : Value(), builder.getI64IntegerAttr(*hidden),
       graph::DirectionAttr::get(node.context(), directions[direction]),
       builder.getArrayAttr(activations.names), builder.getArrayAttr(activations.alphas),
@@ -118,9 +121,9 @@ template <RecurrentKind kind> static LogicalResult importRecurrent(Node &node) {
   if (!op)
     return failure();
   node.setResult(0, op.getY());
-  node.setResult(1, clearOfNone(node, op.getYH(), node.input(4), node.input(5), batchFirst));
+  node.setResult(1, clearOfNone(node, op.getYH(), lengths, node.input(5), batchFirst));
   if (isLstm)
-    node.setResult(2, clearOfNone(node, op.getYC(), node.input(4), node.input(6), batchFirst));
+    node.setResult(2, clearOfNone(node, op.getYC(), lengths, node.input(6), batchFirst));
   return success();
 }
 

@@ -61,15 +61,11 @@ static LogicalResult readScan(Node &node, unsigned firstInput, Scan &scan) {
   return success();
 }
 
-static Value sizeOf(Node &node, Value x, int64_t axis) {
-  return node.squeeze(node.shapeOf(x, axis, axis + 1), {0});
-}
-
 /// Loops over time with `scan.states` as they are before. With a `length` only so many iterations
 /// change the states, and the outputs are 0 after them.
 static FailureOr<graph::LoopOp> loopOverTime(Node &node, const Scan &scan, const void *key,
                                              Value length) {
-  Value steps = sizeOf(node, scan.inputs[0], scan.inputAxes[0]);
+  Value steps = node.sizeOf(scan.inputs[0], scan.inputAxes[0]);
   Value yes = node.scalarInt(1, node.builder().getI1Type());
   auto build = [&](ValueRange arguments) -> FailureOr<GraphImporter::LoopYield> {
     node.recover();
@@ -180,7 +176,7 @@ static LogicalResult importBatchedScan(Node &node) {
   if (node.hasFailed())
     return failure();
   Value lengths = node.input(0);
-  Value batch = sizeOf(node, scan.inputs[0], 0);
+  Value batch = node.sizeOf(scan.inputs[0], 0);
   Value yes = node.scalarInt(1, node.builder().getI1Type());
   auto build = [&](ValueRange arguments) -> FailureOr<GraphImporter::LoopYield> {
     node.recover();

@@ -251,6 +251,14 @@ func.func @require_shape_rank(%x: tensor<2x?xf32>) -> tensor<*xf32> {
 
 // -----
 
+func.func @require_range(%x: tensor<2xf32>) -> tensor<2xf32> {
+  // expected-error @below {{data has type 'tensor<2xf32>', expected are integers}}
+  %0 = graph.require_range %x {what = "a length"} : (tensor<2xf32>) -> tensor<2xf32>
+  return %0 : tensor<2xf32>
+}
+
+// -----
+
 func.func @quantize_rank(%x: tensor<2x3xf32>, %s: tensor<2x3xf32>) -> tensor<*xui8> {
   // expected-error @below {{scale must be a scalar or a vector, got 'tensor<2x3xf32>'}}
   %0 = graph.quantize %x, %s {axis = 1 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<*xui8>

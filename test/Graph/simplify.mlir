@@ -244,6 +244,22 @@ func.func @require_known_shape(%x: tensor<?x3xf32>) -> tensor<?x3xf32> {
 
 // -----
 
+// Integers that are known to be in range are left as they are.
+// CHECK-LABEL: func @require_known_range
+// CHECK:         %[[FAR:.*]] = graph.require_range
+// CHECK-NOT:     graph.require_range
+// CHECK:         return {{.*}}, %[[FAR]]
+func.func @require_known_range() -> (tensor<2xi64>, tensor<2xi64>) {
+  %lengths = graph.constant dense<[0, 3]> : tensor<2xi64>
+  %most = graph.constant dense<3> : tensor<i64>
+  %less = graph.constant dense<2> : tensor<i64>
+  %0 = graph.require_range %lengths, %most {what = "a length"} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+  %1 = graph.require_range %lengths, %less {what = "a length"} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+  return %0, %1 : tensor<2xi64>, tensor<2xi64>
+}
+
+// -----
+
 // A product that may not broadcast is not dropped with the branch that nobody takes.
 // CHECK-LABEL: func @branch_that_may_be_refused(
 // CHECK:         graph.binary mul

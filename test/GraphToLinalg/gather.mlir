@@ -77,3 +77,14 @@ func.func @main(%x: tensor<1x1x4xf32>) -> tensor<1x1x8xf32> {
   %0 = graph.resize %x scales %s {mode = #graph<resize_mode linear>, coordinates = #graph<resize_coordinates half_pixel>, nearest = #graph<resize_nearest floor>, policy = #graph<resize_policy stretch>} : (tensor<1x1x4xf32>, tensor<3xf32>) -> tensor<1x1x8xf32>
   return %0 : tensor<1x1x8xf32>
 }
+
+// -----
+
+// CHECK-LABEL: func @main
+// CHECK:         linalg.generic
+// CHECK:           rt.check %{{.*}}, {{[0-9]+}}, "a length is %0, it must be from 0 to %1"
+func.func @main(%x: tensor<4xi32>, %y: tensor<?xf32>) -> tensor<4xi32> {
+  %most = graph.size %y : (tensor<?xf32>) -> tensor<i64>
+  %0 = graph.require_range %x, %most {what = "a length"} : (tensor<4xi32>, tensor<i64>) -> tensor<4xi32>
+  return %0 : tensor<4xi32>
+}

@@ -9,7 +9,7 @@ Writes FOLDER/<name>/model.onnx, most with test_data_set_0, and inputs as .npy f
   unknown   an operator that does not exist
   no-data   a model without data sets
   squeeze   Squeeze without axes
-  gather divide reshape fill window   what the data of a run can make fail
+  gather divide reshape fill window lengths cut   what the data of a run can make fail
 """
 import os
 import sys
@@ -105,12 +105,19 @@ def main(root):
     write_model(path("window"), [node("Conv", ["x", "w"], ["y"], "the_Conv")],
                 [("x", "float32", [1, 1, "n"])], [("y", "float32", [1, 1, "m"])],
                 [("w", np.ones((1, 1, 3), np.float32))])
+    write_model(path("lengths"), [node("ReverseSequence", ["x", "n"], ["y"], "the_Reverse")],
+                [("x", "float32", [3, 2]), ("n", "int64", [2])], [("y", "float32", [3, 2])])
+    np.save(path("x32.npy"), np.arange(6, dtype=np.float32).reshape(3, 2))
+    write_model(path("cut"), [node("Slice", ["x", "s", "e", "axes"], ["y"], "the_Slice")],
+                [("x", "float32", [3, 2]), ("s", "int64", [2]), ("e", "int64", [2]), ("axes", "int64", [2])],
+                [("y", "float32", ["m", "n"])])
     for n in (2, 3):
         np.save(path(f"wide-{n}.npy"), np.arange(1, n + 1, dtype=np.float32).reshape(1, 1, n))
     for name, array in (
             ("f4", f32(1, 2, 3, 4)), ("f6", f32(1, 2, 3, 4, 5, 6)), ("near", i64(3, -4)),
             ("far", i64(0, 4)), ("none", i64()), ("ones", i64(1, 1)), ("zero", i64(1, 0)), ("minus", i64(-1, -1)),
-            ("least", i64(1, np.iinfo(np.int64).min)), ("s23", i64(2, 3)), ("s24", i64(2, 4)),
+            ("least", i64(1, np.iinfo(np.int64).min)), ("s23", i64(2, 3)), ("s01", i64(0, 1)), ("s0m", i64(0, -2)),
+             ("s24", i64(2, 4)),
             ("negative", i64(2, -3)), ("huge", i64(1 << 40, 1 << 40))):
         np.save(path(name + ".npy"), array)
 
