@@ -153,9 +153,11 @@ void addSizeDispatch(llvm::Module &module, llvm::StringRef prefix, llvm::StringR
 /// batch, as `CODE_plan` plans it for a batch of one (builtins/Samples.cpp). `values` are those of
 /// the inputs, then of the outputs, at most mostSampleValues; at least one input has samples, and
 /// every output. Where a dimension of `openDims` is smaller than `leastSize` the samples stay
-/// together.
+/// together. A `count` that is not 0 is the number of samples of every call, and the code is for a
+/// batch of one alone.
 void addSampleDispatch(llvm::Module &module, llvm::StringRef prefix, llvm::StringRef code,
-                       llvm::ArrayRef<SampleValue> values, unsigned inputCount, int64_t leastSize);
+                       llvm::ArrayRef<SampleValue> values, unsigned inputCount, int64_t leastSize,
+                       int64_t count);
 
 } // namespace lathe::codegen
 

@@ -16,6 +16,8 @@ struct SampleValue {
 
 /// Calls have no more inputs and outputs together.
 inline constexpr unsigned mostSampleValues = 64;
+/// Samples of a batch of a fixed size.
+inline constexpr int64_t mostFixedSamples = INT32_MAX;
 
 /// What a thread needs for the sample that it runs; `values` of them follow, then the code's arena.
 struct SampleLane {

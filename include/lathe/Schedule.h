@@ -102,18 +102,33 @@ struct SampleSplit {
   bool isWorthwhile; ///< enough work for each sample, of which weights that all share are little
 };
 
+/// Where a model is not found to be of that kind, and why.
+struct SampleRefusal {
+  mlir::Location where;
+  std::string why;
+};
+
 /// The attribute of @main by which its code runs once for each sample: the name of the first
 /// dimension, then those of others that must be at least leastOpenSize.
 inline constexpr llvm::StringLiteral samplesAttrName = "sched.samples";
+/// The same for a @main whose code is that of a batch of one: how many samples the entry takes. The
+/// inputs that have them carry `batchInputAttrName`.
+inline constexpr llvm::StringLiteral sampleCountAttrName = "sched.sample_count";
+inline constexpr llvm::StringLiteral batchInputAttrName = "sched.has_samples";
 /// With fewer rows weights cost more than the products with them, and samples do better together.
 inline constexpr int64_t leastOpenSize = 16;
 
 /// Finds out whether `main`, on tensors, gives for each sample what it would give for a batch of
 /// that sample alone. Then all of its outputs have the samples in their first dimension.
-std::optional<SampleSplit> findSampleSplit(mlir::func::FuncOp main);
+std::optional<SampleSplit> findSampleSplit(mlir::func::FuncOp main,
+                                           std::optional<SampleRefusal> *refusal = nullptr);
 
-/// Sets `sched.samples` on @main where its samples are apart and that is worthwhile, or `always`.
-void markSamples(mlir::ModuleOp module, bool always);
+/// The name that the first dimension of an input has, where only the run knows its size; else null.
+mlir::StringAttr findBatchName(mlir::func::FuncOp main, unsigned input);
+
+/// Sets `sched.samples` on @main where its samples are apart and that is worthwhile, or `always`;
+/// what it found then.
+std::optional<SampleSplit> markSamples(mlir::ModuleOp module, bool always);
 
 /// Fuses elementwise producers into their consumers, on tensors; knows no target.
 mlir::LogicalResult fuseOnTensors(mlir::ModuleOp module);

@@ -14,6 +14,7 @@ namespace lathe::pipeline {
 struct Specialized {
   Sizes sizes;
   llvm::SmallVector<codegen::SizeTest> tests;
+  std::optional<FixedBatch> batch; ///< sample by sample: the module is that of one
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
 
@@ -57,10 +58,20 @@ private:
   bool fail(llvm::Error error);
   bool applyDims(mlir::ModuleOp module, bool hasGraph);
   bool runToLinalg(mlir::ModuleOp module);
+  /// Finds out whether one of the fixed sizes is that of a batch to be computed sample by sample.
+  bool findFixedBatch();
+  /// Names the batch among `others` (`found` stays empty: there is none), and says why it must stay
+  /// whole.
+  std::optional<schedule::SampleRefusal> refuseFixedBatch(Sizes others, FixedBatch &found);
+  /// The same for the forms of certain sizes, where the general form splits so.
+  void splitForms(mlir::func::FuncOp main, const schedule::SampleSplit &split);
+  bool isApart(const schedule::SampleSplit &split, const Sizes &sizes) const;
   bool runSpecialized(Specialized &form, bool hasGraph);
   bool isStandalone() const { return !input.empty(); }
   bool isStageFile() const { return input.ends_with(".mlir"); }
-  mlir::OwningOpRef<mlir::ModuleOp> load(llvm::ArrayRef<std::pair<std::string, int64_t>> dims);
+  /// Reads the model with these sizes; in a stage file the caller fixes them.
+  mlir::OwningOpRef<mlir::ModuleOp> read(const Sizes &sizes);
+  mlir::OwningOpRef<mlir::ModuleOp> load(const Sizes &sizes); // the same as a stage
   bool runGraph(mlir::ModuleOp module);
   bool runTargets(mlir::ModuleOp module, llvm::StringRef output);
   bool readSchedules();
@@ -94,8 +105,11 @@ private:
   std::shared_ptr<const schedule::ScheduleTable> schedules; // null: the built-in ones alone
   size_t cachedKernels = 0;
   artifact::Entry entry;
+  Sizes dims; // the fixed ones, as the code has them
+  std::optional<FixedBatch> batch;
   std::vector<Specialized> specialized;
-  const Specialized *current = nullptr;                 // that is worked on; null: the general form
+  std::vector<Sizes> generalSizes;      // sizes that the general form serves as well
+  const Specialized *current = nullptr; // that is worked on; null: the general form
   llvm::DenseMap<mlir::Operation *, Reusable> reusable; // by form
 };
 

@@ -143,38 +143,6 @@ SmallVector<codegen::SizeTest> lathe::pipeline::findTests(func::FuncOp main, con
   return tests;
 }
 
-SmallVector<SampleValue> lathe::pipeline::describeSamples(func::FuncOp main,
-                                                          const artifact::Entry &entry) {
-  auto names = main->getAttrOfType<ArrayAttr>(schedule::samplesAttrName);
-  // States, and outputs in the memory of inputs, belong to the whole batch.
-  auto isBound = [](const artifact::TensorSpec &spec) {
-    return spec.state >= 0 || spec.alias >= 0;
-  };
-  if (!names || names.empty() || entry.inputs.size() + entry.outputs.size() > mostSampleValues ||
-      llvm::any_of(entry.inputs, isBound) || llvm::any_of(entry.outputs, isBound))
-    return {};
-  auto elementBytes = [](Type type) {
-    return std::max(8u, cast<RankedTensorType>(type).getElementTypeBitWidth()) / 8;
-  };
-  SmallVector<SampleValue> values;
-  for (auto [type, spec] : llvm::zip_equal(main.getArgumentTypes(), entry.inputs)) {
-    SampleValue value = {0, 0};
-    for (auto [d, dim] : llvm::enumerate(spec.dims)) {
-      auto isNamed = [&](Attribute name) {
-        return dim.size == LATHE_DYNAMIC && cast<StringAttr>(name).getValue() == dim.symbol;
-      };
-      if (d == 0 && isNamed(names[0]))
-        value.elementBytes = elementBytes(type);
-      else if (llvm::any_of(names.getValue().drop_front(), isNamed))
-        value.openDims |= 1u << d;
-    }
-    values.push_back(value);
-  }
-  for (Type type : main.getResultTypes())
-    values.push_back({elementBytes(type), 0});
-  return values;
-}
-
 std::string lathe::pipeline::describeSizes(const Sizes &sizes) {
   SmallVector<std::string> texts;
   for (const auto &[name, size] : sizes)

@@ -80,11 +80,28 @@ VariantInfo lathe::pipeline::describeVariant(ModuleOp scheduled, const codegen::
 }
 
 void lathe::pipeline::describeSampleMemory(ModuleOp scheduled, const artifact::Entry &model,
-                                           ArrayRef<SampleValue> samples, VariantInfo &code) {
+                                           const Samples &samples, VariantInfo &code) {
   std::vector<artifact::TensorSpec> one = model.inputs;
-  uint64_t head = sampleHeadBytes(samples.size());
+  uint64_t head = sampleHeadBytes(samples.values.size());
+  code.sampleCount = samples.count;
+  if (samples.count) {
+    // The code is called once for each.
+    for (KernelInfo &kernel : code.kernels)
+      kernel.calls *= samples.count;
+    std::optional<uint64_t> most = code.arenaBytes ? code.arenaBytes : code.arenaMost;
+    if (code.arenaBytes)
+      code.sampleBytes = head + alignSampleBytes(*code.arenaBytes);
+    else
+      code.sampleFormula = std::to_string(head) + " + " + code.arenaFormula;
+    code.arenaBytes = code.arenaMost = std::nullopt;
+    code.arenaFormula.clear();
+    int64_t all;
+    if (most && !llvm::MulOverflow(int64_t(alignSampleBytes(*most) + head), samples.count, all))
+      code.arenaMost = all;
+    return;
+  }
   int64_t mostSamples = LATHE_DYNAMIC;
-  for (auto [spec, sample] : llvm::zip(one, samples))
+  for (auto [spec, sample] : llvm::zip(one, samples.values))
     if (sample.elementBytes) {
       mostSamples = spec.dims[0].max;
       spec.dims[0].size = 1;
@@ -141,6 +158,10 @@ static llvm::json::Object describeCode(const VariantInfo &code) {
     object["arena_formula"] = code.arenaFormula;
   if (!code.sampleFormula.empty())
     object["sample_formula"] = code.sampleFormula;
+  if (code.sampleBytes)
+    object["sample_bytes"] = int64_t(*code.sampleBytes);
+  if (code.sampleCount)
+    object["samples"] = code.sampleCount;
   if (code.arenaMost)
     object["arena_bytes_at_most"] = int64_t(*code.arenaMost);
   return object;
@@ -176,6 +197,8 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
       for (const auto &[name, size] : code.sizes)
         sizes[name] = size;
       described["dims"] = std::move(sizes);
+      if (code.isGeneral)
+        described["general"] = true;
       specialized.push_back(std::move(described));
     }
     if (!specialized.empty())

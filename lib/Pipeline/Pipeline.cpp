@@ -37,7 +37,7 @@ Compilation::Compilation(const CompileOptions &options, std::string &errors, Str
                          MLIRContext *shared)
     : options(options), errors(errors), input(input),
       owned(shared ? nullptr : std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED)),
-      context(shared ? *shared : *owned), cache(options.cacheFolder) {
+      context(shared ? *shared : *owned), cache(options.cacheFolder), dims(options.dims) {
   DialectRegistry registry;
   registry
       .insert<graph::GraphDialect, rt::RtDialect, sched::SchedDialect, func::FuncDialect,
@@ -95,7 +95,7 @@ static bool isPacked(uint32_t dtype) {
 // --dim: fixed sizes, bounds, and sizes that get code of their own.
 bool Compilation::applyDims(ModuleOp module, bool hasGraph) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
-  if (options.dims.empty() && options.dimBounds.empty() && options.dimSizes.empty())
+  if (dims.empty() && options.dimBounds.empty() && options.dimSizes.empty())
     return true;
   if (!hasGraph && (main.isDeclaration() || !isa<func::ReturnOp>(main.front().front()))) {
     emitError(module.getLoc()) << "dimensions cannot be set after the stage 'graph'";
@@ -103,9 +103,9 @@ bool Compilation::applyDims(ModuleOp module, bool hasGraph) {
   }
   // The importer has done it in a model.
   if (isStageFile()) {
-    if (llvm::Error error = checkNames(main, options.dims))
+    if (llvm::Error error = checkNames(main, dims))
       return fail(std::move(error));
-    fixDims(main, options.dims);
+    fixDims(main, dims);
   }
   if (llvm::Error error = checkDims(main, options))
     return fail(std::move(error));
@@ -233,11 +233,11 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
                                << " and cannot become code for '" << options.target << "'";
     return false;
   }
-  if (!isScheduled && options.optLevel > 0 && options.batch != "whole")
-    schedule::markSamples(module, /*always=*/options.batch == "each");
-  llvm::SmallVector<SampleValue> samples = describeSamples(main, entry);
+  Samples samples = describeSamples(main, entry);
   auto counted = module->getAttrOfType<IntegerAttr>("rt.flops");
-  uint64_t flops = isScheduled && counted ? counted.getInt() : countFlops(module);
+  uint64_t flops = isScheduled && counted
+                       ? counted.getInt()
+                       : countFlops(module) * std::max<int64_t>(samples.count, 1);
 
   bool linked = emits("obj") || emits("header");
   // Functions of two models in one program must not meet.
@@ -252,14 +252,19 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   ObjectQueue queue(options.optLevel, /*assembly=*/options.emit == "asm");
   std::vector<size_t> places; // of the host programs' objects: by target, then by form
   // A form's kernels, then its host program.
-  auto lowerForm = [&](ModuleOp form, const codegen::HostTarget &target, StringRef prefix) {
+  auto lowerForm = [&](ModuleOp form, const codegen::HostTarget &target, const Samples &samples,
+                       StringRef prefix) {
     LoweredModule lowered;
+    std::string codePrefix = (prefix + (samples.values.empty() ? "" : "_code")).str();
     stage("lower", [&] {
       if (separate && !lowerKernels(form, target, shared, queue))
         return false;
-      lowered = lower(form, target, prefix, shared);
+      lowered = lower(form, target, codePrefix, shared);
       return bool(lowered.module);
     });
+    if (lowered.module && !samples.values.empty())
+      codegen::addSampleDispatch(*lowered.module, prefix, codePrefix, samples.values,
+                                 entry.inputs.size(), schedule::leastOpenSize, samples.count);
     return lowered;
   };
   for (auto [index, target] : llvm::enumerate(*targets)) {
@@ -275,17 +280,13 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
       return write(*variant, output);
     }
     variants.push_back(describeVariant(*variant, target, entry));
-    if (!samples.empty())
+    if (!samples.values.empty())
       describeSampleMemory(*variant, entry, samples, variants.back());
     std::string prefix = prefixOf(index);
     std::string generalPrefix = prefix + (specialized.empty() ? "" : "_general");
-    std::string codePrefix = generalPrefix + (samples.empty() ? "" : "_code");
-    LoweredModule general = lowerForm(*variant, target, codePrefix);
+    LoweredModule general = lowerForm(*variant, target, samples, generalPrefix);
     if (!general.module)
       return false;
-    if (!samples.empty())
-      codegen::addSampleDispatch(*general.module, generalPrefix, codePrefix, samples,
-                                 entry.inputs.size(), schedule::leastOpenSize);
     std::vector<LoweredModule> forms;
     std::vector<codegen::SizeCase> cases;
     for (Specialized &form : specialized) {
@@ -295,11 +296,21 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
         return false;
       VariantInfo info = describeVariant(*copy, target, entry);
       info.sizes = form.sizes;
+      Samples apart;
+      if (form.batch) {
+        apart = describeSamples(form.module->lookupSymbol<func::FuncOp>("main"), entry);
+        describeSampleMemory(*copy, entry, apart, info);
+      }
       variants.back().specialized.push_back(std::move(info));
       cases.push_back({prefix + "_size" + std::to_string(cases.size()), form.tests});
-      forms.push_back(lowerForm(*copy, target, cases.back().prefix));
+      forms.push_back(lowerForm(*copy, target, apart, cases.back().prefix));
       if (!forms.back().module)
         return false;
+    }
+    for (const Sizes &sizes : generalSizes) {
+      VariantInfo &info = variants.back().specialized.emplace_back();
+      info.sizes = sizes;
+      info.isGeneral = true;
     }
     if (!cases.empty())
       codegen::addSizeDispatch(*general.module, prefix, generalPrefix, cases);
@@ -366,25 +377,30 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   });
 }
 
-OwningOpRef<ModuleOp> Compilation::load(ArrayRef<std::pair<std::string, int64_t>> dims) {
+OwningOpRef<ModuleOp> Compilation::read(const Sizes &sizes) {
+  if (isStageFile())
+    return readStage(context, input);
+  ImportOptions import;
+  import.dynamicDims = options.dynamicDims;
+  import.constantInputs = options.constantInputs;
+  import.dims = sizes;
+  return importOnnx(context, input, import);
+}
+
+OwningOpRef<ModuleOp> Compilation::load(const Sizes &sizes) {
   OwningOpRef<ModuleOp> module;
-  stage("import", [&] {
-    ImportOptions import;
-    import.dynamicDims = options.dynamicDims;
-    import.constantInputs = options.constantInputs;
-    import.dims.assign(dims.begin(), dims.end());
-    module = isStageFile() ? readStage(context, input) : importOnnx(context, input, import);
-    return bool(module);
-  });
+  stage("import", [&] { return bool(module = read(sizes)); });
   return module;
 }
 
 bool Compilation::run(StringRef output) {
-  if (!readSchedules())
+  if (!readSchedules() || !findFixedBatch())
     return false;
-  OwningOpRef<ModuleOp> module = load(options.dims);
+  OwningOpRef<ModuleOp> module = load(dims);
   if (!module)
     return false;
+  if (batch)
+    markFixedBatch(module->lookupSymbol<func::FuncOp>("main"), *batch);
   if (!isStageFile())
     digest = digestFile(input.str());
   if (stopsAfter("import"))
@@ -398,14 +414,18 @@ bool Compilation::runToLinalg(ModuleOp module) {
 
 // The form for certain sizes goes all the way from the model, so that everything sees the numbers.
 bool Compilation::runSpecialized(Specialized &form, bool hasGraph) {
-  Sizes dims = options.dims;
-  llvm::append_range(dims, form.sizes);
-  form.module = load(dims);
+  Sizes sizes = dims;
+  for (const auto &[name, size] : form.sizes)
+    sizes.push_back({name, form.batch && form.batch->name == name ? 1 : size});
+  form.module = load(sizes);
   if (!form.module)
     return false;
   auto main = form.module->lookupSymbol<func::FuncOp>("main");
   if (isStageFile())
-    fixDims(main, dims);
+    fixDims(main, sizes);
+  const std::optional<FixedBatch> &samples = form.batch ? form.batch : batch;
+  if (samples)
+    markFixedBatch(main, *samples);
   if (hasGraph && !stage("graph", [&] { return runGraph(*form.module); }))
     return false;
   // The runtime knows one rank of an output.
@@ -468,13 +488,18 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
     return false;
   if (stopsAfter("graph"))
     return write(module, output);
-  if (failed(describeEntry(module.lookupSymbol<func::FuncOp>("main"), entry)) || !bindStates())
+  main = module.lookupSymbol<func::FuncOp>("main");
+  if (failed(describeEntry(main, entry)) || failed(applySampleCount(main, entry)) || !bindStates())
     return false;
   applyBounds(module, entry);
   if (hasGraph && !runToLinalg(module))
     return false;
   if (stopsAfter("graph-to-linalg"))
     return write(module, output);
+  main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main.isDeclaration() && !batch && options.optLevel > 0 && options.batch != "whole")
+    if (auto split = schedule::markSamples(module, /*always=*/options.batch == "each"))
+      splitForms(main, *split);
   for (Specialized &form : specialized) {
     llvm::SaveAndRestore<const Specialized *> working(current, &form);
     if (!runSpecialized(form, hasGraph))

@@ -42,10 +42,26 @@ llvm::SmallVector<codegen::SizeTest> findTests(mlir::func::FuncOp main, const Si
 /// "batch=8, sequence=128"
 std::string describeSizes(const Sizes &sizes);
 
-/// What the entry of a model whose samples are run apart (`sched.samples` of @main) is told of its
-/// values; empty: they are not.
-llvm::SmallVector<SampleValue> describeSamples(mlir::func::FuncOp main,
-                                               const artifact::Entry &entry);
+/// What the entry of a model whose samples are run apart is told.
+struct Samples {
+  llvm::SmallVector<SampleValue> values; ///< none: they are not
+  int64_t count = 0; ///< where it is fixed, and the code is that of one sample; else 0
+};
+/// By `sched.samples` or `sched.sample_count` of @main.
+Samples describeSamples(mlir::func::FuncOp main, const artifact::Entry &entry);
+
+/// A batch whose size is fixed and that is computed sample by sample.
+struct FixedBatch {
+  std::string name;
+  int64_t count = 0;
+  llvm::SmallVector<unsigned> inputs; ///< that have samples
+};
+
+/// Marks `main`, which is for one sample, as code of such a batch: `sched.sample_count`.
+void markFixedBatch(mlir::func::FuncOp main, const FixedBatch &batch);
+
+/// Has `entry`, which is that of one sample, take and give as many as `main` is marked with.
+mlir::LogicalResult applySampleCount(mlir::func::FuncOp main, artifact::Entry &entry);
 
 /// The greatest value that host arithmetic on the inputs' dims takes while they are within their
 /// bounds, or a number above it; nothing where they have none that matter.
@@ -65,12 +81,15 @@ struct KernelInfo {
 /// What `lathe inspect` shows of the code for one target, or for certain sizes there.
 struct VariantInfo {
   std::string name;
-  std::string registers;              ///< as tables of schedules name them: "512x32"
-  Sizes sizes;                        ///< that it is specialised to; none: the general code
-  std::optional<uint64_t> arenaBytes; ///< absent when it depends on the inputs' dims
-  std::string arenaFormula;           ///< then: the bytes in terms of the dims
-  std::optional<uint64_t> arenaMost;  ///< then: the bytes at most, where the dims' bounds tell
-  std::string sampleFormula;          ///< the bytes for each thread, where samples are run apart
+  std::string registers;               ///< as tables of schedules name them: "512x32"
+  bool isGeneral = false;              ///< no code of its own: the general code is as fast there
+  Sizes sizes;                         ///< that it is specialised to; none: the general code
+  std::optional<uint64_t> arenaBytes;  ///< absent when it depends on the inputs' dims
+  std::string arenaFormula;            ///< then: the bytes in terms of the dims
+  std::optional<uint64_t> arenaMost;   ///< then: the bytes at most, where the dims' bounds tell
+  std::string sampleFormula;           ///< the bytes for each thread, where samples are run apart
+  std::optional<uint64_t> sampleBytes; ///< the same where it is known
+  int64_t sampleCount = 0;             ///< where all runs have so many: there is no other arena
   std::vector<KernelInfo> kernels;
   std::vector<VariantInfo> specialized;
 };
@@ -84,7 +103,7 @@ VariantInfo describeVariant(mlir::ModuleOp scheduled, const codegen::HostTarget 
 
 /// Says in `code` what memory its samples take that are run apart.
 void describeSampleMemory(mlir::ModuleOp scheduled, const artifact::Entry &entry,
-                          llvm::ArrayRef<SampleValue> samples, VariantInfo &code);
+                          const Samples &samples, VariantInfo &code);
 
 /// Host arithmetic on the inputs' dims as a formula to read: "64 + up64(max(8*batch, 16))", where
 /// up64 rounds up to a multiple of 64. Dims are called by their symbols, else "NAME[d]". What

@@ -43,13 +43,19 @@ class SampleWalk {
 public:
   SampleWalk(Cost &cost) : cost(cost) {}
 
-  /// Whether `main` gives, for each sample, what it would give for that sample alone.
-  bool run(func::FuncOp main, StringRef symbol) {
+  /// Whether `main` gives, for each sample, what it would give for that sample alone; if not, says
+  /// why.
+  bool run(func::FuncOp main, StringRef symbol, std::optional<SampleRefusal> &refusal) {
+    auto refuse = [&](const Twine &why) {
+      refusal = SampleRefusal{main.getLoc(), why.str()};
+      return false;
+    };
     for (BlockArgument argument : main.getArguments()) {
       auto type = dyn_cast<RankedTensorType>(argument.getType());
       DictionaryAttr attrs = main.getArgAttrDict(argument.getArgNumber());
       if (!type || !hasWholeBytes(type, attrs))
-        return false;
+        return refuse(describe("input", argument.getArgNumber(), attrs) +
+                      " is no tensor of known rank and whole bytes");
       auto dims = attrs ? attrs.getAs<ArrayAttr>("graph.dims") : ArrayAttr();
       for (int64_t d = 0; d < type.getRank(); ++d) {
         auto name = dims && type.isDynamicDim(d) ? cast<StringAttr>(dims[d]) : StringAttr();
@@ -59,24 +65,35 @@ public:
         if (name.getValue() != symbol)
           continue;
         if (d != 0)
-          return false;
+          return refuse(describe("input", argument.getArgNumber(), attrs) +
+                        " has it as dimension " + Twine(d));
         samples[argument] = Place();
       }
     }
     for (unsigned i = 0; i < main.getNumResults(); ++i) {
       auto type = dyn_cast<RankedTensorType>(main.getResultTypes()[i]);
       if (!type || !hasWholeBytes(type, main.getResultAttrDict(i)))
-        return false;
+        return refuse(describe("output", i, main.getResultAttrDict(i)) +
+                      " is no tensor of known rank and whole bytes");
     }
     SmallVector<Value> results;
-    return walk(main.front(), results) && !results.empty() &&
-           llvm::all_of(results, [&](Value result) {
-             auto found = samples.find(result);
-             return found != samples.end() && found->second.dim == 0;
-           });
+    if (!walk(main.front(), results)) {
+      refusal = SampleRefusal{stop->getLoc(), "this is not known to keep them apart"};
+      return false;
+    }
+    for (auto [i, result] : llvm::enumerate(results))
+      if (auto found = samples.find(result); found == samples.end() || found->second.dim != 0)
+        return refuse(describe("output", i, main.getResultAttrDict(i)) +
+                      " does not have them in its first dimension");
+    return !results.empty();
   }
 
 private:
+  static std::string describe(StringRef kind, unsigned number, DictionaryAttr attrs) {
+    auto name = attrs ? attrs.getAs<StringAttr>("graph.name") : StringAttr();
+    return (kind + " '" + (name ? name.getValue() : Twine(number).str()) + "'").str();
+  }
+
   static bool hasWholeBytes(RankedTensorType type, DictionaryAttr attrs) {
     Type element = type.getElementType();
     return !(attrs && (attrs.contains("graph.type") || attrs.contains("graph.element_type"))) &&
@@ -90,6 +107,7 @@ private:
         llvm::append_range(results, end.getOperands());
         return true;
       }
+      stop = &op;
       if (!visitAny(&op))
         return false;
     }
@@ -508,10 +526,12 @@ private:
   /// Numbers that depend on how many samples there are, and of what else they are a product.
   llvm::DenseMap<Value, Factors> counts;
   llvm::DenseMap<std::pair<Value, int64_t>, StringAttr> names; ///< of the inputs' dimensions
+  Operation *stop = nullptr;                                   ///< where the walk is
 };
 
-/// The name that the first dimension of an input has, where only the run knows its size.
-StringAttr batchName(func::FuncOp main, unsigned input) {
+} // namespace
+
+StringAttr lathe::schedule::findBatchName(func::FuncOp main, unsigned input) {
   auto type = dyn_cast<RankedTensorType>(main.getArgumentTypes()[input]);
   auto dims = main.getArgAttrOfType<ArrayAttr>(input, "graph.dims");
   if (!type || type.getRank() == 0 || !type.isDynamicDim(0) || !dims ||
@@ -521,17 +541,17 @@ StringAttr batchName(func::FuncOp main, unsigned input) {
   return name && !name.getValue().empty() ? name : nullptr;
 }
 
-} // namespace
-
-std::optional<SampleSplit> lathe::schedule::findSampleSplit(func::FuncOp main) {
+std::optional<SampleSplit> lathe::schedule::findSampleSplit(func::FuncOp main,
+                                                            std::optional<SampleRefusal> *refusal) {
+  std::optional<SampleRefusal> ignored;
   if (main.isDeclaration() || !main.getBody().hasOneBlock())
     return std::nullopt;
   for (unsigned input = 0; input < main.getNumArguments(); ++input) {
-    StringAttr name = batchName(main, input);
+    StringAttr name = findBatchName(main, input);
     if (!name)
       continue;
     Cost cost;
-    if (!SampleWalk(cost).run(main, name.getValue()))
+    if (!SampleWalk(cost).run(main, name.getValue(), refusal ? *refusal : ignored))
       return std::nullopt; // any other input has another name, and then this one is not of samples
     // To begin a sample takes some time, and the loops of small ones are short.
     constexpr double leastCost = 300'000, mostShared = 0.05;
@@ -546,13 +566,14 @@ std::optional<SampleSplit> lathe::schedule::findSampleSplit(func::FuncOp main) {
   return std::nullopt;
 }
 
-void lathe::schedule::markSamples(ModuleOp module, bool always) {
+std::optional<SampleSplit> lathe::schedule::markSamples(ModuleOp module, bool always) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   std::optional<SampleSplit> split = main ? findSampleSplit(main) : std::nullopt;
   if (!split || !(always || split->isWorthwhile))
-    return;
+    return std::nullopt;
   SmallVector<StringRef> names{split->symbol};
   if (!always)
     llvm::append_range(names, split->rows);
   main->setAttr(samplesAttrName, Builder(module.getContext()).getStrArrayAttr(names));
+  return split;
 }

@@ -39,12 +39,16 @@ template <typename Take> void forEach(const Json &object, const char *key, Take 
 /// What target and code for certain sizes have in common.
 TargetInfo readCode(const Json &entry) {
   TargetInfo code;
-  code.arena = asText(findKey(entry, "arena_formula"));
-  if (code.arena.empty())
-    if (const Json *bytes = findKey(entry, "arena_bytes"))
-      code.arena =
-          bytes->is_number_unsigned() ? formatBytes(bytes->get<uint64_t>()) : asText(bytes);
-  code.sampleArena = asText(findKey(entry, "sample_formula"));
+  auto readBytes = [&](const char *formula, const char *number) {
+    std::string text = asText(findKey(entry, formula));
+    const Json *bytes = text.empty() ? findKey(entry, number) : nullptr;
+    return bytes && bytes->is_number_unsigned() ? formatBytes(bytes->get<uint64_t>())
+           : bytes                              ? asText(bytes)
+                                                : text;
+  };
+  code.arena = readBytes("arena_formula", "arena_bytes");
+  code.sampleArena = readBytes("sample_formula", "sample_bytes");
+  code.samples = numberAt(entry, "samples");
   code.arenaMost = numberAt(entry, "arena_bytes_at_most");
   forEach(entry, "kernels", [&](const Json &description) {
     KernelInfo kernel;
@@ -81,6 +85,8 @@ Manifest::Manifest(const std::string &text)
         for (const auto &[name, size] : dims->items())
           sizes.push_back(name + "=" + asText(&size));
       code.dims = join(sizes, ", ");
+      const Json *general = findKey(part, "general");
+      code.isGeneral = general && general->is_boolean() && general->get<bool>();
       target.specialized.push_back(std::move(code));
     });
     targets.push_back(std::move(target));

@@ -26,8 +26,10 @@ struct TargetInfo {
   double weightsBytes = 0;
   std::string arena;       ///< bytes, or a formula of the symbolic dimensions; empty: not said
   std::string sampleArena; ///< the same for each thread, where samples are run apart
+  double samples = 0;      ///< so many are, in all runs: there is no other arena
   double arenaMost = 0;    ///< bytes at most, where the dimensions' bounds tell
   std::string dims;        ///< "batch=8", where the code is for certain sizes
+  bool isGeneral = false;  ///< these sizes have none: the general code is as fast
   std::vector<KernelInfo> kernels;
   std::vector<TargetInfo> specialized; ///< code for certain sizes beside the general one
 

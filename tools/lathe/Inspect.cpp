@@ -209,10 +209,14 @@ void printKernels(const Style &style, const TargetInfo &target) {
 }
 
 void printArena(const TargetInfo &code) {
-  if (code.arena.empty())
+  if (code.samples > 0)
+    std::cout << "  " << formatCount(static_cast<uint64_t>(code.samples), "sample")
+              << " run apart, arena for each thread " << printable(code.sampleArena);
+  else if (!code.arena.empty())
+    std::cout << "  arena " << printable(code.arena);
+  else
     return;
-  std::cout << "  arena " << printable(code.arena);
-  if (!code.sampleArena.empty())
+  if (code.samples == 0 && !code.sampleArena.empty())
     std::cout << ", for each thread where samples of a batch are run apart "
               << printable(code.sampleArena);
   if (code.arenaMost > 0)
@@ -264,6 +268,10 @@ int inspect(const InspectOptions &options) {
     if (target)
       for (const TargetInfo &code : target->specialized) {
         std::cout << "    for " << printable(code.dims);
+        if (code.isGeneral) {
+          std::cout << "  the general code\n";
+          continue;
+        }
         printArena(code);
         std::cout << "  " << formatCount(code.kernels.size(), "kernel") << '\n';
         if (options.kernels)

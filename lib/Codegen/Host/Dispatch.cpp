@@ -79,7 +79,8 @@ void addSizeDispatch(Module &module, StringRef prefix, StringRef general,
 }
 
 void addSampleDispatch(Module &module, StringRef prefix, StringRef code,
-                       ArrayRef<SampleValue> values, unsigned inputCount, int64_t leastSize) {
+                       ArrayRef<SampleValue> values, unsigned inputCount, int64_t leastSize,
+                       int64_t count) {
   LLVMContext &context = module.getContext();
   std::array<EntryFunction, 2> functions = entryFunctions(context);
   SmallVector<Value *> callees;
@@ -99,7 +100,7 @@ void addSampleDispatch(Module &module, StringRef prefix, StringRef code,
     append_range(arguments, callees);
     arguments.append({table, ConstantInt::get(word, inputCount),
                       ConstantInt::get(word, values.size() - inputCount),
-                      builder.getInt64(leastSize)});
+                      builder.getInt64(leastSize), builder.getInt64(count)});
     SmallVector<Type *> types;
     for (Value *argument : arguments)
       types.push_back(argument->getType());

@@ -10,13 +10,14 @@ using namespace lathe::builtins;
 
 namespace {
 
-/// The model's code for any batch, and what is known of its values, inputs first.
+/// The model's code for any batch, or for a batch of one where the model takes a fixed `count` of
+/// samples (else 0), and what is known of its values, inputs first.
 struct Model {
   lathe_run_fn run;
   lathe_plan_fn plan;
   const SampleValue *values;
   u32 inputCount, outputCount;
-  i64 leastSize;
+  i64 leastSize, count;
 
   bool hasSamples(u32 value) const { return values[value].elementBytes != 0; }
 };
@@ -25,6 +26,8 @@ u64 headBytes(const Model &model) { return sampleHeadBytes(model.inputCount + mo
 
 /// How many samples there are, where they are run apart; else 1.
 i64 countSamples(const lathe_call &call, const Model &model) {
+  if (model.count)
+    return model.count;
   i64 samples = 1;
   for (u32 i = 0; i < model.inputCount; ++i) {
     const lathe_value &input = call.inputs[i];
@@ -68,6 +71,20 @@ int planSample(const lathe_call &whole, const Model &model, i64 samples, u64 &ar
     for (u32 d = 0; d < whole.outputs[i].rank; ++d)
       isPart &= call.outputs[i].dims[d] >= 0 &&
                 call.outputs[i].dims[d] * (d == 0 ? samples : 1) == whole.outputs[i].dims[d];
+  return LATHE_CODE_OK;
+}
+
+/// What the whole batch gives, where the code is for one sample.
+int planOutputs(lathe_call &whole, const Model &model) {
+  lathe_value values[mostSampleValues];
+  lathe_call call = describeSample(whole, model, values);
+  lathe_plan plan = {};
+  if (int code = model.plan(&call, &plan))
+    return code;
+  for (u32 i = 0; i < model.outputCount; ++i) {
+    whole.outputs[i] = call.outputs[i];
+    whole.outputs[i].dims[0] *= model.count;
+  }
   return LATHE_CODE_OK;
 }
 
@@ -136,9 +153,9 @@ void runSamples(const uint64_t *args, int64_t begin, int64_t end) {
 
 LATHE_BUILTIN int lathe_samples_plan(lathe_call *call, lathe_plan *plan, lathe_run_fn run,
                                      lathe_plan_fn planAny, const SampleValue *values,
-                                     u32 inputCount, u32 outputCount, i64 leastSize) {
-  Model model = {run, planAny, values, inputCount, outputCount, leastSize};
-  if (int code = planAny(call, plan))
+                                     u32 inputCount, u32 outputCount, i64 leastSize, i64 count) {
+  Model model = {run, planAny, values, inputCount, outputCount, leastSize, count};
+  if (int code = count ? planOutputs(*call, model) : planAny(call, plan))
     return code;
   i64 samples = countSamples(*call, model), lanes = countThreads(call);
   if (samples == 1)
@@ -155,8 +172,8 @@ LATHE_BUILTIN int lathe_samples_plan(lathe_call *call, lathe_plan *plan, lathe_r
 
 LATHE_BUILTIN int lathe_samples_run(lathe_call *call, lathe_run_fn run, lathe_plan_fn planAny,
                                     const SampleValue *values, u32 inputCount, u32 outputCount,
-                                    i64 leastSize) {
-  Model model = {run, planAny, values, inputCount, outputCount, leastSize};
+                                    i64 leastSize, i64 count) {
+  Model model = {run, planAny, values, inputCount, outputCount, leastSize, count};
   i64 samples = countSamples(*call, model), threads = countThreads(call);
   if (samples == 1)
     return run(call);
@@ -165,7 +182,7 @@ LATHE_BUILTIN int lathe_samples_run(lathe_call *call, lathe_run_fn run, lathe_pl
   if (int code = planSample(*call, model, samples, bytes, isPart))
     return code;
   if (!isPart)
-    return run(call);
+    return count ? LATHE_CODE_SIZE : run(call);
   Batch batch = {call,
                  &model,
                  samples,
