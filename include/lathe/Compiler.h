@@ -41,8 +41,8 @@ struct CompileOptions {
   bool dynamicDims = false;
   /// TensorProto files that take the places of the inputs, in order; "" leaves an input.
   std::vector<std::string> constantInputs;
-  /// Whether the samples of a batch of unknown size, where a model computes each from that sample
-  /// alone, are computed one by one, side by side on several threads: "auto" (where a sample is
+  /// Whether the samples of a batch, where a model computes each from that sample alone, are
+  /// computed one by one, side by side on several threads: "auto" (where a sample is
   /// enough work), "each" (wherever that gives the same), "whole" (never).
   std::string batch = "auto";
   /// "model": products as the model defines them; "bf16": f32 products with constant weights round

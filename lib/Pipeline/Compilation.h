@@ -60,6 +60,9 @@ private:
   bool runToLinalg(mlir::ModuleOp module);
   /// Finds out whether one of the fixed sizes is that of a batch to be computed sample by sample.
   bool findFixedBatch();
+  /// The same where the model's file fixes it: the model for one sample, or null.
+  mlir::OwningOpRef<mlir::ModuleOp> loadSample(mlir::func::FuncOp main);
+  bool maySplit() const;
   /// Names the batch among `others` (`found` stays empty: there is none), and says why it must stay
   /// whole.
   std::optional<schedule::SampleRefusal> refuseFixedBatch(Sizes others, FixedBatch &found);
@@ -70,7 +73,7 @@ private:
   bool isStandalone() const { return !input.empty(); }
   bool isStageFile() const { return input.ends_with(".mlir"); }
   /// Reads the model with these sizes; in a stage file the caller fixes them.
-  mlir::OwningOpRef<mlir::ModuleOp> read(const Sizes &sizes);
+  mlir::OwningOpRef<mlir::ModuleOp> read(const Sizes &sizes, bool dynamicDims);
   mlir::OwningOpRef<mlir::ModuleOp> load(const Sizes &sizes); // the same as a stage
   bool runGraph(mlir::ModuleOp module);
   bool runTargets(mlir::ModuleOp module, llvm::StringRef output);

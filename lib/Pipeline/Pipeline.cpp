@@ -377,11 +377,11 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   });
 }
 
-OwningOpRef<ModuleOp> Compilation::read(const Sizes &sizes) {
+OwningOpRef<ModuleOp> Compilation::read(const Sizes &sizes, bool dynamicDims) {
   if (isStageFile())
     return readStage(context, input);
   ImportOptions import;
-  import.dynamicDims = options.dynamicDims;
+  import.dynamicDims = dynamicDims;
   import.constantInputs = options.constantInputs;
   import.dims = sizes;
   return importOnnx(context, input, import);
@@ -389,7 +389,7 @@ OwningOpRef<ModuleOp> Compilation::read(const Sizes &sizes) {
 
 OwningOpRef<ModuleOp> Compilation::load(const Sizes &sizes) {
   OwningOpRef<ModuleOp> module;
-  stage("import", [&] { return bool(module = read(sizes)); });
+  stage("import", [&] { return bool(module = read(sizes, options.dynamicDims)); });
   return module;
 }
 
@@ -399,8 +399,14 @@ bool Compilation::run(StringRef output) {
   OwningOpRef<ModuleOp> module = load(dims);
   if (!module)
     return false;
+  auto main = module->lookupSymbol<func::FuncOp>("main");
+  if (!batch && main)
+    if (OwningOpRef<ModuleOp> sample = loadSample(main)) {
+      module = std::move(sample);
+      main = module->lookupSymbol<func::FuncOp>("main");
+    }
   if (batch)
-    markFixedBatch(module->lookupSymbol<func::FuncOp>("main"), *batch);
+    markFixedBatch(main, *batch);
   if (!isStageFile())
     digest = digestFile(input.str());
   if (stopsAfter("import"))

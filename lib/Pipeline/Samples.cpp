@@ -111,7 +111,7 @@ std::optional<schedule::SampleRefusal> Compilation::refuseFixedBatch(Sizes other
   // Which of the names is that of a batch? Import alone tells.
   Sizes small;
   llvm::copy_if(others, std::back_inserter(small), [](const auto &dim) { return dim.second < 2; });
-  OwningOpRef<ModuleOp> module = read(small);
+  OwningOpRef<ModuleOp> module = read(small, options.dynamicDims);
   auto main = module ? module->lookupSymbol<func::FuncOp>("main") : func::FuncOp();
   if (!main)
     return std::nullopt; // which the way that all models go will say
@@ -144,7 +144,7 @@ std::optional<schedule::SampleRefusal> Compilation::refuseFixedBatch(Sizes other
   if (isStageFile())
     fixDims(main, others);
   else if (others.size() > small.size())
-    module = read(others);
+    module = read(others, options.dynamicDims);
   if (!module || !runGraph(*module) || failed(convertGraphToLinalg(*module)))
     return schedule::SampleRefusal{unknown, "it cannot be open: " + message};
   std::optional<schedule::SampleRefusal> refusal;
@@ -154,12 +154,15 @@ std::optional<schedule::SampleRefusal> Compilation::refuseFixedBatch(Sizes other
   return refusal ? refusal : schedule::SampleRefusal{unknown, "it is not worth it"};
 }
 
-bool Compilation::findFixedBatch() {
+bool Compilation::maySplit() const {
   // Earlier stages are those of the whole batch, as nothing has been decided there.
   bool isDecided = options.stopAfter.empty() || stopsAfter("schedule") || stopsAfter("codegen");
+  return isDecided && options.optLevel > 0 && options.batch != "whole";
+}
+
+bool Compilation::findFixedBatch() {
   auto isOfSeveral = [](const auto &dim) { return dim.second > 1; };
-  if (!isDecided || options.optLevel == 0 || options.batch == "whole" ||
-      !llvm::any_of(options.dims, isOfSeveral))
+  if (!maySplit() || !llvm::any_of(options.dims, isOfSeveral))
     return true;
   FixedBatch found;
   std::optional<schedule::SampleRefusal> refusal;
@@ -182,6 +185,76 @@ bool Compilation::findFixedBatch() {
       size = 1;
   batch = std::move(found);
   return true;
+}
+
+// The sizes of a file are numbers. Which of them are that of the batch is a guess, and what is then
+// proven makes it one that changes nothing: the model with the dimension open, at that very size,
+// is the model, whatever the guess.
+OwningOpRef<ModuleOp> Compilation::loadSample(func::FuncOp main) {
+  if (!maySplit() || isStageFile() || options.dynamicDims || !options.states.empty() ||
+      main.getNumArguments() + main.getNumResults() > mostSampleValues)
+    return nullptr;
+  FixedBatch found{"batch", 0, {}};
+  Sizes sizes, ones;
+  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes())) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    auto name = main.getArgAttrOfType<StringAttr>(i, "graph.name");
+    if (!tensor || !tensor.hasStaticShape() || !name)
+      return nullptr;
+    // Lists of integers keep their lengths (ImportOptions::dynamicDims).
+    if (tensor.getRank() == 1 && tensor.getElementType().isSignlessInteger(64))
+      continue;
+    for (auto [d, size] : llvm::enumerate(tensor.getShape())) {
+      if (d == 0 && found.count == 0)
+        found.count = size;
+      bool isOfSamples = d == 0 && size == found.count;
+      if (isOfSamples)
+        found.inputs.push_back(i);
+      (isOfSamples ? ones : sizes)
+          .push_back({name.str() + "." + std::to_string(d), isOfSamples ? 1 : size});
+    }
+  }
+  auto isOfSamples = [&](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && tensor.getRank() > 0 &&
+           (tensor.isDynamicDim(0) || tensor.getDimSize(0) % found.count == 0);
+  };
+  if (found.count < 2 || found.count > mostFixedSamples ||
+      !llvm::all_of(main.getResultTypes(), isOfSamples))
+    return nullptr;
+  bool isProven = false;
+  stage("samples", [&] {
+    ScopedDiagnosticHandler quiet(&context, [](Diagnostic &) { return success(); });
+    OwningOpRef<ModuleOp> open = read(sizes, /*dynamicDims=*/true);
+    auto openMain = open ? open->lookupSymbol<func::FuncOp>("main") : func::FuncOp();
+    if (!openMain || openMain.getNumArguments() != main.getNumArguments())
+      return true;
+    Builder builder(&context);
+    for (unsigned input : found.inputs) {
+      auto type = cast<RankedTensorType>(main.getArgumentTypes()[input]);
+      SmallVector<StringRef> names(type.getRank(), "");
+      names[0] = found.name;
+      openMain.setArgAttr(input, "graph.dims", builder.getStrArrayAttr(names));
+    }
+    if (!runGraph(*open) || failed(convertGraphToLinalg(*open)))
+      return true;
+    openMain = open->lookupSymbol<func::FuncOp>("main");
+    auto split = schedule::findSampleSplit(openMain);
+    isProven =
+        split && isApart(*split, {}) && llvm::all_of(openMain.getResultTypes(), [](Type type) {
+          return !llvm::is_contained(cast<ShapedType>(type).getShape().drop_front(),
+                                     ShapedType::kDynamic);
+        });
+    return true;
+  });
+  if (!isProven)
+    return nullptr;
+  llvm::append_range(sizes, ones);
+  OwningOpRef<ModuleOp> sample;
+  stage("import", [&] { return bool(sample = read(sizes, /*dynamicDims=*/true)); });
+  if (sample)
+    batch = std::move(found);
+  return sample;
 }
 
 // Code for a size must not be slower than the general code, which runs samples apart. Where that

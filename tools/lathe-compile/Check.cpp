@@ -184,8 +184,7 @@ void addCheckCommand(CLI::App &root, Action &action) {
   command.add_flag("--strict", suite.check.compiler.strict,
                    "Compute in the order that the model writes, but for the lanes of vectors");
   command.add_option("--batch", suite.check.compiler.batch,
-                     "Samples of a batch of unknown size each by themselves, the whole batch, or "
-                     "auto (default)");
+                     "Samples of a batch each by themselves, the whole batch, or auto (default)");
   command.add_flag("--deterministic", suite.check.compiler.deterministic,
                    "Same bits with any number of threads and in any place of a batch");
   command.add_flag(

@@ -180,7 +180,7 @@ void addCompileCommand(CLI::App &root, Action &action) {
       ->type_name(dimForm);
   command
       .add_option("--batch", flags->compiler.batch,
-                  "How samples of a batch of unknown size are computed, where they do not depend "
+                  "How samples of a batch are computed, where they do not depend "
                   "on each other: each by itself, side by side on several threads, the whole "
                   "batch layer by layer, or auto (default): each where it is enough work")
       ->type_name("auto|each|whole");
