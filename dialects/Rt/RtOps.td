@@ -138,7 +138,8 @@ def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
     iterations, or of the value `piece` where that follows from sizes known when running; `serial`
     runs it on the calling thread. For profiles, the attributes `flops` and
     `bytes` say what the dispatch computes and touches, or, where that follows from sizes known when
-    running, the two values `work`.
+    running, the two values `work`. With the attribute `launch`, the number of a kernel on the
+    device, it only begins there: rt.wait waits for it.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, LLVM_AnyPointer:$call,
                        Variadic<LLVM_AnyPointer>:$buffers, Variadic<Index>:$sizes, Index:$count,
@@ -244,6 +245,12 @@ def Rt_LiveOp : Rt_Op<"live", [MemoryEffects<[MemWrite]>]> {
   let summary = "memory is in use here, also where no operation says so";
   let arguments = (ins LLVM_AnyPointer:$memory);
   let assemblyFormat = "$memory attr-dict `:` type($memory)";
+}
+
+def Rt_WaitOp : Rt_Op<"wait", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "wait until what was launched on the device is done, before memory is looked at";
+  let arguments = (ins LLVM_AnyPointer:$call);
+  let assemblyFormat = "$call attr-dict `:` type($call)";
 }
 
 def Rt_PollOp : Rt_Op<"poll", [MemoryEffects<[MemRead, MemWrite]>]> {

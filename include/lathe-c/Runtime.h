@@ -54,6 +54,7 @@ enum lathe_status_code {
   LATHE_STATUS_CANCELLED = LATHE_CODE_CANCELLED,
   LATHE_STATUS_LOOP = LATHE_CODE_LOOP,
   LATHE_STATUS_TEXT = LATHE_CODE_TEXT,
+  LATHE_STATUS_DEVICE = LATHE_CODE_DEVICE, /* the module's device failed */
   LATHE_STATUS_DEADLINE = 90, /* the context's deadline passed */
   LATHE_STATUS_MODEL = 99,    /* compiled code returned a code that this runtime does not know */
 
@@ -129,6 +130,16 @@ LATHE_API uint32_t lathe_device_count(void);
 /* Fills `*info`. Any thread. ARGUMENT where there is no such device. */
 LATHE_API int32_t lathe_device_query(uint32_t device, lathe_device_info *info,
                                      lathe_status *status);
+
+/* A device that is none of those numbers, but from a library of its own (lathe-c/Emulator.h):
+ * lathe_module_options.device takes it. */
+typedef struct lathe_device lathe_device;
+
+/* Gives the device up (NULL: nothing). Its memory goes when the last module opened for it is gone. */
+LATHE_API void lathe_device_close(lathe_device *device);
+
+/* "emulator:sm_80"; lives as long as the device. Any thread. */
+LATHE_API const char *lathe_device_name(const lathe_device *device);
 
 /* ---- Values -------------------------------------------------------------------------------- */
 
@@ -265,6 +276,10 @@ typedef struct lathe_module_options {
   /* Act as if the host had only those of its features; 0: all of them. */
   uint64_t features;
   lathe_verifier verifier; /* all zero: whatever is undamaged is trusted. Not for static models */
+  /* Run on this device, which the module keeps alive: takes the code in the file that fits it best,
+   * and fails with VARIANT where none does. NULL: on the host. Contexts of the module use memory of
+   * the device for all but inputs and outputs, which they copy; they take no arena. */
+  lathe_device *device;
 } lathe_module_options;
 
 /* Loads an artifact. Code and tables are copied, checked and relocated; weights are mapped from the
@@ -306,7 +321,7 @@ LATHE_API int32_t lathe_module_verify(const lathe_module *module, lathe_status *
  */
 LATHE_API const char *lathe_module_manifest(const lathe_module *module, uint64_t *bytes);
 
-/* Code for one processor level. */
+/* Code for one processor level, or for a device. */
 typedef struct lathe_variant_info {
   uint32_t size;     /* sizeof(lathe_variant_info), set by the caller */
   uint32_t reserved; /* 0 */
@@ -315,9 +330,11 @@ typedef struct lathe_variant_info {
   uint64_t weights_offset, weights_bytes;
   int32_t chosen;   /* 1: the one that contexts run */
   int32_t runnable; /* 1: this host (as restricted by the options) could run it */
+  int32_t device;   /* 1: it is for a device, and runs where one is given that it fits */
+  int32_t reserved2; /* 0 */
 } lathe_variant_info;
 
-/* Variants in the file, best first. `info` returns ARGUMENT where `index` is out of range. */
+/* Variants in the file, best first, then those for devices. `info` returns ARGUMENT where `index` is out of range. */
 LATHE_API uint32_t lathe_module_variant_count(const lathe_module *module);
 LATHE_API int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
                                             lathe_variant_info *info, lathe_status *status);

@@ -59,6 +59,28 @@ struct Variant {
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> sizeObjects;
 };
 
+/// A kernel on a device; mirrors lathe_device_kernel.
+struct DeviceKernel {
+  std::string name;
+  uint32_t argumentCount = 0;
+  uint32_t blockThreads = 0;
+};
+
+/// Device code in one form; mirrors lathe_image.
+struct DeviceImage {
+  uint32_t kind = 0; ///< lathe_image_kind
+  /// PTX: its text. HSACO: as linkDeviceCode returns it. EMULATOR: an object for the host.
+  std::unique_ptr<llvm::MemoryBuffer> code;
+  std::string symbol; ///< EMULATOR: the hidden table of `code`, with as many kernels as there are.
+};
+
+/// Code for a device, with the host program that drives it; mirrors lathe_device_variant.
+struct DeviceVariant {
+  Variant host;
+  std::vector<DeviceKernel> kernels;
+  std::vector<DeviceImage> images;
+};
+
 /// Bytes at a place of the weights section. Chunks may come in any order and must not overlap;
 /// what no chunk covers is zero. `owner` keeps the bytes alive (a mapped file, for instance).
 struct WeightsChunk {
@@ -71,6 +93,7 @@ struct WeightsChunk {
 struct Contents {
   std::string triple;            ///< codegen::HostTarget::triple; one for all variants.
   std::vector<Variant> variants; ///< Best first.
+  std::vector<DeviceVariant> devices;
   /// More code of all variants, linked where it is called. Not for writeObject: functions of two
   /// models in one program must not meet.
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> kernels;
@@ -84,6 +107,10 @@ struct Contents {
 /// error, not at all: then a file that was there before is left as it was). The same contents give
 /// the same bytes. Weights are streamed, never held in memory. Thread-safe; links one at a time.
 llvm::Error write(const Contents &contents, llvm::StringRef path);
+
+/// Links an object for an AMD GPU to what its driver loads, through a file beside `path`.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+linkDeviceCode(llvm::MemoryBufferRef object, llvm::StringRef device, llvm::StringRef path);
 
 /// Writes what a program links in place of loading a file: one relocatable object with the code of
 /// all variants, table, weights and manifest, which exports the lathe_static_model that is called

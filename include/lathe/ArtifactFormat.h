@@ -124,7 +124,15 @@ typedef struct lathe_services {
   /* How many threads `parallel` uses at most, at least 1. May be asked for by `plan`, too. Absent
    * in runtimes whose `reserved` is longer, where it is NULL. */
   uint32_t (*threads)(struct lathe_call *);
-  void *reserved[9]; /* launch, copy, wait; rare helpers */
+  /* For code of a lathe_device_variant alone, NULL elsewhere. Begins kernel number `kernel` of the
+   * variant, in order after those before, for `count` items: its parameters are `arg_count` numbers
+   * of 64 bits, of which the first is the call, which a device can read, and the last `count`. Not
+   * LATHE_CODE_OK: compiled code returns it. */
+  int32_t (*launch)(struct lathe_call *, uint32_t kernel, const uint64_t *args, uint32_t arg_count,
+                    int64_t count);
+  /* Returns when all that was launched is done, so that the host can look at what it wrote. */
+  int32_t (*wait)(struct lathe_call *);
+  void *reserved[7]; /* rare helpers */
 } lathe_services;
 
 /* Codes that compiled code returns; 0 is success. */
@@ -138,7 +146,8 @@ enum lathe_code {
   LATHE_CODE_MEMORY = 6,    /* an allocation was refused */
   LATHE_CODE_CANCELLED = 7, /* the cancel flag was seen */
   LATHE_CODE_LOOP = 8,      /* a loop count is over its limit */
-  LATHE_CODE_TEXT = 9       /* a string is not what it must be */
+  LATHE_CODE_TEXT = 9,      /* a string is not what it must be */
+  LATHE_CODE_DEVICE = 10    /* a device failed */
 };
 
 /* Where and why compiled code failed. Writers in parallel bodies claim it by compare-and-swap of
@@ -259,6 +268,50 @@ typedef struct lathe_variant {
   const lathe_entry *entries;
 } lathe_variant;
 
+/* What an image of device code is. */
+enum lathe_image_kind {
+  LATHE_IMAGE_PTX = 1,     /* text for an NVIDIA driver, terminated */
+  LATHE_IMAGE_CUBIN = 2,   /* for one NVIDIA architecture */
+  LATHE_IMAGE_HSACO = 3,   /* for one AMD architecture */
+  LATHE_IMAGE_EMULATOR = 4 /* the same kernels for the host: an array of lathe_emulated_kernel */
+};
+
+typedef struct lathe_image {
+  uint32_t kind; /* lathe_image_kind */
+  uint32_t reserved;
+  const void *data;
+  uint64_t bytes; /* of all of it */
+} lathe_image;
+
+typedef struct lathe_device_kernel {
+  const char *name; /* in the images as well */
+  uint32_t arg_count;
+  uint32_t block_threads; /* an item for each thread, so ceil(count / block_threads) blocks */
+} lathe_device_kernel;
+
+/* Code for a device and the host program that drives it. The memory that the host program hands to
+ * kernels (arena, weights, states, the data of inputs and outputs, what it allocates, the call and
+ * its error) must be readable and writable for both sides. */
+typedef struct lathe_device_variant {
+  lathe_variant host; /* its name is the device's: "nvidia:sm_80" */
+  uint32_t kernel_count;
+  uint32_t image_count;
+  const lathe_device_kernel *kernels;
+  const lathe_image *images;
+} lathe_device_variant;
+
+/* One thread of a kernel, as the emulator runs it. */
+typedef struct lathe_emulated_thread {
+  uint32_t thread, block, block_threads, block_count;
+  /* Whether `bytes` at `address` are memory of the device and `address` is a multiple of
+   * `alignment`. If so, stores the piece of memory that they are part of to `range`: begin and end.
+   * If not, the fault is noted, and the thread ends. */
+  int32_t (*check)(struct lathe_emulated_thread *, const void *address, uint64_t bytes,
+                   uint32_t alignment, uint32_t is_write, const char **range);
+} lathe_emulated_thread;
+
+typedef void (*lathe_emulated_kernel)(const uint64_t *args, lathe_emulated_thread *thread);
+
 /* A place in the model that can fail at run time. `message` holds %0..%5 for the arguments:
  * "node 'Gather_3': index %0 is out of range for axis of size %1". */
 typedef struct lathe_site {
@@ -274,6 +327,9 @@ typedef struct lathe_artifact {
   const lathe_variant *variants;
   uint64_t site_count;
   const lathe_site *sites;
+  /* From here on only where `size` says so. */
+  uint64_t device_variant_count;
+  const lathe_device_variant *device_variants; /* best first, for each kind of device */
 } lathe_artifact;
 
 /* A model that is linked into the program (`lathe compile --emit=obj,header`). */

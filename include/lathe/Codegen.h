@@ -159,6 +159,63 @@ void addSampleDispatch(llvm::Module &module, llvm::StringRef prefix, llvm::Strin
                        llvm::ArrayRef<SampleValue> values, unsigned inputCount, int64_t leastSize,
                        int64_t count);
 
+/// A GPU that code is generated for.
+struct DeviceTarget {
+  std::string name;     ///< "nvidia:sm_80"
+  std::string triple;   ///< LLVM's
+  std::string cpu;      ///< LLVM's
+  std::string features; ///< in LLVM's form
+
+  bool isNvidia() const;
+};
+
+/// Every device that has a name.
+llvm::ArrayRef<DeviceTarget> knownDevices();
+
+/// Whether a name of `--target=` is one of a device, known or not, or of a vendor.
+bool namesDevice(llvm::StringRef name);
+
+/// The devices of a list of names separated by commas; "nvidia" and "amd" alone are what the most
+/// devices of theirs can run. The result has the order of the list, and no name twice.
+llvm::Expected<std::vector<DeviceTarget>> resolveDevices(llvm::StringRef list);
+
+/// A kernel on a device. Its parameters are those of the scheduled one, the call first, with the
+/// number of items in place of begin and end.
+struct DeviceKernel {
+  std::string name;
+  unsigned argumentCount;
+};
+
+/// Kernels by number, and their module.
+struct DeviceKernels {
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::vector<DeviceKernel> kernels;
+};
+
+/// Takes the kernels that a device can run out of a scheduled module (declarations stay), has its
+/// dispatches launch them, and the host wait where it looks at memory itself. What needs the host,
+/// such as kernels on strings, stays.
+DeviceKernels takeDeviceKernels(mlir::ModuleOp scheduled);
+
+/// What a device and the emulator load.
+struct DeviceCode {
+  unsigned blockThreads = 0;
+  std::unique_ptr<llvm::MemoryBuffer> image; ///< PTX as text for NVIDIA, an object for AMD.
+  std::string assembly;                      ///< the same as text
+  /// The same kernels as an object for the host, whose table (lathe_emulated_kernel) is a hidden
+  /// symbol.
+  std::unique_ptr<llvm::MemoryBuffer> emulator;
+  std::string emulatorSymbol;
+};
+
+/// Compiles `module`, the module of `kernels` as lowerHost gives it, for `target`; what the
+/// emulator runs is code for `host`. The emulator's symbol begins with `prefix`. Needs no library
+/// of device code, and leaves nothing undefined.
+llvm::Expected<DeviceCode> compileDevice(std::unique_ptr<llvm::Module> module,
+                                         llvm::ArrayRef<DeviceKernel> kernels,
+                                         const DeviceTarget &target, const HostTarget &host,
+                                         llvm::StringRef prefix, unsigned optLevel);
+
 } // namespace lathe::codegen
 
 #endif // LATHE_CODEGEN_H

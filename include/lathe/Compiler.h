@@ -45,6 +45,9 @@ struct CompileOptions {
   /// computed one by one, side by side on several threads: "auto" (where a sample is
   /// enough work), "each" (wherever that gives the same), "whole" (never).
   std::string batch = "auto";
+  /// What to do about parts of the model that no device can run (strings, sequences, sorting):
+  /// "report" a warning for each node, "forbid" them, or "allow" them without a word.
+  std::string fallback = "report";
   /// "model": products as the model defines them; "bf16": f32 products with constant weights round
   /// their operands to bf16 and add up in f32, on every target.
   std::string precision = "model";

@@ -26,6 +26,8 @@ struct TargetInfo {
   std::string dotI16, dotBF16;
   /// LLVM's name of the instruction that multiplies tiles of bf16; empty where there is none.
   std::string matrixBF16;
+  /// A GPU: every item of a kernel is a thread of its own, which computes scalars.
+  bool itemPerThread = false;
 
   bool operator==(const TargetInfo &) const = default;
 };

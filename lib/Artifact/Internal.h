@@ -17,7 +17,8 @@ struct LinkInput {
 /// What comes out of a link.
 enum class LinkOutput {
   Artifact,   ///< a closed shared object
-  Relocatable ///< one object, for another link
+  Relocatable, ///< one object, for another link
+  DeviceCode   ///< what AMD's driver loads
 };
 
 /// Links objects to a file at `path`, which is overwritten. One link runs at a time: the linker

@@ -57,6 +57,7 @@ struct Architecture {
 constexpr Architecture architectures[] = {
     {Triple::x86_64, "elf_x86_64", 4096},
     {Triple::aarch64, "aarch64linux", 65536},
+    {Triple::amdgcn, "elf64_amdgpu", 4096},
 };
 
 // One name leaves the artifact; the functions of the variants become local symbols.
@@ -82,11 +83,33 @@ std::string explain(StringRef messages, ArrayRef<std::pair<std::string, std::str
 } // namespace
 
 void addCode(const Contents &contents, std::vector<LinkInput> &inputs) {
-  for (const Variant &variant : contents.variants) {
+  auto add = [&](const Variant &variant) {
     inputs.push_back({variant.object->getMemBufferRef(), "code for " + variant.name});
     for (const auto &object : variant.sizeObjects)
       inputs.push_back({object->getMemBufferRef(), "code of certain sizes for " + variant.name});
+  };
+  llvm::for_each(contents.variants, add);
+  for (const DeviceVariant &device : contents.devices) {
+    add(device.host);
+    for (const DeviceImage &image : device.images)
+      if (image.kind == LATHE_IMAGE_EMULATOR)
+        inputs.push_back({image.code->getMemBufferRef(), "emulated code for " + device.host.name});
   }
+}
+
+Expected<std::unique_ptr<MemoryBuffer>> linkDeviceCode(MemoryBufferRef object, StringRef device,
+                                                       StringRef path) {
+  TemporaryFile linked;
+  if (Error error = linked.create(path))
+    return std::move(error);
+  LinkInput input{object, "kernels for " + device.str()};
+  if (Error error = link("amdgcn-amd-amdhsa", input, LinkOutput::DeviceCode, linked.path()))
+    return std::move(error);
+  auto buffer = MemoryBuffer::getFile(linked.path(), /*IsText=*/false,
+                                      /*RequiresNullTerminator=*/false, /*IsVolatile=*/true);
+  if (!buffer)
+    return createFileError(linked.path(), buffer.getError());
+  return std::move(*buffer);
 }
 
 Expected<std::unique_ptr<MemoryBuffer>> joinKernels(const Contents &contents) {
@@ -111,6 +134,8 @@ Error link(StringRef tripleName, ArrayRef<LinkInput> inputs, LinkOutput output, 
   const std::string pageSize = formatv("max-page-size={0}", architecture->pageSize).str();
   if (output == LinkOutput::Relocatable)
     arguments.push_back("-r");
+  else if (output == LinkOutput::DeviceCode)
+    arguments.insert(arguments.end(), {"-shared", "--no-undefined"});
   else // Closed: every symbol is found here, and no table of procedures is needed.
     for (StringRef argument :
          {"-shared", "--no-undefined", "-Bsymbolic", "--gc-sections", "--hash-style=both",

@@ -36,11 +36,14 @@ public:
       static_assert(sizeof(lathe_site) == 8);
       return record({string(clip(message))});
     });
-    static_assert(sizeof(lathe_artifact) == 48);
+    Constant *devices =
+        array(contents.devices, [&](const DeviceVariant &device) { return build(device); });
+    static_assert(sizeof(lathe_artifact) == 64);
     Constant *table = record({number(64, LATHE_MAGIC), number(32, LATHE_FORMAT_VERSION),
                               number(32, LATHE_ABI_VERSION), number(32, sizeof(lathe_artifact)),
                               number(32, contents.variants.size()), variants,
-                              number(64, contents.sites.size()), sites});
+                              number(64, contents.sites.size()), sites,
+                              number(64, contents.devices.size()), devices});
     auto *global = new GlobalVariable(module, table->getType(), /*isConstant=*/true, linkage, table,
                                       LATHE_TABLE_SYMBOL);
     if (linkage == GlobalValue::ExternalLinkage)
@@ -72,12 +75,38 @@ public:
   }
 
 private:
-  Constant *build(const Variant &variant) {
+  SmallVector<Constant *> fieldsOf(const Variant &variant) {
     static_assert(sizeof(lathe_variant) == 48);
     Constant *entries = array(variant.entries, [&](const Entry &entry) { return build(entry); });
-    return record({string(variant.name), number(64, variant.features),
-                   number(64, variant.weightsOffset), number(64, variant.weightsBytes),
-                   number(32, variant.entries.size()), number(32, variant.stateCount), entries});
+    return {string(variant.name), number(64, variant.features), number(64, variant.weightsOffset),
+            number(64, variant.weightsBytes), number(32, variant.entries.size()),
+            number(32, variant.stateCount), entries};
+  }
+  Constant *build(const Variant &variant) { return record(fieldsOf(variant)); }
+
+  Constant *build(const DeviceVariant &device) {
+    Constant *kernels = array(device.kernels, [&](const DeviceKernel &kernel) {
+      static_assert(sizeof(lathe_device_kernel) == 16);
+      return record({string(kernel.name), number(32, kernel.argumentCount),
+                     number(32, kernel.blockThreads)});
+    });
+    Constant *images = array(device.images, [&](const DeviceImage &image) {
+      static_assert(sizeof(lathe_image) == 24);
+      auto made = [&](Constant *data, uint64_t bytes) {
+        return record({number(32, image.kind), number(32, 0), data, number(64, bytes)});
+      };
+      if (image.kind == LATHE_IMAGE_EMULATOR)
+        return made(function(image.symbol),
+                    device.kernels.size() * sizeof(lathe_emulated_kernel));
+      StringRef code = image.code->getBuffer();
+      return made(constant(ConstantDataArray::getString(context, code), LATHE_ALIGNMENT),
+                  code.size() + 1); // terminated
+    });
+    static_assert(sizeof(lathe_device_variant) == 72);
+    SmallVector<Constant *> fields = fieldsOf(device.host);
+    fields.append({number(32, device.kernels.size()), number(32, device.images.size()), kernels,
+                   images});
+    return record(fields);
   }
 
   Constant *build(const Entry &entry) {
@@ -214,6 +243,16 @@ Error checkEntry(const Entry &entry, StringSet<> &symbols) {
   return Error::success();
 }
 
+/// Of processors and of devices.
+SmallVector<const Variant *> allVariants(const Contents &contents) {
+  SmallVector<const Variant *> all;
+  for (const Variant &variant : contents.variants)
+    all.push_back(&variant);
+  for (const DeviceVariant &device : contents.devices)
+    all.push_back(&device.host);
+  return all;
+}
+
 /// The linker wants each symbol once, and the runtime what is inside the weights.
 Error checkWeights(const Contents &contents, uint64_t bytes) {
   SmallVector<const WeightsChunk *> chunks;
@@ -230,13 +269,13 @@ Error checkWeights(const Contents &contents, uint64_t bytes) {
               .str());
     end = chunk->offset + chunk->bytes.size();
   }
-  for (const Variant &variant : contents.variants)
-    if (variant.weightsOffset % LATHE_ALIGNMENT || variant.weightsOffset > bytes ||
-        variant.weightsBytes > bytes - variant.weightsOffset)
+  for (const Variant *variant : allVariants(contents))
+    if (variant->weightsOffset % LATHE_ALIGNMENT || variant->weightsOffset > bytes ||
+        variant->weightsBytes > bytes - variant->weightsOffset)
       return createStringError(
           formatv("variant '{0}' has weights [{1}, +{2}) that are unaligned or outside the "
                   "section of {3} bytes",
-                  variant.name, variant.weightsOffset, variant.weightsBytes, bytes)
+                  variant->name, variant->weightsOffset, variant->weightsBytes, bytes)
               .str());
   return Error::success();
 }
@@ -264,20 +303,25 @@ Expected<std::unique_ptr<TargetMachine>> machineFor(const Triple &triple) {
 } // namespace
 
 Error check(const Contents &contents) {
-  if (contents.variants.empty())
+  if (contents.variants.empty() && contents.devices.empty())
     return createStringError("an artifact needs code for at least one target");
   StringSet<> symbols;
-  for (const Variant &variant : contents.variants) {
-    if (Error error = checkString("variant name", variant.name))
+  for (const Variant *variant : allVariants(contents)) {
+    if (Error error = checkString("variant name", variant->name))
       return error;
-    if (!variant.object || variant.entries.empty())
+    if (!variant->object || variant->entries.empty())
       return createStringError(
-          formatv("variant '{0}' has no {1}", variant.name, variant.object ? "entries" : "code")
+          formatv("variant '{0}' has no {1}", variant->name, variant->object ? "entries" : "code")
               .str());
-    for (const Entry &entry : variant.entries)
+    for (const Entry &entry : variant->entries)
       if (Error error = checkEntry(entry, symbols))
         return error;
   }
+  for (const DeviceVariant &device : contents.devices)
+    for (const DeviceImage &image : device.images)
+      if (!image.code || image.symbol.empty() == (image.kind == LATHE_IMAGE_EMULATOR))
+        return createStringError(
+            formatv("an image of device '{0}' has no code or no table", device.host.name).str());
   for (const std::string &message : contents.sites)
     if (message.find('\0') != std::string::npos)
       return checkString("message", message);

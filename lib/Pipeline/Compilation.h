@@ -40,6 +40,21 @@ void describeScheduled(mlir::ModuleOp scheduled, mlir::func::FuncOp main, llvm::
 /// weights gain by, and the usual levels.
 std::string defaultTargets(mlir::ModuleOp module, unsigned optLevel);
 
+/// The processors and the devices of a list of targets.
+std::pair<std::string, std::string> splitTargets(llvm::StringRef list);
+
+/// The level that the host programs of devices are compiled for, and what the emulator runs.
+const codegen::HostTarget &hostOfDevices();
+
+/// What code for devices is made of, and whether text that was asked for is written already.
+struct DeviceJob {
+  mlir::ModuleOp module;
+  bool isScheduled;
+  llvm::StringRef output;
+  uint64_t flops;
+  bool isWritten = false;
+};
+
 /// One compilation: its context, its diagnostics, its timer.
 class Compilation {
 public:
@@ -77,6 +92,16 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> load(const Sizes &sizes); // the same as a stage
   bool runGraph(mlir::ModuleOp module);
   bool runTargets(mlir::ModuleOp module, llvm::StringRef output);
+  // Devices.cpp
+  bool hasDevices() const { return !splitTargets(options.target).second.empty(); }
+  bool checkDeviceOptions();
+  bool addDevices(DeviceJob &job, llvm::ArrayRef<codegen::DeviceTarget> devices,
+                  llvm::StringRef prefix, Shared &shared, std::vector<VariantInfo> &variants,
+                  artifact::Contents &contents);
+  bool addDevice(DeviceJob &job, const codegen::DeviceTarget &device, llvm::StringRef prefix,
+                 Shared &shared, std::vector<VariantInfo> &variants,
+                 artifact::Contents &contents);
+  bool reportFallbacks(mlir::ModuleOp scheduled, const codegen::DeviceTarget &device);
   bool readSchedules();
   void warnOfUnusedSchedules(llvm::ArrayRef<VariantInfo> variants);
   schedule::Options scheduleOptions(const codegen::HostTarget &target) const;

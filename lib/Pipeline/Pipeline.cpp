@@ -223,16 +223,30 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
                                   "scheduled for";
     return false;
   }
-  auto targets = codegen::resolveTargets(!options.target.empty() ? options.target
-                                         : isScheduled ? scheduledFor.str()
-                                                       : defaultTargets(module, options.optLevel));
+  std::string wanted = !options.target.empty() ? options.target
+                       : isScheduled           ? scheduledFor.str()
+                                               : defaultTargets(module, options.optLevel);
+  auto [processors, deviceNames] = splitTargets(wanted);
+  llvm::Expected<std::vector<codegen::HostTarget>> targets = std::vector<codegen::HostTarget>();
+  if (!processors.empty())
+    targets = codegen::resolveTargets(processors);
   if (!targets)
     return fail(targets.takeError());
-  if (isScheduled && (targets->size() != 1 || targets->front().name != scheduledFor.getValue())) {
+  auto devices = codegen::resolveDevices(deviceNames);
+  if (!devices)
+    return fail(devices.takeError());
+  SmallVector<StringRef> names;
+  for (const codegen::HostTarget &target : *targets)
+    names.push_back(target.name);
+  for (const codegen::DeviceTarget &device : *devices)
+    names.push_back(device.name);
+  if (isScheduled && (names.size() != 1 || names.front() != scheduledFor.getValue())) {
     emitError(module.getLoc()) << "the module is scheduled for " << scheduledFor
                                << " and cannot become code for '" << options.target << "'";
     return false;
   }
+  if (!devices->empty() && !checkDeviceOptions())
+    return false;
   Samples samples = describeSamples(main, entry);
   auto counted = module->getAttrOfType<IntegerAttr>("rt.flops");
   uint64_t flops = isScheduled && counted
@@ -327,6 +341,14 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
     for (LoweredModule &form : forms)
       places.push_back(queue.add(std::move(form)));
   }
+  artifact::Contents contents;
+  if (!devices->empty() && (targets->empty() || options.emit == "artifact")) {
+    DeviceJob job{module, isScheduled, output, flops};
+    if (!addDevices(job, *devices, prefixOf(targets->size()), shared, variants, contents))
+      return false;
+    if (job.isWritten)
+      return true;
+  }
   warnOfUnusedSchedules(variants);
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   if (!stage("codegen", [&] {
@@ -337,8 +359,7 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   if (options.emit == "asm")
     return writeText(objects.front()->getBuffer(), output);
 
-  artifact::Contents contents;
-  contents.triple = targets->front().triple;
+  contents.triple = targets->empty() ? hostOfDevices().triple : targets->front().triple;
   contents.sites = shared.sites.messages();
   contents.weightsBytes = shared.weights.bytes();
   for (const codegen::WeightLayout::Chunk &chunk : shared.weights.chunks()) {
@@ -503,7 +524,8 @@ bool Compilation::runModule(ModuleOp module, StringRef output) {
   if (stopsAfter("graph-to-linalg"))
     return write(module, output);
   main = module.lookupSymbol<func::FuncOp>("main");
-  if (!main.isDeclaration() && !batch && options.optLevel > 0 && options.batch != "whole")
+  if (!main.isDeclaration() && !batch && options.optLevel > 0 && options.batch != "whole" &&
+      !hasDevices())
     if (auto split = schedule::markSamples(module, /*always=*/options.batch == "each"))
       splitForms(main, *split);
   for (Specialized &form : specialized) {
@@ -536,5 +558,9 @@ std::vector<std::string> lathe::listTargets() {
   std::vector<std::string> names;
   for (const codegen::HostTarget &target : codegen::knownTargets())
     names.push_back(target.name);
+  for (const char *vendor : {"nvidia", "amd"})
+    names.push_back(vendor);
+  for (const codegen::DeviceTarget &device : codegen::knownDevices())
+    names.push_back(device.name);
   return names;
 }

@@ -157,7 +157,7 @@ std::optional<schedule::SampleRefusal> Compilation::refuseFixedBatch(Sizes other
 bool Compilation::maySplit() const {
   // Earlier stages are those of the whole batch, as nothing has been decided there.
   bool isDecided = options.stopAfter.empty() || stopsAfter("schedule") || stopsAfter("codegen");
-  return isDecided && options.optLevel > 0 && options.batch != "whole";
+  return isDecided && options.optLevel > 0 && options.batch != "whole" && !hasDevices();
 }
 
 bool Compilation::findFixedBatch() {

@@ -417,13 +417,12 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
       draft.kind = "tile";
       return emitTiles(kernel, group, options, tiling, address);
     }
-    if (options.optLevel > 0 && group.stages.size() == 1)
+    if (usesVectors(options) && group.stages.size() == 1)
       if (auto work = emitTransposed(kernel, group.stages.front(), options.target, address)) {
         draft.kind = "transpose";
         return *work;
       }
-    int64_t lanes = options.optLevel > 0 ? options.target.vectorBits / 32 : 0;
-    return emitLoops(kernel, group, lanes, address);
+    return emitLoops(kernel, group, options, address);
   });
 }
 

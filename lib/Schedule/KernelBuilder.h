@@ -95,7 +95,9 @@ void forUnits(Kernel &kernel, Value units, Value items, llvm::function_ref<void(
 
 /// Emit the group's loops over the items [begin, end).
 /// With `lanes` (0: none) the innermost loops run on vectors where they can.
-Work emitLoops(Kernel &kernel, const Group &group, int64_t lanes, AddressOf addressOf);
+Work emitLoops(Kernel &kernel, const Group &group, const Options &options, AddressOf addressOf);
+/// Whether loops are emitted on vectors where they can be.
+bool usesVectors(const Options &options);
 /// Emits the loops of `stage` from `firstLoop` on, on vectors; false, and nothing emitted, where
 /// its innermost loop cannot be. `outer` are the indices of the loops before.
 bool emitVectorStage(Kernel &kernel, const Stage &stage, unsigned firstLoop,

@@ -150,8 +150,13 @@ struct StageLoops {
 };
 } // namespace
 
-Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, int64_t lanes,
+bool lathe::schedule::usesVectors(const Options &options) {
+  return options.optLevel > 0 && !options.target.itemPerThread;
+}
+
+Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, const Options &options,
                                 AddressOf addressOf) {
+  int64_t lanes = usesVectors(options) ? options.target.vectorBits / 32 : 0;
   Group group = original;
   if (group.stages.size() == 1) {
     collapseLoops(group.stages[0]);
@@ -160,7 +165,7 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, int64_t l
     while (group.sharedLoops < stage.numLoops() && !stage.reduction[group.sharedLoops])
       ++group.sharedLoops;
     // The last loop stays inside, where it is vectorized, unless there is no other.
-    if (!stage.hasReduction() && group.sharedLoops > 1)
+    if (!options.target.itemPerThread && !stage.hasReduction() && group.sharedLoops > 1)
       --group.sharedLoops;
   }
 

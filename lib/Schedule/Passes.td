@@ -95,6 +95,8 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
            "LLVM's intrinsic that adds the products of pairs of bf16 to an f32">,
     Option<"matrixBF16", "matrix-bf16", "std::string", "",
            "LLVM's intrinsic that multiplies tiles of bf16">,
+    Option<"itemPerThread", "item-per-thread", "bool", "false",
+           "For a GPU: every item of a kernel is a thread, which computes scalars">,
     Option<"optLevel", "opt-level", "unsigned", "3",
            "0: a dispatch for every operation, plain loops, no register tiles">,
     Option<"strict", "strict", "bool", "false",

@@ -156,9 +156,11 @@ unsigned HostProgram::commonLoops(const Group &group, const Stage &stage) {
     if (stage.reduction[i] || stage.extents[i] != first.extents[i])
       common = i;
   // A loop must be left inside, or nothing could be vectorized.
-  for (const Stage &other : group.stages)
-    common = std::min(common, std::max(1u, other.numLoops()) - 1);
-  common = std::min(common, std::max(1u, stage.numLoops()) - 1);
+  if (!options.target.itemPerThread) {
+    for (const Stage &other : group.stages)
+      common = std::min(common, std::max(1u, other.numLoops()) - 1);
+    common = std::min(common, std::max(1u, stage.numLoops()) - 1);
+  }
 
   // Pairs of an access of the new stage and the group's write to the same memory.
   struct Pair {

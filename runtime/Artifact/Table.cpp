@@ -12,6 +12,8 @@ using namespace lathe::runtime;
 
 namespace {
 
+constexpr uint32_t maxKernels = 1 << 20, maxImages = 64, maxBlockThreads = 1024,
+                   maxKernelArgs = 1 << 12;
 constexpr uint32_t maxVariants = 64, maxEntries = 1024, maxTensors = 1 << 16, maxStates = 1024;
 
 // Walks the table. Every check returns what is wrong, null where all is well.
@@ -46,6 +48,7 @@ private:
   }
 
   const char *checkVariant(const lathe_variant &variant);
+  const char *checkDevice(const lathe_device_variant &device);
   const char *checkEntry(const lathe_entry &entry, const lathe_variant &variant);
   const char *checkTensor(const lathe_tensor_spec &spec, uint32_t depth = 0);
   const char *checkStates(const lathe_tensor_spec *specs, uint32_t count,
@@ -58,9 +61,16 @@ private:
 };
 
 const char *TableChecker::check(const lathe_artifact &table) {
-  if (table.variant_count == 0 || table.variant_count > maxVariants ||
+  bool hasDevices = table.size >= sizeof(lathe_artifact);
+  uint64_t devices = hasDevices ? table.device_variant_count : 0;
+  if ((table.variant_count == 0 && devices == 0) || table.variant_count > maxVariants ||
       !isArray(table.variants, table.variant_count))
     return "the list of variants is out of range";
+  if (devices > maxVariants || (devices && !isArray(table.device_variants, devices)))
+    return "the list of variants for devices is out of range";
+  for (uint64_t i = 0; i < devices; ++i)
+    if (const char *why = checkDevice(table.device_variants[i]))
+      return why;
   for (uint32_t i = 0; i < table.variant_count; ++i)
     if (const char *why = checkVariant(table.variants[i]))
       return why;
@@ -88,6 +98,40 @@ const char *TableChecker::checkVariant(const lathe_variant &variant) {
   for (uint32_t i = 0; i < variant.entry_count; ++i)
     if (const char *why = checkEntry(variant.entries[i], variant))
       return why;
+  return nullptr;
+}
+
+const char *TableChecker::checkDevice(const lathe_device_variant &device) {
+  if (const char *why = checkVariant(device.host))
+    return why;
+  if (device.kernel_count > maxKernels || !isArray(device.kernels, device.kernel_count))
+    return "the kernels for a device are out of range";
+  for (uint32_t i = 0; i < device.kernel_count; ++i) {
+    const lathe_device_kernel &kernel = device.kernels[i];
+    if (!isString(kernel.name) || kernel.block_threads == 0 ||
+        kernel.block_threads > maxBlockThreads || kernel.arg_count < 2 ||
+        kernel.arg_count > maxKernelArgs)
+      return "a kernel for a device is out of range";
+  }
+  if (device.image_count > maxImages || !isArray(device.images, device.image_count))
+    return "the images for a device are out of range";
+  for (uint32_t i = 0; i < device.image_count; ++i) {
+    const lathe_image &image = device.images[i];
+    auto *data = static_cast<const char *>(image.data);
+    if (!isArray(data, image.bytes))
+      return "an image for a device is out of range";
+    if (image.kind == LATHE_IMAGE_PTX && (!image.bytes || data[image.bytes - 1]))
+      return "the text of an image is not terminated";
+    if (image.kind != LATHE_IMAGE_EMULATOR)
+      continue;
+    auto *functions = static_cast<const lathe_emulated_kernel *>(image.data);
+    if (image.bytes != device.kernel_count * sizeof(lathe_emulated_kernel) ||
+        !isArray(functions, device.kernel_count))
+      return "the table of emulated kernels is out of range";
+    for (uint32_t k = 0; k < device.kernel_count; ++k)
+      if (!isFunction(functions[k]))
+        return "an emulated kernel lies outside the code";
+  }
   return nullptr;
 }
 
@@ -207,7 +251,10 @@ int32_t lathe::runtime::checkTable(const File &file, const Image &image, uint64_
     return malformed(file, status, "its table does not begin with the magic number");
   if (int32_t code = checkVersion(file, *table, status))
     return code;
-  if (image.readable(table) < sizeof(lathe_artifact) || table->size < sizeof(lathe_artifact))
+  // The first tables ended before the devices.
+  if (image.readable(table) < offsetof(lathe_artifact, device_variant_count) ||
+      table->size < offsetof(lathe_artifact, device_variant_count) ||
+      image.readable(table) < std::min<uint64_t>(table->size, sizeof(lathe_artifact)))
     return malformed(file, status, "its table is too short");
   TableChecker checker(image, weightsBytes, std::min(image.size(), file.size()));
   if (const char *why = checker.check(*table))

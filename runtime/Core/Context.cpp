@@ -59,6 +59,8 @@ int32_t lathe_context::create(lathe_module &owner, const lathe_context_options &
       !outputStates.create(outputCount) || !symbolSizes.create(symbolCount) ||
       !states.create(owner.chosen->state_count) || !stateMemory.create(owner.chosen->state_count))
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
+  if (int32_t code = openDevice(status))
+    return code;
   if (options.arena) {
     arena = static_cast<char *>(options.arena);
     arenaBytes = options.arena_bytes;
@@ -87,9 +89,10 @@ lathe_context::~lathe_context() {
   if (ownsPool)
     lathe_pool_destroy(pool);
   if (ownsArena)
-    options.allocator.release(options.allocator.user, arena, arenaBytes);
+    workAllocator.release(workAllocator.user, arena, arenaBytes);
   for (State &state : states)
-    releaseState(state, options.allocator);
+    releaseState(state, workAllocator);
+  closeDevice();
   if (module)
     module->release();
 }
@@ -103,13 +106,13 @@ int32_t lathe_context::reserve(uint64_t bytes, lathe_status *status) {
                 static_cast<unsigned long long>(bytes));
   // The old one goes first: both together would double the peak.
   if (ownsArena)
-    options.allocator.release(options.allocator.user, arena, arenaBytes);
+    workAllocator.release(workAllocator.user, arena, arenaBytes);
   uint64_t before = arenaBytes;
   arenaBytes = 0;
   arena = nullptr;
   ownsArena = false;
   void *memory = bytes <= uint64_t(maxBytes)
-                     ? options.allocator.allocate(options.allocator.user, bytes, LATHE_ALIGNMENT)
+                     ? workAllocator.allocate(workAllocator.user, bytes, LATHE_ALIGNMENT)
                      : nullptr;
   if (!memory)
     return fail(status, LATHE_STATUS_MEMORY, "an arena of %llu bytes could not be allocated",

@@ -32,6 +32,7 @@ enum class OutputMemory : uint8_t {
   Owned,  ///< From the context's allocator, for the caller to release.
   Caller, ///< The caller's.
   State,  ///< A state's, in this context.
+  Device, ///< The run's, on a device: of a size that depends on data, to be copied at the end.
 };
 
 struct OutputState {
@@ -41,6 +42,19 @@ struct OutputState {
   bool fromCaller;  ///< The caller supplied memory,
   void *callerData; ///< here,
   int64_t callerBytes; ///< this much.
+  void *hostData;      ///< Where the output goes that is written elsewhere, on a device.
+};
+
+/// What a context has on its module's device.
+struct DeviceRun {
+  void *queue = nullptr;
+  /// What kernels see of the call, in memory of the device.
+  struct Shared {
+    lathe_call call;
+    lathe_error error;
+  } *shared = nullptr;
+  char *staging = nullptr; ///< For inputs and outputs.
+  uint64_t stagingBytes = 0;
 };
 
 /// Why the runtime refused a service; added to the message of the failure it leads to.
@@ -75,6 +89,9 @@ struct lathe_context {
   uint32_t threads() const {
     return options.executor.parallel ? options.executor.width : pool ? pool->threads() : 1;
   }
+  /// For all that a run works with but outputs, which come from options.allocator.
+  lathe_allocator workAllocator = {};
+  lathe::runtime::DeviceRun deviceRun;
   char *arena = nullptr;
   uint64_t arenaBytes = 0;
   std::atomic<uint32_t> cancel{0};  ///< CancelReason; compiled code polls it.
@@ -124,6 +141,8 @@ struct lathe_context {
   }
   /// Memory for the next value of the state that an output writes; null when refused.
   void *reserveOutputState(uint32_t output, uint64_t bytes);
+  /// Why the device failed, terminated; empty where it has not.
+  void explainDevice(char *text, size_t capacity) const;
   /// Sets the cancel flag where the deadline has passed.
   void pollDeadline();
   /// Reports the traced kernel, which ends now.
@@ -151,6 +170,12 @@ private:
   int32_t ownCopy(uint32_t index, lathe_status *status);
   int32_t checkOverlap(uint32_t index, lathe_status *status) const;
   int32_t execute(lathe_status *status);
+  int32_t openDevice(lathe_status *status);
+  void closeDevice();
+  int32_t stage(lathe_status *status);
+  bool isStaged(uint32_t output) const;
+  int32_t unstage(int32_t code, lathe_status *status);
+  int32_t runOnDevice();
   void pinValues() const;
   int32_t unpinValues(int32_t code, lathe_status *status) const;
   int32_t convertError(int32_t code, lathe_status *status);

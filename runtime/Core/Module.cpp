@@ -2,6 +2,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Module.h"
 #include "runtime/Artifact/Table.h"
+#include "runtime/Core/Device.h"
 #include "runtime/Core/Options.h"
 #include "runtime/Cpu/Features.h"
 
@@ -100,6 +101,8 @@ int32_t lathe_module::load(const lathe_module_options &options, lathe_status *st
     return code;
   if (int32_t code = mapWeights(weightsSection, status))
     return code;
+  if (int32_t code = loadOnDevice(status))
+    return code;
   if (int32_t code = layOut(status))
     return code;
   if (chosen)
@@ -153,6 +156,8 @@ int32_t lathe_module::adopt(const lathe_static_model &model, const lathe_module_
   if (int32_t code = choose(options, status))
     return code;
   weights = model.weights + (chosen ? chosen->weights_offset : 0);
+  if (int32_t code = loadOnDevice(status))
+    return code;
   return layOut(status);
 }
 
@@ -165,7 +170,36 @@ int32_t lathe_module::keepSection(const Elf64_Shdr &section, Array<char> &to,
   return file.read(section.sh_offset, to.data(), section.sh_size, status);
 }
 
+int32_t lathe_module::chooseForDevice(const lathe_module_options &options, lathe_status *status) {
+  device = options.device;
+  device->retain();
+  char held[512] = "";
+  TextBuilder list(held, sizeof(held));
+  uint32_t best = 0;
+  for (uint64_t i = 0; i < countDeviceVariants(*table); ++i) {
+    const lathe_device_variant &code = table->device_variants[i];
+    list.add("%s%s", i ? ", " : "", code.host.name);
+    if (options.variant && strcmp(options.variant, code.host.name))
+      continue;
+    uint32_t fit = isRunnable(code.host, features) ? device->ops->fit(device, &code) : 0;
+    if (fit <= best)
+      continue;
+    best = fit;
+    deviceCode = &code;
+  }
+  if (deviceCode) {
+    shown = chosen = &deviceCode->host;
+    return LATHE_STATUS_OK;
+  }
+  return fail(status, LATHE_STATUS_VARIANT,
+              "%s: no code in it runs on %s%s%.100s; it holds code for %s; compile it with --target",
+              file.name(), device->name, options.variant ? "; asked for " : "",
+              options.variant ? options.variant : "", *held ? held : "no device");
+}
+
 int32_t lathe_module::choose(const lathe_module_options &options, lathe_status *status) {
+  if (options.device && !(options.flags & LATHE_MODULE_INSPECT))
+    return chooseForDevice(options, status);
   bool named = false;
   for (uint32_t i = 0; i < table->variant_count && !chosen; ++i) {
     const lathe_variant &variant = table->variants[i];
@@ -181,15 +215,21 @@ int32_t lathe_module::choose(const lathe_module_options &options, lathe_status *
       chosen = &variant;
   }
   if (options.flags & LATHE_MODULE_INSPECT) {
-    shown = chosen ? chosen : &table->variants[0];
+    shown = chosen                 ? chosen
+            : table->variant_count ? &table->variants[0]
+                                   : &table->device_variants[0].host;
     chosen = nullptr;
     return LATHE_STATUS_OK;
   }
   shown = chosen;
   if (chosen)
     return LATHE_STATUS_OK;
-  char held[512];
+  char held[512] = "";
   TextBuilder list(held, sizeof(held));
+  for (uint64_t i = 0; i < countDeviceVariants(*table); ++i)
+    list.add("%s%s", i ? ", " : "", table->device_variants[i].host.name);
+  if (*held && table->variant_count)
+    list.add(", ");
   for (uint32_t i = 0; i < table->variant_count; ++i)
     list.add("%s%s (needs %s)", i ? ", " : "", table->variants[i].name,
              FeaturesText(table->variants[i].features).text);

@@ -18,12 +18,18 @@ struct EntryLayout {
   uint32_t symbolCount;
 };
 
+/// The variants for devices, of a table that has any.
+inline uint64_t countDeviceVariants(const lathe_artifact &table) {
+  return table.size >= sizeof(lathe_artifact) ? table.device_variant_count : 0;
+}
+
 } // namespace lathe::runtime
 
 /// Immutable once open; shared by reference count.
 struct lathe_module {
   lathe_module() = default;
   lathe_module(const lathe_module &) = delete;
+  ~lathe_module();
 
   std::atomic<uint32_t> references{1};
   lathe::runtime::File file;
@@ -32,6 +38,9 @@ struct lathe_module {
   const lathe_artifact *table = nullptr;
   uint64_t features = 0;                            ///< Of the host, as restricted by the options.
   const lathe_variant *chosen = nullptr;            ///< Null where only inspected.
+  lathe_device *device = nullptr;                   ///< Null: it runs on the host.
+  const lathe_device_variant *deviceCode = nullptr; ///< Then: whose host program is `chosen`.
+  void *program = nullptr;                          ///< The device's.
   const lathe_variant *shown = nullptr;             ///< The chosen one or the first.
   const char *weights = nullptr;                    ///< Base of the chosen variant's weights.
   const char *manifestText = "";                    ///< Terminated.
@@ -65,6 +74,10 @@ private:
   int32_t keepSection(const Elf64_Shdr &section, lathe::runtime::Array<char> &to,
                       lathe_status *status);
   int32_t choose(const lathe_module_options &options, lathe_status *status);
+  int32_t chooseForDevice(const lathe_module_options &options, lathe_status *status);
+  /// Makes kernels and weights ready on the device, where there is one.
+  int32_t loadOnDevice(lathe_status *status);
+  void *deviceWeights = nullptr;
   int32_t mapWeights(const Elf64_Shdr *section, lathe_status *status);
   int32_t layOut(lathe_status *status);
 };

@@ -23,17 +23,21 @@ const char *lathe_module_manifest(const lathe_module *module, uint64_t *bytes) {
 }
 
 uint32_t lathe_module_variant_count(const lathe_module *module) {
-  return module ? module->table->variant_count : 0;
+  return module ? uint32_t(module->table->variant_count + countDeviceVariants(*module->table)) : 0;
 }
 
 int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
                                   lathe_variant_info *info, lathe_status *status) {
   if (!module || !info)
     return fail(status, LATHE_STATUS_ARGUMENT, "%s is NULL", module ? "info" : "module");
-  if (index >= module->table->variant_count)
+  if (index >= lathe_module_variant_count(module))
     return fail(status, LATHE_STATUS_ARGUMENT, "variant %u does not exist; there are %u", index,
-                module->table->variant_count);
-  const lathe_variant &variant = module->table->variants[index];
+                lathe_module_variant_count(module));
+  const lathe_artifact &table = *module->table;
+  bool isDevice = index >= table.variant_count;
+  const lathe_variant &variant = isDevice
+                                     ? table.device_variants[index - table.variant_count].host
+                                     : table.variants[index];
   lathe_variant_info filled = {0,
                                0,
                                variant.name,
@@ -41,7 +45,11 @@ int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
                                variant.weights_offset,
                                variant.weights_bytes,
                                &variant == module->chosen,
-                               (variant.features & ~module->features) == 0};
+                               !isDevice && (variant.features & ~module->features) == 0,
+                               isDevice,
+                               0};
+  if (isDevice)
+    filled.runnable = filled.chosen;
   return answer(info, "lathe_variant_info", filled, status);
 }
 

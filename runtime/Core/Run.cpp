@@ -28,6 +28,7 @@ const char *describe(int32_t code) {
       "the run was cancelled",
       "a loop runs too often",
       "a string is not what it must be",
+      "the device failed",
   };
   bool known = code >= 0 && size_t(code) < sizeof(texts) / sizeof(texts[0]);
   return known ? texts[code] : "compiled code returned an unknown code";
@@ -168,7 +169,13 @@ int32_t lathe_context::run(const lathe_entry &newEntry, const lathe_value *given
   times.prepared = nowNs();
   if (!code) {
     pinValues();
-    code = unpinValues(execute(status), status);
+    code = module->device ? stage(status) : int32_t(LATHE_STATUS_OK);
+    bool isStaged = module->device && !code;
+    if (!code)
+      code = execute(status);
+    if (isStaged)
+      code = unstage(code, status);
+    code = unpinValues(code, status);
   }
   times.executed = nowNs();
   code = finish(code, results, status);
@@ -379,7 +386,7 @@ void *lathe_context::reserveOutputState(uint32_t index, uint64_t bytes) {
   const lathe_tensor_spec &spec = entry->outputs[index];
   State &state = states[spec.state];
   return reserveState(state, nextSlot(state, spec), outputStateSize(spec, bytes),
-                      options.allocator);
+                      workAllocator);
 }
 
 // The run has succeeded: what it wrote is what the next one finds.
@@ -426,7 +433,7 @@ int32_t lathe_context::execute(lathe_status *status) {
     code = LATHE_CODE_CANCELLED;
   } else {
     FloatState floatState;
-    code = entry->run(&call);
+    code = module->device ? runOnDevice() : entry->run(&call);
     if (traced.kernel)
       endTraced(nowNs());
   }
@@ -447,7 +454,7 @@ int32_t lathe_context::execute(lathe_status *status) {
 // The record was claimed by the first failure; the return code alone knows no site.
 int32_t lathe_context::convertError(int32_t returned, lathe_status *status) {
   int32_t code = error.code ? error.code : returned;
-  bool known = code >= LATHE_CODE_SHAPE && code <= LATHE_CODE_TEXT;
+  bool known = code >= LATHE_CODE_SHAPE && code <= LATHE_CODE_DEVICE;
   fail(status, known ? code : int32_t(LATHE_STATUS_MODEL), "%s", describe(code));
   if (!status)
     return known ? code : int32_t(LATHE_STATUS_MODEL);
@@ -467,6 +474,11 @@ int32_t lathe_context::convertError(int32_t returned, lathe_status *status) {
   }
   if (code == LATHE_CODE_MEMORY)
     addRefusal(builder, refusal);
+  if (code == LATHE_CODE_DEVICE) {
+    char why[512];
+    explainDevice(why, sizeof(why));
+    builder.add("%s%s", *why ? ": " : "", why);
+  }
   return status->code;
 }
 
@@ -474,7 +486,7 @@ void lathe_context::releaseDynamic() {
   DynamicBlock *block = dynamicBlocks.exchange(nullptr, std::memory_order_acquire);
   while (block) {
     DynamicBlock *next = block->next;
-    options.allocator.release(options.allocator.user, block, block->bytes);
+    workAllocator.release(workAllocator.user, block, block->bytes);
     block = next;
   }
 }

@@ -2,6 +2,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Clock.h"
 #include "runtime/Core/Context.h"
+#include "runtime/Core/Device.h"
 #include "runtime/Core/Value.h"
 #include "runtime/Cpu/FloatState.h"
 
@@ -38,7 +39,7 @@ void *allocate(lathe_call *call, uint64_t bytes) {
   context.pollDeadline();
   if (!charge(context, bytes))
     return nullptr;
-  const lathe_allocator &allocator = context.options.allocator;
+  const lathe_allocator &allocator = context.workAllocator;
   uint64_t total = bytes + sizeof(DynamicBlock);
   void *memory = bytes <= uint64_t(maxBytes)
                      ? allocator.allocate(allocator.user, total, LATHE_ALIGNMENT)
@@ -74,9 +75,15 @@ void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int6
   if (state.memory != OutputMemory::Unset)
     return value.data; // the same shape as before
   uint64_t bytes = countBytes(value.dtype, elements);
-  if (state.fromCaller) {
-    if (bytes > uint64_t(state.callerBytes))
-      return refuse(context, Refusal::Capacity, bytes, state.callerBytes);
+  if (state.fromCaller && bytes > uint64_t(state.callerBytes))
+    return refuse(context, Refusal::Capacity, bytes, state.callerBytes);
+  if (context.module->device && context.entry->outputs[index].state < 0 &&
+      value.kind != LATHE_VALUE_STRINGS) {
+    value.data = allocate(call, bytes);
+    if (!value.data)
+      return nullptr;
+    state.memory = OutputMemory::Device;
+  } else if (state.fromCaller) {
     value.data = state.callerData;
     state.memory = OutputMemory::Caller;
   } else if (context.entry->outputs[index].state >= 0) {
@@ -102,6 +109,9 @@ int32_t attend(lathe_call *call, const char *kernel, uint64_t flops, uint64_t by
   lathe_context &context = contextOf(call);
   if (context.isCancelled())
     return LATHE_CODE_CANCELLED;
+  // What the traced kernel took is not known before it is done.
+  if (context.module->device)
+    context.module->device->ops->wait(context.deviceRun.queue);
   int64_t now = nowNs();
   if (context.traced.kernel)
     context.endTraced(now);
@@ -154,6 +164,26 @@ int32_t poll(lathe_call *call) {
 
 uint32_t threads(lathe_call *call) { return contextOf(call).threads(); }
 
+int32_t launch(lathe_call *call, uint32_t kernel, const uint64_t *args, uint32_t argCount,
+               int64_t count) {
+  lathe_context &context = contextOf(call);
+  lathe_device *device = context.module->device;
+  if (!device || kernel >= context.module->deviceCode->kernel_count ||
+      argCount != context.module->deviceCode->kernels[kernel].arg_count)
+    return LATHE_CODE_DEVICE;
+  context.pollDeadline();
+  if (count <= 0)
+    return LATHE_CODE_OK;
+  return device->ops->launch(context.deviceRun.queue, context.module->program, call, kernel, args,
+                             argCount, count);
+}
+
+int32_t wait(lathe_call *call) {
+  lathe_context &context = contextOf(call);
+  lathe_device *device = context.module->device;
+  return device ? device->ops->wait(context.deviceRun.queue) : int32_t(LATHE_CODE_OK);
+}
+
 } // namespace
 
 const lathe_services lathe::runtime::services = {LATHE_ABI_VERSION,
@@ -164,6 +194,8 @@ const lathe_services lathe::runtime::services = {LATHE_ABI_VERSION,
                                                  attend,
                                                  poll,
                                                  threads,
+                                                 launch,
+                                                 wait,
                                                  {}};
 
 void lathe_context::pollDeadline() {

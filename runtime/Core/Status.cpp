@@ -56,6 +56,7 @@ const char *lathe_status_name(int32_t code) {
       {LATHE_STATUS_CANCELLED, "cancelled"},
       {LATHE_STATUS_LOOP, "loop"},
       {LATHE_STATUS_TEXT, "text"},
+      {LATHE_STATUS_DEVICE, "device"},
       {LATHE_STATUS_DEADLINE, "deadline"},
       {LATHE_STATUS_MODEL, "model"},
       {LATHE_STATUS_ARGUMENT, "argument"},

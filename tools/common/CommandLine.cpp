@@ -39,6 +39,14 @@ static void report(const std::string &prefix, const std::string &message) {
             << printable(message, /*keepLines=*/true) << '\n';
 }
 
+void addDeviceOption(CLI::App &command, std::string &device) {
+  command
+      .add_option("--device", device,
+                  "Where to run: cpu (default), or emulator:sm_80 and the like, which runs the code "
+                  "for a GPU on the processors here, slowly, and checks each access to memory")
+      ->type_name("DEVICE");
+}
+
 int guard(const std::string &prefix, const Action &action) {
   try {
     return action();

@@ -22,6 +22,9 @@ CLI::App &addCommand(CLI::App &root, const std::string &name, const std::string 
 CLI::Option *addRepeated(CLI::App &command, const std::string &name,
                          std::vector<std::string> &values, const std::string &purpose);
 
+/// --device, which openers of artifacts understand (OpenOptions.device).
+void addDeviceOption(CLI::App &command, std::string &device);
+
 /// Calls `action` and returns the exit status. Prints failures to standard error, after `prefix`
 /// such as "lathe run".
 int guard(const std::string &prefix, const Action &action);

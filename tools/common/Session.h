@@ -15,7 +15,12 @@ struct OpenOptions {
   std::string variant;      ///< empty: the best that this host can run
   bool inspectOnly = false; ///< accept files for other machines, and run nothing
   bool verifyWeights = true;
+  std::string device; ///< "emulator:sm_80"; empty or "cpu": the host
 };
+
+/// The target that --target would name for a device: "nvidia:sm_80" for "emulator:sm_80"; empty for
+/// the host. Throws WrongUsage where there is no such device.
+std::string targetOfDevice(const std::string &device);
 
 /// An open artifact. Throws Failure, as all functions here.
 class Module {

@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/common/Dims.h"
 #include "tools/common/Support.h"
+#include "tools/common/Session.h"
 #include "tools/lathe-compile/CheckModel.h"
 #include "tools/lathe-compile/Commands.h"
 #include "tools/lathe-compile/Diagnostics.h"
@@ -127,6 +128,9 @@ int check(CheckFlags flags) {
                      : flags.constantInputs ? CheckMode::ConstantInputs
                                             : CheckMode::Plain;
   checkChoices(suite.check.compiler);
+  std::string deviceTarget = targetOfDevice(suite.check.device);
+  if (suite.check.compiler.target.empty())
+    suite.check.compiler.target = deviceTarget;
   checkTargets(suite.check.compiler.target);
   setDims(suite.check.compiler, flags.dims);
   const Tolerance &tolerance = suite.check.tolerance;
@@ -155,6 +159,7 @@ void addCheckCommand(CLI::App &root, Action &action) {
       "  lathe check model.onnx                        all test_data_set_* beside the model\n"
       "  lathe check model.onnx --data my_set --rtol 1e-3 --atol 1e-5\n"
       "  lathe check model.onnx --target x86-64-v3 --threads 1\n"
+      "  lathe check model.onnx --device emulator:sm_90a\n"
       "  lathe check --suite node --only 'test_add.*' --jobs 8 --json report.json\n"
       "A data set is a folder with input_K.pb and output_K.pb. An element passes where\n"
       "|actual - expected| <= atol + rtol * |expected|. Default: rtol 1e-4 and atol 2e-5 times "
@@ -171,6 +176,7 @@ void addCheckCommand(CLI::App &root, Action &action) {
   command.add_option("--int-atol", tolerance.integers, "How far integers may be off (default 0)")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--target", suite.check.compiler.target, "Target to compile for");
+  addDeviceOption(command, suite.check.device);
   command.add_option("--precision", suite.check.compiler.precision,
                      "model (default) or bf16, as for compile; give a tolerance with it");
   addRepeated(command, "--dim", flags->dims,

@@ -155,6 +155,8 @@ void checkOtherSizes(const std::string &model, const Module &module, Session &se
                      CheckReport &report) {
   CompileOptions plain = options.compiler;
   plain.optLevel = 0;
+  if (!options.device.empty())
+    plain.target.clear(); // the host's
   TemporaryFile artifact(".lathe");
   report.compileSeconds += compileModel(model, artifact.path(), plain, options.verbose);
   Module plainModule(artifact.path(), {});
@@ -184,6 +186,12 @@ void checkOtherSizes(const std::string &model, const Module &module, Session &se
                               compareValues(outputs[i], expected[i], tolerance)});
 }
 
+OpenOptions openOptions(const CheckOptions &options) {
+  OpenOptions open;
+  open.device = options.device;
+  return open;
+}
+
 /// One data set whose inputs are part of the model.
 void checkConstants(const std::string &model, const std::string &folder,
                     const std::string &artifact, const CheckOptions &options, CheckReport &report) {
@@ -191,7 +199,7 @@ void checkConstants(const std::string &model, const std::string &folder,
   for (size_t i = 0, count = countDataFiles(folder, "input"); i < count; ++i)
     compiler.constantInputs.push_back(dataFile(folder, "input", i));
   report.compileSeconds += compileModel(model, artifact, compiler, options.verbose);
-  Module module(artifact, {});
+  Module module(artifact, openOptions(options));
   Session session(module, options.threads);
   runAndCompare(module, session, folder, {}, options.tolerance, report);
   auto manifest = nlohmann::json::parse(module.manifest());
@@ -246,7 +254,7 @@ CheckReport checkModel(const std::string &model, const std::vector<std::string> 
   CheckOptions used = options;
   used.compiler.dynamicDims = options.mode == CheckMode::Dynamic;
   report.compileSeconds = compileModel(model, artifact, used.compiler, options.verbose);
-  Module module(artifact, {});
+  Module module(artifact, openOptions(options));
   Session session(module, options.threads);
   std::vector<Value> inputs;
   for (const std::string &folder : dataSets) {

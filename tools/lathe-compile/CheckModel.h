@@ -23,6 +23,7 @@ struct CheckOptions {
   CheckMode mode = CheckMode::Plain;
   Tolerance tolerance;
   uint32_t threads = 0; ///< 0: one per processor
+  std::string device;   ///< where to run: "emulator:sm_80"; empty: on the host
   bool verbose = true;  ///< print the compiler's warnings and errors
 };
 

@@ -151,6 +151,7 @@ void addCompileCommand(CLI::App &root, Action &action) {
       "  lathe compile model.onnx                          writes model.lathe\n"
       "  lathe compile model.onnx -o m.lathe --target host for this very machine\n"
       "  lathe compile model.onnx --target x86-64-v3,x86-64-v4\n"
+      "  lathe compile model.onnx --target x86-64-v3,nvidia:sm_80,amd:gfx942\n"
       "  lathe compile model.onnx --dim batch=1 --dim seq=128\n"
       "  lathe compile model.onnx --dim batch=1..64        other sizes are refused when running\n"
       "  lathe compile model.onnx --dim batch=1,8,32       code for these beside the general one\n"
@@ -169,8 +170,13 @@ void addCompileCommand(CLI::App &root, Action &action) {
                      "Output file; - is standard output for text (default: the model's name with "
                      ".lathe, in this folder)");
   command.add_option("--target", flags->compiler.target,
-                     "Processors to compile for, separated by commas: host, " +
+                     "Processors and devices to compile for, separated by commas: host, " +
                          join(listTargets(), ", ") + " (default: the usual levels)");
+  command
+      .add_option("--fallback", flags->compiler.fallback,
+                  "Of code for devices, what only the host can run: report it (default), forbid it, "
+                  "or allow it without a word")
+      ->type_name("report|forbid|allow");
   command.add_option("--precision", flags->compiler.precision,
                      "model (default), or bf16: f32 products with constant weights round their "
                      "operands to bf16 and add up in f32");

@@ -25,7 +25,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
-  std::string model, variant, target;
+  std::string model, variant, target, device;
   InputOptions inputs;
   uint32_t threads = 0;
   uint32_t runs = 0; ///< 0: as many as fit into `seconds`
@@ -330,13 +330,15 @@ int bench(BenchOptions options) {
   std::vector<std::string> flags;
   if (!options.target.empty())
     flags = {"--target", options.target};
+  else
+    flags = flagsForDevice(options.model, options.device);
   std::vector<std::vector<std::string>> sizes = findSizes(options, flags);
   ArtifactFile file(options.model, flags);
 
   Report report;
   report.compileSeconds = file.compileSeconds();
   auto start = Clock::now();
-  Module module(file.path(), {options.variant, false, /*verifyWeights=*/false});
+  Module module(file.path(), {options.variant, false, /*verifyWeights=*/false, options.device});
   report.loadSeconds = secondsSince(start);
   start = Clock::now();
   lathe_status status;
@@ -388,6 +390,7 @@ void addBenchCommand(CLI::App &root, Action &action) {
   command.add_option("--variant", options->variant,
                      "Run this variant of the code, such as x86-64-v3");
   command.add_option("--target", options->target, "With a model: the target to compile for");
+  addDeviceOption(command, options->device);
   command.add_flag("--kernels", options->kernels, "Show every kernel");
   command.add_flag("--json", options->json, "Print one JSON object");
   command.callback([options, &action] { action = [options] { return bench(*options); }; });

@@ -1,6 +1,7 @@
 // The executables that live beside this one, the compiler's above all.
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/lathe/Compiler.h"
+#include "tools/common/Session.h"
 
 #include <cerrno>
 #include <chrono>
@@ -51,6 +52,13 @@ void becomeSigner(int argc, char **argv) {
 }
 
 bool isModel(const std::string &file) { return file.ends_with(".onnx") || file.ends_with(".mlir"); }
+
+std::vector<std::string> flagsForDevice(const std::string &file, const std::string &device) {
+  std::string target = targetOfDevice(device);
+  if (target.empty() || !isModel(file))
+    return {};
+  return {"--target", target};
+}
 
 ArtifactFile::ArtifactFile(const std::string &model, const std::vector<std::string> &flags)
     : given(model) {

@@ -20,6 +20,9 @@ namespace lathe::tools {
 /// Whether the file's name says that it has to be compiled first.
 bool isModel(const std::string &file);
 
+/// The flags that compile `file`, where it is a model, for a device.
+std::vector<std::string> flagsForDevice(const std::string &file, const std::string &device);
+
 /// An artifact to open: the one that the user named, or one that was compiled for the occasion from
 /// a model and is removed at the end of the scope.
 class ArtifactFile {

@@ -21,7 +21,7 @@ namespace lathe::tools {
 namespace {
 
 struct RunOptions {
-  std::string model, outputFolder, format = "npy", variant;
+  std::string model, outputFolder, format = "npy", variant, device;
   InputOptions inputs;
   uint32_t threads = 0;
   bool json = false;
@@ -74,9 +74,9 @@ int run(const RunOptions &options) {
   using Clock = std::chrono::steady_clock;
   if (options.format != "npy" && options.format != "pb")
     throw WrongUsage("--format wants npy or pb, not '" + options.format + "'");
-  ArtifactFile file(options.model, {});
+  ArtifactFile file(options.model, flagsForDevice(options.model, options.device));
   auto start = Clock::now();
-  Module module(file.path(), {options.variant, false, true});
+  Module module(file.path(), {options.variant, false, true, options.device});
   double loadSeconds = secondsSince(start);
   InputOptions inputOptions = options.inputs;
   inputOptions.keepStates = true;
@@ -151,6 +151,7 @@ void addRunCommand(CLI::App &root, Action &action) {
       "  lathe run model.lathe --input ids=a.pb --input mask=random --output-dir out\n"
       "  lathe run model.lathe --dim batch=8        random inputs with a batch of 8\n"
       "  lathe run model.onnx                       compiles first\n"
+      "  lathe run model.onnx --device emulator:sm_90a\n"
       "NumPy has no bf16 and no types below a byte: their files hold the bits as unsigned\n"
       "integers (u4: one element per byte).\n");
   command.add_option("model", options->model, "Artifact (.lathe) or model (.onnx)")->required();
@@ -162,6 +163,7 @@ void addRunCommand(CLI::App &root, Action &action) {
                      "Threads; 0, the default: one per processor");
   command.add_option("--variant", options->variant,
                      "Run this variant of the code, such as x86-64-v3");
+  addDeviceOption(command, options->device);
   command.add_flag("--json", options->json, "Print one JSON object");
   command.callback([options, &action] { action = [options] { return run(*options); }; });
 }

@@ -33,6 +33,8 @@
 
 LATHE_EMBED(builtins_x86_64, LATHE_BUILTINS_X86_64)
 LATHE_EMBED(builtins_aarch64, LATHE_BUILTINS_AARCH64)
+LATHE_EMBED(builtins_nvptx64, LATHE_BUILTINS_NVPTX64)
+LATHE_EMBED(builtins_amdgcn, LATHE_BUILTINS_AMDGCN)
 
 using namespace llvm;
 
@@ -53,6 +55,12 @@ Expected<StringRef> bitcode(const Triple &triple) {
   case Triple::aarch64:
     return StringRef(lathe_builtins_aarch64_begin,
                      lathe_builtins_aarch64_end - lathe_builtins_aarch64_begin);
+  case Triple::nvptx64:
+    return StringRef(lathe_builtins_nvptx64_begin,
+                     lathe_builtins_nvptx64_end - lathe_builtins_nvptx64_begin);
+  case Triple::amdgcn:
+    return StringRef(lathe_builtins_amdgcn_begin,
+                     lathe_builtins_amdgcn_end - lathe_builtins_amdgcn_begin);
   default:
     return createStringError(
         formatv("there are no builtins for architecture '{0}'", triple.getArchName()).str());

@@ -139,9 +139,13 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
     return failure();
 
   llvm::StringMap<std::string> symbols; // of kernels that are compiled apart
-  for (auto function : module.getOps<func::FuncOp>()) {
+  for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>())) {
     if (!function.isPrivate())
       continue;
+    if (function.isDeclaration() && !function->hasAttr(kernelSymbolAttr)) {
+      function.erase(); // it is launched on a device
+      continue;
+    }
     if (auto symbol = function->getAttrOfType<StringAttr>(kernelSymbolAttr)) {
       symbols[function.getName()] = symbol.str();
       function->removeAttr(kernelSymbolAttr);

@@ -104,7 +104,8 @@ Value RtLowering::argumentArray(func::FuncOp host, unsigned count) {
   auto &[array, length] = arrays[host];
   if (!array) {
     host.walk([&, &length = length](rt::DispatchOp op) {
-      length = std::max<unsigned>(length, 1 + op.getBuffers().size() + op.getSizes().size());
+      // The call, and for a launch the count.
+      length = std::max<unsigned>(length, 2 + op.getBuffers().size() + op.getSizes().size());
     });
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&host.getBody().front());
@@ -201,7 +202,25 @@ void RtLowering::lower(rt::DispatchOp op) {
   Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
   attend(op, zero);
 
-  if (op.getSerial()) {
+  if (auto launch = op->getAttrOfType<IntegerAttr>(launchAttr)) {
+    Value array = argumentArray(host, 0);
+    unsigned count = 0;
+    auto add = [&](Value argument) { store(loc, argument, array, 8 * count++); };
+    add(call);
+    for (Value buffer : op.getBuffers())
+      add(buffer);
+    for (Value size : op.getSizes())
+      add(toI64(loc, size));
+    Value items = toI64(loc, op.getCount());
+    add(items);
+    auto number = [&](uint64_t value) {
+      return arith::ConstantIntOp::create(builder, loc, value, 32).getResult();
+    };
+    returnIfFailed(loc, callService(loc, i32, offsetof(lathe_services, launch), call,
+                                    {number(launch.getInt()), array, number(count), items}));
+    if (op.getChecked())
+      returnIfFailed(loc, callService(loc, i32, offsetof(lathe_services, wait), call, {}));
+  } else if (op.getSerial()) {
     SmallVector<Value> arguments{call};
     llvm::append_range(arguments, op.getBuffers());
     llvm::append_range(arguments, op.getSizes());

@@ -67,6 +67,21 @@ void RtLowering::returnIf(Location loc, Value failed, Value code) {
   builder.setInsertionPointToStart(rest);
 }
 
+void RtLowering::returnIfFailed(Location loc, Value code) {
+  Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
+  returnIf(loc, arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, code, zero), code);
+}
+
+Value RtLowering::callService(Location loc, Type result, uint64_t offset, Value call,
+                              ArrayRef<Value> arguments) {
+  Value services = load(loc, pointer, call, offsetof(lathe_call, services));
+  SmallVector<Value> operands{load(loc, pointer, services, offset), call};
+  llvm::append_range(operands, arguments);
+  SmallVector<Type> types(ValueRange(operands).drop_front().getTypes());
+  auto type = LLVM::LLVMFunctionType::get(result, types);
+  return LLVM::CallOp::create(builder, loc, type, operands).getResult();
+}
+
 /// A function of the builtins.
 LLVM::LLVMFuncOp RtLowering::getBuiltin(StringRef name, LLVM::LLVMFunctionType type) {
   if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name))
@@ -211,12 +226,16 @@ LogicalResult RtLowering::lower(Operation *op) {
       })
       .Case([&](rt::PollOp op) {
         auto type = LLVM::LLVMFunctionType::get(i32, {pointer});
-        Value code = LLVM::CallOp::create(builder, loc, getBuiltin("rt_poll", type), op.getCall())
-                         .getResult();
-        Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
-        Value stopped = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, code, zero);
-        returnIf(loc, stopped, code);
+        returnIfFailed(
+            loc, LLVM::CallOp::create(builder, loc, getBuiltin("rt_poll", type), op.getCall())
+                     .getResult());
         op.erase();
+        return success();
+      })
+      .Case([&](rt::WaitOp wait) {
+        returnIfFailed(
+            loc, callService(loc, i32, offsetof(lathe_services, wait), wait.getCall(), {}));
+        op->erase();
         return success();
       })
       .Case([&](rt::AllocateOutputOp allocate) {

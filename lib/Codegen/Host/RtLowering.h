@@ -10,6 +10,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "lib/Codegen/Host/Host.h"
 #include <cstddef>
 
 namespace lathe::codegen {
@@ -47,6 +48,11 @@ private:
   }
   /// Returns `code` from the function when `failed`; the builder goes on after that.
   void returnIf(mlir::Location loc, mlir::Value failed, mlir::Value code);
+  void returnIfFailed(mlir::Location loc, mlir::Value code);
+  /// Calls the service whose address lies `offset` bytes into the table, with the call itself and
+  /// `arguments`.
+  mlir::Value callService(mlir::Location loc, mlir::Type result, uint64_t offset, mlir::Value call,
+                          llvm::ArrayRef<mlir::Value> arguments);
   mlir::Value argumentArray(mlir::func::FuncOp host, unsigned count);
 
   mlir::ModuleOp module;

@@ -1,0 +1,250 @@
+// Kernels for a GPU: entries with one thread for each item, math from the builtins, PTX or objects.
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Codegen/Device/Device.h"
+#include "lib/Codegen/Host/Host.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicsAMDGPU.h"
+#include "llvm/IR/IntrinsicsNVPTX.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include <mutex>
+
+using namespace llvm;
+
+namespace lathe::codegen {
+namespace {
+
+Expected<std::unique_ptr<TargetMachine>> createMachine(const DeviceTarget &target,
+                                                       unsigned optLevel) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+    LLVMInitializeAMDGPUTargetInfo();
+    LLVMInitializeAMDGPUTarget();
+    LLVMInitializeAMDGPUTargetMC();
+    LLVMInitializeAMDGPUAsmPrinter();
+  });
+  Triple triple(target.triple);
+  std::string message;
+  const Target *backend = TargetRegistry::lookupTarget(triple, message);
+  if (!backend)
+    return createStringError(
+        formatv("this LLVM has no backend for device '{0}': {1}", target.name, message).str());
+  TargetOptions options;
+  // Only what the IR allows to be contracted is.
+  options.AllowFPOpFusion = FPOpFusion::Standard;
+  std::unique_ptr<TargetMachine> machine(
+      backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_,
+                                   std::nullopt, *CodeGenOpt::getLevel(std::min(optLevel, 3u))));
+  if (!machine)
+    return createStringError(formatv("LLVM cannot make a machine for '{0}'", target.name).str());
+  return machine;
+}
+
+/// Makes `kernel`, a function of the items [begin, end), one that an entry of the same name calls
+/// for the item of its thread.
+void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &target) {
+  Function *body = module.getFunction(kernel.name);
+  body->setName(kernel.name + ".item");
+  body->removeFnAttr(Attribute::NoInline);
+  body->addFnAttr(Attribute::AlwaysInline);
+  SmallVector<Type *> types(body->getFunctionType()->params());
+  types.pop_back(); // [begin, end) becomes the count
+  IRBuilder<> builder(module.getContext());
+  auto *entry = Function::Create(FunctionType::get(builder.getVoidTy(), types, false),
+                                 GlobalValue::ExternalLinkage, kernel.name, module);
+  for (unsigned i = 0; i + 1 < types.size(); ++i)
+    entry->addParamAttrs(i, AttrBuilder(module.getContext(), body->getAttributes().getParamAttrs(i)));
+  entry->setDoesNotThrow();
+  Intrinsic::ID thread, block;
+  if (target.isNvidia()) {
+    entry->setCallingConv(CallingConv::PTX_Kernel);
+    entry->addFnAttr("nvvm.maxntid", utostr(blockThreads));
+    thread = Intrinsic::nvvm_read_ptx_sreg_tid_x;
+    block = Intrinsic::nvvm_read_ptx_sreg_ctaid_x;
+  } else {
+    entry->setCallingConv(CallingConv::AMDGPU_KERNEL);
+    entry->setVisibility(GlobalValue::ProtectedVisibility);
+    entry->addFnAttr("amdgpu-flat-work-group-size",
+                     formatv("{0},{0}", blockThreads).str());
+    entry->addFnAttr("uniform-work-group-size", "true");
+    thread = Intrinsic::amdgcn_workitem_id_x;
+    block = Intrinsic::amdgcn_workgroup_id_x;
+  }
+  auto *start = BasicBlock::Create(module.getContext(), "", entry);
+  auto *inside = BasicBlock::Create(module.getContext(), "item", entry);
+  auto *exit = BasicBlock::Create(module.getContext(), "exit", entry);
+  builder.SetInsertPoint(start);
+  auto number = [&](Intrinsic::ID id) {
+    return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}), builder.getInt64Ty());
+  };
+  Value *item = builder.CreateNUWAdd(
+      builder.CreateNUWMul(number(block), builder.getInt64(blockThreads)), number(thread));
+  builder.CreateCondBr(builder.CreateICmpULT(item, std::prev(entry->arg_end())), inside, exit);
+  builder.SetInsertPoint(inside);
+  SmallVector<Value *> arguments;
+  for (Argument &argument : drop_end(entry->args()))
+    arguments.push_back(&argument);
+  arguments.push_back(item);
+  arguments.push_back(builder.CreateAdd(item, builder.getInt64(1), "", true, true));
+  builder.CreateCall(body, arguments);
+  builder.CreateBr(exit);
+  builder.SetInsertPoint(exit);
+  builder.CreateRetVoid();
+}
+
+/// The remainder of GPUs is inexact for large quotients.
+void callRemainders(Module &module) {
+  SmallVector<Instruction *> found;
+  for (Function &function : module)
+    for (Instruction &inst : instructions(function))
+      if (inst.getOpcode() == Instruction::FRem)
+        found.push_back(&inst);
+  for (Instruction *inst : found) {
+    IRBuilder<> builder(inst);
+    Type *type = inst->getType();
+    Type *wide = type->isDoubleTy() ? type : builder.getFloatTy();
+    auto widen = [&](Value *value) { return builder.CreateFPExt(value, wide); };
+    FunctionCallee function = module.getOrInsertFunction(type->isDoubleTy() ? "fmod" : "fmodf",
+                                                         wide, wide, wide);
+    Value *rest =
+        builder.CreateCall(function, {widen(inst->getOperand(0)), widen(inst->getOperand(1))});
+    inst->replaceAllUsesWith(builder.CreateFPTrunc(rest, type));
+    inst->eraseFromParent();
+  }
+}
+
+void optimize(Module &module, TargetMachine &machine, unsigned optLevel) {
+  // No function of a library is there.
+  TargetLibraryInfoImpl library(machine.getTargetTriple());
+  library.disableAllFunctions();
+  PipelineTuningOptions tuning;
+  tuning.LoopVectorization = tuning.SLPVectorization = false;
+  PassBuilder builder(&machine, tuning);
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager sccs;
+  ModuleAnalysisManager modules;
+  functions.registerPass([&] { return TargetLibraryAnalysis(library); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(sccs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, sccs, modules);
+  // What is not optimized at all keeps its items in functions that each call.
+  OptimizationLevel level = optLevel >= 3   ? OptimizationLevel::O3
+                            : optLevel == 2 ? OptimizationLevel::O2
+                                            : OptimizationLevel::O1;
+  builder.buildPerModuleDefaultPipeline(level).run(module, modules);
+}
+
+Expected<std::unique_ptr<MemoryBuffer>> emit(Module &module, TargetMachine &machine,
+                                             CodeGenFileType type) {
+  SmallVector<char, 0> bytes;
+  raw_svector_ostream stream(bytes);
+  legacy::PassManager passes;
+  if (machine.addPassesToEmitFile(passes, stream, nullptr, type))
+    return createStringError("LLVM cannot emit this kind of file for the device");
+  passes.run(module);
+  return std::make_unique<SmallVectorMemoryBuffer>(std::move(bytes),
+                                                   /*RequiresNullTerminator=*/false);
+}
+
+/// Code for a device can call nothing that is not in it.
+Error checkClosed(const Module &module, const DeviceTarget &target) {
+  for (const Function &function : module)
+    if (function.isDeclaration() && !function.isIntrinsic() && !function.use_empty())
+      return createStringError(formatv("code for '{0}' calls '{1}', which no device has",
+                                       target.name, function.getName())
+                                   .str());
+  return Error::success();
+}
+
+Error verify(const Module &module, const DeviceTarget &target) {
+  std::string broken;
+  raw_string_ostream stream(broken);
+  if (!verifyModule(module, &stream))
+    return Error::success();
+  return createStringError(
+      formatv("the kernels for '{0}' are not valid LLVM IR: {1}", target.name, broken).str());
+}
+
+} // namespace
+
+Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
+                                   ArrayRef<DeviceKernel> kernels, const DeviceTarget &target,
+                                   const HostTarget &host, StringRef prefix, unsigned optLevel) {
+  DeviceCode code;
+  code.blockThreads = blockThreads;
+  code.emulatorSymbol = (prefix + "_emulated").str();
+  Expected<std::unique_ptr<TargetMachine>> machine = createMachine(target, optLevel);
+  if (!machine)
+    return machine.takeError();
+  for (const DeviceKernel &kernel : kernels)
+    addEntry(*module, kernel, target);
+  callRemainders(*module);
+
+  std::unique_ptr<Module> emulated = CloneModule(*module);
+  if (Error error = retargetToHost(*emulated, kernels, code.emulatorSymbol))
+    return std::move(error);
+  HostOptions options;
+  options.optLevel = std::min(optLevel, 2u);
+  Expected<std::unique_ptr<MemoryBuffer>> object =
+      compileHost(std::move(emulated), host, options);
+  if (!object)
+    return object.takeError();
+  code.emulator = std::move(*object);
+
+  module->setTargetTriple(Triple(target.triple));
+  module->setDataLayout((*machine)->createDataLayout());
+  if (Error error = inlineMath(*module, /*hasAvx512=*/false))
+    return std::move(error);
+  if (Error error = linkBuiltins(*module, predictLibcalls(*module)))
+    return std::move(error);
+  internalizeBuiltins(*module);
+  if (GlobalVariable *used = module->getNamedGlobal("llvm.compiler.used"))
+    used->eraseFromParent();
+  for (Function &function : *module)
+    if (!function.isDeclaration()) {
+      function.addFnAttr("target-cpu", target.cpu);
+      function.addFnAttr("target-features", target.features);
+    }
+  if (Error error = verify(*module, target))
+    return std::move(error);
+  optimize(*module, **machine, optLevel);
+  if (Error error = checkClosed(*module, target))
+    return std::move(error);
+  if (!target.isNvidia()) {
+    Expected<std::unique_ptr<MemoryBuffer>> object =
+        emit(*CloneModule(*module), **machine, CodeGenFileType::ObjectFile);
+    if (!object)
+      return object.takeError();
+    code.image = std::move(*object);
+  }
+  Expected<std::unique_ptr<MemoryBuffer>> text =
+      emit(*module, **machine, CodeGenFileType::AssemblyFile);
+  if (!text)
+    return text.takeError();
+  code.assembly = (*text)->getBuffer().str();
+  if (target.isNvidia())
+    code.image = std::move(*text);
+  return code;
+}
+
+} // namespace lathe::codegen

@@ -1,0 +1,23 @@
+// What the files of Codegen/Device share.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_CODEGEN_DEVICE_DEVICE_H
+#define LATHE_LIB_CODEGEN_DEVICE_DEVICE_H
+
+#include "lathe/Codegen.h"
+
+namespace lathe::codegen {
+
+/// Threads of a block, of which each has one item: whole warps and waves, and many blocks on each
+/// processor whatever the registers.
+constexpr unsigned blockThreads = 128;
+
+/// Makes functions that the emulator runs thread by thread out of `kernels`, entries of a module
+/// that is otherwise ready for its GPU: they become host functions that check each access to
+/// memory, listed in a hidden table `symbol`. What a GPU has and the emulator does not know is an
+/// error.
+llvm::Error retargetToHost(llvm::Module &module, llvm::ArrayRef<DeviceKernel> kernels,
+                           llvm::StringRef symbol);
+
+} // namespace lathe::codegen
+
+#endif // LATHE_LIB_CODEGEN_DEVICE_DEVICE_H

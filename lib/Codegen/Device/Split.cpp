@@ -1,0 +1,80 @@
+// Which kernels of a scheduled module run on a device, and where the host waits for it.
+// Apache-2.0 WITH LLVM-exception
+#include "dialects/Rt/Rt.h"
+#include "lathe/Codegen.h"
+#include "lib/Codegen/Host/Host.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/SymbolTable.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::codegen;
+
+/// Whether values of `type` are strings, whose bytes lie in memory of the host.
+static bool isText(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return element.isInteger() && element.getIntOrFloatBitWidth() > 64;
+}
+
+static bool runsOnDevice(func::FuncOp kernel) {
+  WalkResult fits = kernel.getBody().walk([](Operation *op) {
+    bool isOfHost = isa<rt::RtDialect>(op->getDialect()) && !isa<rt::ViewOp, rt::CheckOp>(op);
+    bool hasText = llvm::any_of(op->getOperandTypes(), isText) ||
+                   llvm::any_of(op->getResultTypes(), isText);
+    return isOfHost || hasText || isa<SymbolUserOpInterface>(op) ? WalkResult::interrupt()
+                                                                 : WalkResult::advance();
+  });
+  return !fits.wasInterrupted();
+}
+
+static bool isLaunch(Operation &op) { return op.hasAttr(launchAttr); }
+
+/// Whether the host itself looks at, or changes, what kernels read and write.
+static bool touchesMemory(Operation &op) {
+  if (isa<rt::DispatchOp>(op))
+    return !isLaunch(op);
+  return isa<LLVM::LoadOp, LLVM::StoreOp, rt::InvokeOp, rt::ReserveOp, rt::OutputValueOp>(op);
+}
+
+/// Puts waits before what touches memory, but where nothing was launched since the last.
+static void addWaits(Block &block, Value call) {
+  bool isPending = true;
+  for (Operation &op : block) {
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        addWaits(inner, call);
+    if (op.getNumRegions() > 0 || isLaunch(op)) {
+      isPending = true;
+    } else if (isPending && touchesMemory(op)) {
+      OpBuilder builder(&op);
+      rt::WaitOp::create(builder, op.getLoc(), call);
+      isPending = false;
+    }
+  }
+}
+
+DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
+  DeviceKernels result;
+  OpBuilder builder(scheduled.getContext());
+  result.module = ModuleOp::create(builder.getUnknownLoc());
+  llvm::StringMap<unsigned> numbers;
+  for (auto function : llvm::make_early_inc_range(scheduled.getOps<func::FuncOp>())) {
+    if (!function.isPrivate() || function.isDeclaration() || !runsOnDevice(function))
+      continue;
+    numbers[function.getName()] = result.kernels.size();
+    // Without begin and end, and with the count.
+    result.kernels.push_back({function.getName().str(), function.getNumArguments() - 1});
+    builder.setInsertionPoint(function);
+    builder.insert(function.cloneWithoutRegions());
+    function->moveBefore(result.module->getBody(), result.module->getBody()->end());
+  }
+  scheduled.walk([&](rt::DispatchOp op) {
+    if (auto number = numbers.find(op.getKernel()); number != numbers.end())
+      op->setAttr(launchAttr, builder.getI32IntegerAttr(number->second));
+  });
+  if (auto run = scheduled.lookupSymbol<func::FuncOp>("run"))
+    for (Block &block : run.getBody())
+      addWaits(block, run.getArgument(0));
+  return result;
+}

@@ -1,0 +1,78 @@
+// The GPUs that Lathe knows.
+// Apache-2.0 WITH LLVM-exception
+#include "lathe/Codegen.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace llvm;
+
+namespace lathe::codegen {
+namespace {
+
+constexpr const char *nvidiaTriple = "nvptx64-nvidia-cuda";
+constexpr const char *amdTriple = "amdgcn-amd-amdhsa";
+
+/// What the name of a vendor alone stands for: code that the most of its devices can run. That of
+/// sm_90a runs there alone, and sm_80's text on all that came after it.
+constexpr const char *vendors[][2] = {
+    {"nvidia", "nvidia:sm_80"},
+    {"amd", "amd:gfx90a,amd:gfx942,amd:gfx1100,amd:gfx1201"},
+};
+
+} // namespace
+
+ArrayRef<DeviceTarget> knownDevices() {
+  // The versions of PTX are the least that have what the architecture has.
+  static const DeviceTarget devices[] = {
+      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70"},
+      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71"},
+      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78"},
+      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78"},
+      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80"},
+      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86"},
+      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87"},
+      {"amd:gfx90a", amdTriple, "gfx90a", ""},
+      {"amd:gfx942", amdTriple, "gfx942", ""},
+      {"amd:gfx1100", amdTriple, "gfx1100", ""},
+      {"amd:gfx1201", amdTriple, "gfx1201", ""},
+  };
+  return devices;
+}
+
+bool DeviceTarget::isNvidia() const { return triple == nvidiaTriple; }
+
+bool namesDevice(StringRef name) {
+  return any_of(vendors, [&](const auto &vendor) {
+    return name == vendor[0] || name.starts_with(std::string(vendor[0]) + ":");
+  });
+}
+
+Expected<std::vector<DeviceTarget>> resolveDevices(StringRef list) {
+  std::string expanded;
+  SmallVector<StringRef> names;
+  list.split(names, ',', -1, /*KeepEmpty=*/false);
+  for (StringRef name : names) {
+    const auto *vendor = find_if(vendors, [&](const auto &v) { return name.trim() == v[0]; });
+    expanded += (expanded.empty() ? "" : ",") +
+                (vendor == std::end(vendors) ? name.trim().str() : std::string((*vendor)[1]));
+  }
+  names.clear();
+  StringRef(expanded).split(names, ',', -1, /*KeepEmpty=*/false);
+  std::vector<DeviceTarget> devices;
+  for (StringRef name : names) {
+    const DeviceTarget *known =
+        find_if(knownDevices(), [&](const DeviceTarget &d) { return d.name == name; });
+    if (known == knownDevices().end())
+      return createStringError(
+          formatv("unknown device '{0}'; known are {1}", name,
+                  join(map_range(knownDevices(), [](const DeviceTarget &d) { return d.name; }),
+                       ", "))
+              .str());
+    if (none_of(devices, [&](const DeviceTarget &d) { return d.name == known->name; }))
+      devices.push_back(*known);
+  }
+  return devices;
+}
+
+} // namespace lathe::codegen

@@ -1,0 +1,201 @@
+// Kernels of a GPU as functions of the host, one call for each thread, every access checked.
+// Apache-2.0 WITH LLVM-exception
+#include "lathe/ArtifactFormat.h"
+#include "lib/Codegen/Device/Device.h"
+#include "llvm/Analysis/ValueTracking.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsAMDGPU.h"
+#include "llvm/IR/IntrinsicsNVPTX.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Transforms/Utils/BasicBlockUtils.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include <cstddef>
+
+using namespace llvm;
+
+namespace lathe::codegen {
+namespace {
+
+/// Where a thread finds what a special register holds; nothing where the emulator has no such thing.
+std::optional<size_t> fieldOf(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_read_ptx_sreg_tid_x:
+  case Intrinsic::amdgcn_workitem_id_x:
+    return offsetof(lathe_emulated_thread, thread);
+  case Intrinsic::nvvm_read_ptx_sreg_ctaid_x:
+  case Intrinsic::amdgcn_workgroup_id_x:
+    return offsetof(lathe_emulated_thread, block);
+  default:
+    return std::nullopt;
+  }
+}
+
+/// The same function with the thread as its last parameter. The old one is gone.
+Function *addThread(Function &function) {
+  SmallVector<Type *> types(function.getFunctionType()->params());
+  types.push_back(PointerType::get(function.getContext(), 0));
+  auto *made = Function::Create(FunctionType::get(function.getReturnType(), types, false),
+                                GlobalValue::InternalLinkage, "", function.getParent());
+  made->takeName(&function);
+  ValueToValueMapTy map;
+  for (auto [from, to] : zip(function.args(), made->args()))
+    map[&from] = &to;
+  SmallVector<ReturnInst *> returns;
+  CloneFunctionInto(made, &function, map, CloneFunctionChangeType::LocalChangesOnly, returns);
+  made->setCallingConv(CallingConv::C);
+  made->setVisibility(GlobalValue::DefaultVisibility);
+  made->setLinkage(GlobalValue::InternalLinkage);
+  AttributeList attributes;
+  for (unsigned i = 0; i < function.arg_size(); ++i)
+    attributes = attributes.addParamAttributes(
+        function.getContext(), i,
+        AttrBuilder(function.getContext(), function.getAttributes().getParamAttrs(i)));
+  made->setAttributes(attributes);
+  return made;
+}
+
+Value *threadOf(Function &function) { return &*std::prev(function.arg_end()); }
+
+Value *fieldAddress(IRBuilder<> &builder, Value *thread, uint64_t offset) {
+  return builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), thread, offset);
+}
+
+Error replaceIntrinsics(Function &function) {
+  SmallVector<IntrinsicInst *> found;
+  for (Instruction &inst : instructions(function))
+    if (auto *intrinsic = dyn_cast<IntrinsicInst>(&inst))
+      if (Intrinsic::isTargetIntrinsic(intrinsic->getIntrinsicID()))
+        found.push_back(intrinsic);
+  for (IntrinsicInst *intrinsic : found) {
+    std::optional<size_t> field = fieldOf(intrinsic->getIntrinsicID());
+    if (!field)
+      return createStringError(formatv("the emulator does not know '{0}'",
+                                       intrinsic->getCalledFunction()->getName())
+                                   .str());
+    IRBuilder<> builder(intrinsic);
+    intrinsic->replaceAllUsesWith(builder.CreateLoad(
+        intrinsic->getType(), fieldAddress(builder, threadOf(function), *field)));
+    intrinsic->eraseFromParent();
+  }
+  return Error::success();
+}
+
+/// A read or a write of memory.
+struct Access {
+  Instruction *inst;
+  Value *address;
+  Type *type;
+  Align alignment;
+  bool isWrite;
+};
+
+std::optional<Access> accessOf(Instruction &inst) {
+  if (auto *load = dyn_cast<LoadInst>(&inst))
+    return Access{load, load->getPointerOperand(), load->getType(), load->getAlign(), false};
+  if (auto *store = dyn_cast<StoreInst>(&inst))
+    return Access{store, store->getPointerOperand(), store->getValueOperand()->getType(),
+                  store->getAlign(), true};
+  return std::nullopt;
+}
+
+/// Has every access checked before it happens. Each keeps the piece of memory in which it found its
+/// last address, so that a loop asks once.
+void checkAccesses(Function &function) {
+  const DataLayout &layout = function.getParent()->getDataLayout();
+  SmallVector<Access> accesses;
+  for (Instruction &inst : instructions(function))
+    if (std::optional<Access> access = accessOf(inst))
+      // What the thread itself has, and constants, are not the device's memory.
+      if (!isa<AllocaInst, GlobalVariable>(getUnderlyingObject(access->address)))
+        accesses.push_back(*access);
+  if (accesses.empty())
+    return;
+  LLVMContext &context = function.getContext();
+  auto *leave = BasicBlock::Create(context, "fault", &function);
+  IRBuilder<>(leave).CreateRetVoid();
+  Value *thread = threadOf(function);
+  for (const Access &access : accesses) {
+    IRBuilder<> builder(&*function.getEntryBlock().getFirstInsertionPt());
+    Type *pointer = builder.getPtrTy(), *word = builder.getInt64Ty();
+    Value *range = builder.CreateAlloca(ArrayType::get(pointer, 2));
+    Value *rangeEnd = builder.CreateConstInBoundsGEP1_64(pointer, range, 1);
+    builder.CreateStore(ConstantPointerNull::get(builder.getPtrTy()), range);
+    builder.CreateStore(ConstantPointerNull::get(builder.getPtrTy()), rangeEnd);
+    uint64_t bytes = layout.getTypeStoreSize(access.type);
+    builder.SetInsertPoint(access.inst);
+    auto asNumber = [&](Value *value) { return builder.CreatePtrToInt(value, word); };
+    Value *first = asNumber(access.address);
+    Value *last = builder.CreateAdd(first, builder.getInt64(bytes));
+    Value *isInside = builder.CreateAnd(
+        builder.CreateICmpUGE(first, asNumber(builder.CreateLoad(pointer, range))),
+        builder.CreateICmpULE(last, asNumber(builder.CreateLoad(pointer, rangeEnd))));
+    Value *isAligned = builder.CreateIsNull(
+        builder.CreateAnd(first, builder.getInt64(access.alignment.value() - 1)));
+    Instruction *ask = SplitBlockAndInsertIfThen(
+        builder.CreateNot(builder.CreateAnd(isInside, isAligned)), access.inst->getIterator(),
+        /*Unreachable=*/false);
+    builder.SetInsertPoint(ask);
+    Value *check = builder.CreateLoad(
+        pointer, fieldAddress(builder, thread, offsetof(lathe_emulated_thread, check)));
+    Type *number = builder.getInt32Ty();
+    auto *type =
+        FunctionType::get(number, {pointer, pointer, word, number, number, pointer}, false);
+    Value *answer = builder.CreateCall(
+        type, check,
+        {thread, access.address, builder.getInt64(bytes), builder.getInt32(access.alignment.value()),
+         builder.getInt32(access.isWrite), range});
+    BasicBlock *rest = ask->getSuccessor(0);
+    builder.CreateCondBr(builder.CreateIsNotNull(answer), rest, leave);
+    ask->eraseFromParent();
+  }
+}
+
+} // namespace
+
+Error retargetToHost(Module &module, ArrayRef<DeviceKernel> kernels, StringRef symbol) {
+  LLVMContext &context = module.getContext();
+  IRBuilder<> builder(context);
+  Type *pointer = builder.getPtrTy();
+  SmallVector<Constant *> table;
+  for (const DeviceKernel &kernel : kernels) {
+    Function *oldEntry = module.getFunction(kernel.name);
+    Function *oldBody = module.getFunction(kernel.name + ".item");
+    Function *body = addThread(*oldBody), *entry = addThread(*oldEntry);
+    // The entry's one call is that of the body.
+    for (Instruction &inst : make_early_inc_range(instructions(*entry)))
+      if (auto *call = dyn_cast<CallInst>(&inst); call && call->getCalledFunction() == oldBody) {
+        SmallVector<Value *> arguments(call->args());
+        arguments.push_back(threadOf(*entry));
+        builder.SetInsertPoint(call);
+        builder.CreateCall(body, arguments);
+        call->eraseFromParent();
+      }
+    oldEntry->eraseFromParent();
+    oldBody->eraseFromParent();
+    for (Function *function : {entry, body})
+      if (Error error = replaceIntrinsics(*function))
+        return error;
+    checkAccesses(*body);
+
+    auto *caller = Function::Create(FunctionType::get(builder.getVoidTy(), {pointer, pointer}, false),
+                                    GlobalValue::InternalLinkage, kernel.name + ".emulated", module);
+    builder.SetInsertPoint(BasicBlock::Create(context, "", caller));
+    SmallVector<Value *> arguments;
+    for (Argument &parameter : drop_end(entry->args()))
+      arguments.push_back(builder.CreateLoad(
+          parameter.getType(), fieldAddress(builder, caller->getArg(0), 8 * arguments.size())));
+    arguments.push_back(caller->getArg(1));
+    builder.CreateCall(entry, arguments);
+    builder.CreateRetVoid();
+    table.push_back(caller);
+  }
+  auto *type = ArrayType::get(pointer, table.size());
+  new GlobalVariable(module, type, /*isConstant=*/true, GlobalValue::ExternalLinkage,
+                     ConstantArray::get(type, table), symbol);
+  return Error::success();
+}
+
+} // namespace lathe::codegen

@@ -1,0 +1,171 @@
+// Code for GPUs: kernels for the device and for the emulator, and the host program that drives them.
+// Apache-2.0 WITH LLVM-exception
+#include "Compilation.h"
+#include "dialects/Rt/Rt.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::pipeline;
+
+std::pair<std::string, std::string> lathe::pipeline::splitTargets(StringRef list) {
+  std::pair<std::string, std::string> parts;
+  SmallVector<StringRef> names;
+  list.split(names, ',', -1, /*KeepEmpty=*/false);
+  for (StringRef name : names) {
+    std::string &part = codegen::namesDevice(name.trim()) ? parts.second : parts.first;
+    part += (part.empty() ? "" : ",") + name.trim().str();
+  }
+  return parts;
+}
+
+const codegen::HostTarget &lathe::pipeline::hostOfDevices() {
+  static const codegen::HostTarget host = [] {
+    auto targets = llvm::cantFail(codegen::resolveTargets(baselineTarget()));
+    return targets.front();
+  }();
+  return host;
+}
+
+bool Compilation::checkDeviceOptions() {
+  auto refuse = [&](const Twine &what) {
+    errors += (what + " is not there for devices yet: leave the device targets out\n").str();
+    return false;
+  };
+  if (emits("obj") || emits("header"))
+    return refuse("linking a model into a program");
+  if (!specialized.empty())
+    return refuse("code for certain sizes beside the general code");
+  if (options.batch == "each")
+    return refuse("a batch sample by sample");
+  return true;
+}
+
+// What falls back to the host is never silent.
+bool Compilation::reportFallbacks(ModuleOp scheduled, const codegen::DeviceTarget &device) {
+  if (options.fallback == "allow")
+    return true;
+  std::vector<std::string> places;
+  scheduled.walk([&](Operation *op) {
+    auto invoke = dyn_cast<rt::InvokeOp>(op);
+    auto dispatch = dyn_cast<rt::DispatchOp>(op);
+    if (!invoke && !(dispatch && !dispatch->hasAttr("launch")))
+      return;
+    std::string node = rt::describeNode(op->getLoc());
+    if (node.empty())
+      node = "a part that no node names";
+    if (!llvm::is_contained(places, node))
+      places.push_back(std::move(node));
+  });
+  if (places.empty())
+    return true;
+  bool forbid = options.fallback == "forbid";
+  for (const std::string &node : places)
+    errors += (Twine(forbid ? "" : "warning: ") + node + ": runs on the host, not on " +
+               device.name + (forbid ? ", which --fallback forbids\n" : "\n"))
+                  .str();
+  return !forbid;
+}
+
+bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device, StringRef prefix,
+                            Shared &shared, std::vector<VariantInfo> &variants,
+                            artifact::Contents &contents) {
+  OwningOpRef<ModuleOp> scheduled = job.module.clone();
+  auto main = job.module.lookupSymbol<func::FuncOp>("main");
+  codegen::HostTarget described = hostOfDevices();
+  described.name = device.name;
+  described.vectorBits = 32; // a thread's registers
+  described.vectorRegisters = 255;
+  if (job.isScheduled) {
+    scheduled->lookupSymbol("main")->erase();
+  } else {
+    schedule::Options wanted = scheduleOptions(described);
+    wanted.target.itemPerThread = true;
+    wanted.target.dotI16.clear();
+    if (!stage("schedule", [&] { return succeeded(schedule::scheduleModule(*scheduled, wanted)); }))
+      return false;
+  }
+  if (stopsAfter("schedule")) {
+    describeScheduled(*scheduled, main, device.name, job.flops);
+    job.isWritten = true;
+    return write(*scheduled, job.output);
+  }
+  variants.push_back(describeVariant(*scheduled, described, entry));
+  codegen::DeviceKernels kernels = codegen::takeDeviceKernels(*scheduled);
+  if (!reportFallbacks(*scheduled, device))
+    return false;
+
+  LoweredModule host, code;
+  if (!stage("lower", [&] {
+        code = lower(*kernels.module, hostOfDevices(), "", shared);
+        host = lower(*scheduled, hostOfDevices(), prefix, shared);
+        return host.module && code.module;
+      }))
+    return false;
+  if (options.emit == "llvm" || stopsAfter("codegen")) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    code.module->print(stream, nullptr);
+    job.isWritten = true;
+    return writeText(text, job.output);
+  }
+  artifact::DeviceVariant variant;
+  if (!stage("codegen", [&] {
+        auto compiled = codegen::compileDevice(std::move(code.module), kernels.kernels, device,
+                                               hostOfDevices(), prefix, options.optLevel);
+        if (!compiled)
+          return fail(compiled.takeError());
+        if (options.emit == "asm") {
+          job.isWritten = true;
+          return writeText(compiled->assembly, job.output);
+        }
+        if (!device.isNvidia()) {
+          auto linked = artifact::linkDeviceCode(compiled->image->getMemBufferRef(), device.name,
+                                                 job.output);
+          if (!linked)
+            return fail(linked.takeError());
+          compiled->image = std::move(*linked);
+        }
+        for (const codegen::DeviceKernel &kernel : kernels.kernels)
+          variant.kernels.push_back(
+              {kernel.name, kernel.argumentCount, compiled->blockThreads});
+        variant.images.push_back({device.isNvidia() ? LATHE_IMAGE_PTX : LATHE_IMAGE_HSACO,
+                                  std::move(compiled->image), ""});
+        variant.images.push_back({LATHE_IMAGE_EMULATOR, std::move(compiled->emulator),
+                                  std::move(compiled->emulatorSymbol)});
+        codegen::HostOptions hostOptions;
+        hostOptions.optLevel = options.optLevel;
+        auto object =
+            codegen::compileHost(std::move(host.module), hostOfDevices(), hostOptions);
+        if (!object)
+          return fail(object.takeError());
+        variant.host.object = std::move(*object);
+        return true;
+      }))
+    return false;
+  variant.host.name = device.name;
+  variant.host.features = hostOfDevices().featureBits;
+  variant.host.stateCount = options.states.size();
+  artifact::Entry made = entry;
+  made.runSymbol = (prefix + "_run").str();
+  made.planSymbol = (prefix + "_plan").str();
+  variant.host.entries.push_back(std::move(made));
+  contents.devices.push_back(std::move(variant));
+  return true;
+}
+
+bool Compilation::addDevices(DeviceJob &job, ArrayRef<codegen::DeviceTarget> devices,
+                             StringRef prefix, Shared &shared, std::vector<VariantInfo> &variants,
+                             artifact::Contents &contents) {
+  for (auto [index, device] : llvm::enumerate(devices)) {
+    std::string own = (prefix + "_device" + Twine(index)).str();
+    if (!addDevice(job, device, own, shared, variants, contents))
+      return false;
+    if (job.isWritten)
+      return true;
+  }
+  for (artifact::DeviceVariant &variant : contents.devices)
+    variant.host.weightsBytes = shared.weights.bytes();
+  return true;
+}

@@ -1,0 +1,53 @@
+// How the runtime reaches a device that is no processor of the host. The library of a device (that
+// of the emulator, say) brings the functions; both libraries are of one version.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_RUNTIME_CORE_DEVICE_H
+#define LATHE_RUNTIME_CORE_DEVICE_H
+
+#include "lathe-c/Runtime.h"
+
+#include <atomic>
+
+namespace lathe::runtime {
+
+/// Functions of a device. Any thread, but for those of one queue.
+struct DeviceOps {
+  uint32_t size; ///< sizeof(DeviceOps)
+  /// Gives back what is behind the device; nothing uses it any more.
+  void (*destroy)(lathe_device *device);
+  /// How well the device runs such code: 0 not at all, more is better.
+  uint32_t (*fit)(const lathe_device *device, const lathe_device_variant *code);
+  /// Makes the kernels of `code`, which outlives them, ready; fills `status` on failure.
+  int32_t (*load)(lathe_device *device, const lathe_device_variant *code, void **program,
+                  lathe_status *status);
+  void (*unload)(lathe_device *device, void *program);
+  /// Memory that the device and the host read and write; null when there is none.
+  void *(*allocate)(lathe_device *device, uint64_t bytes, uint64_t alignment);
+  void (*release)(lathe_device *device, void *memory, uint64_t bytes);
+  /// Where kernels run one after the other; null when there is none.
+  void *(*openQueue)(lathe_device *device);
+  void (*closeQueue)(lathe_device *device, void *queue);
+  /// lathe_services.launch and wait.
+  int32_t (*launch)(void *queue, void *program, lathe_call *call, uint32_t kernel,
+                    const uint64_t *args, uint32_t argCount, int64_t count);
+  int32_t (*wait)(void *queue);
+  /// Writes what went wrong in the queue, terminated, since `launch` or `wait` last failed.
+  void (*explain)(void *queue, char *text, size_t capacity);
+};
+
+} // namespace lathe::runtime
+
+/// Counted: by the caller, and by each module that was opened for it.
+struct lathe_device {
+  const lathe::runtime::DeviceOps *ops = nullptr;
+  std::atomic<uint32_t> references{1};
+  char name[64] = {}; ///< "emulator:sm_80"
+
+  void retain() { references.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      ops->destroy(this);
+  }
+};
+
+#endif // LATHE_RUNTIME_CORE_DEVICE_H

@@ -1,0 +1,206 @@
+// Runs of modules for a device: its memory, and the way of inputs and outputs there and back.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/Context.h"
+#include "runtime/Core/Device.h"
+#include "runtime/Core/Value.h"
+
+#include <cstring>
+
+using namespace lathe::runtime;
+
+namespace {
+
+void *allocateOnDevice(void *user, uint64_t bytes, uint64_t alignment) {
+  auto *device = static_cast<lathe_device *>(user);
+  return device->ops->allocate(device, bytes, alignment);
+}
+
+void releaseOnDevice(void *user, void *memory, uint64_t bytes) {
+  auto *device = static_cast<lathe_device *>(user);
+  device->ops->release(device, memory, bytes);
+}
+
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + LATHE_ALIGNMENT - 1) / LATHE_ALIGNMENT * LATHE_ALIGNMENT;
+}
+
+// Kernels on strings run on the host, which needs no copy of them.
+bool staysOnHost(const lathe_value &value) { return value.kind == LATHE_VALUE_STRINGS; }
+
+} // namespace
+
+void lathe_device_close(lathe_device *device) {
+  if (device)
+    device->release();
+}
+
+const char *lathe_device_name(const lathe_device *device) { return device ? device->name : ""; }
+
+int32_t lathe_module::loadOnDevice(lathe_status *status) {
+  if (!deviceCode)
+    return LATHE_STATUS_OK;
+  const DeviceOps &ops = *device->ops;
+  if (int32_t code = ops.load(device, deviceCode, &program, status))
+    return code;
+  uint64_t bytes = deviceCode->host.weights_bytes;
+  if (!bytes)
+    return LATHE_STATUS_OK;
+  auto *memory = static_cast<char *>(ops.allocate(device, bytes, LATHE_ALIGNMENT));
+  if (!memory)
+    return fail(status, LATHE_STATUS_MEMORY, "%s: %s has no memory for %llu bytes of weights",
+                file.name(), device->name, static_cast<unsigned long long>(bytes));
+  memcpy(memory, weights, bytes);
+  deviceWeights = memory;
+  weights = memory;
+  return LATHE_STATUS_OK;
+}
+
+lathe_module::~lathe_module() {
+  if (!device)
+    return;
+  if (deviceWeights)
+    device->ops->release(device, deviceWeights, deviceCode->host.weights_bytes);
+  if (program)
+    device->ops->unload(device, program);
+  device->release();
+}
+
+int32_t lathe_context::openDevice(lathe_status *status) {
+  workAllocator = options.allocator;
+  lathe_device *device = module->device;
+  if (!device)
+    return LATHE_STATUS_OK;
+  if (options.arena)
+    return fail(status, LATHE_STATUS_ARGUMENT,
+                "an arena is given, but a run on %s uses memory of the device; leave it out",
+                device->name);
+  workAllocator = {device, allocateOnDevice, releaseOnDevice};
+  deviceRun.queue = device->ops->openQueue(device);
+  void *shared =
+      device->ops->allocate(device, sizeof(DeviceRun::Shared), alignof(DeviceRun::Shared));
+  deviceRun.shared = static_cast<DeviceRun::Shared *>(shared);
+  if (deviceRun.queue && shared)
+    return LATHE_STATUS_OK;
+  return fail(status, LATHE_STATUS_MEMORY, "%s has no memory for a context", device->name);
+}
+
+void lathe_context::closeDevice() {
+  lathe_device *device = module ? module->device : nullptr;
+  if (!device)
+    return;
+  if (deviceRun.staging)
+    device->ops->release(device, deviceRun.staging, deviceRun.stagingBytes);
+  if (deviceRun.shared)
+    device->ops->release(device, deviceRun.shared, sizeof(DeviceRun::Shared));
+  if (deviceRun.queue)
+    device->ops->closeQueue(device, deviceRun.queue);
+}
+
+// Puts the inputs where the device reads them, and the outputs where it can write.
+int32_t lathe_context::stage(lathe_status *status) {
+  const lathe_device *device = module->device;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < entry->input_count; ++i) {
+    uint64_t size = copiedBytes(inputs[i]);
+    if (size > uint64_t(maxBytes) - bytes)
+      return fail(status, LATHE_STATUS_MEMORY, "input '%.200s' is too large for %s",
+                  entry->inputs[i].name, device->name);
+    bytes += aligned(size);
+  }
+  for (uint32_t i = 0; i < entry->output_count; ++i)
+    if (isStaged(i))
+      bytes += aligned(lathe_value_bytes(&outputs[i]));
+  if (bytes > deviceRun.stagingBytes) {
+    if (deviceRun.staging)
+      workAllocator.release(workAllocator.user, deviceRun.staging, deviceRun.stagingBytes);
+    deviceRun.stagingBytes = 0;
+    deviceRun.staging =
+        static_cast<char *>(workAllocator.allocate(workAllocator.user, bytes, LATHE_ALIGNMENT));
+    if (!deviceRun.staging)
+      return fail(status, LATHE_STATUS_MEMORY, "%s has no memory for %llu bytes of inputs and "
+                                               "outputs",
+                  device->name, static_cast<unsigned long long>(bytes));
+    deviceRun.stagingBytes = bytes;
+  }
+  char *place = deviceRun.staging;
+  for (uint32_t i = 0; i < entry->input_count; ++i) {
+    bool kept = entry->inputs[i].state >= 0 && inputs[i].data == states[entry->inputs[i].state].value.data;
+    if (kept || staysOnHost(inputs[i]))
+      continue;
+    lathe_value copy;
+    copyInto(inputs[i], place, copy);
+    place += aligned(copiedBytes(inputs[i]));
+    inputs[i] = copy;
+  }
+  for (uint32_t i = 0; i < entry->output_count; ++i) {
+    if (!isStaged(i))
+      continue;
+    outputStates[i].hostData = outputs[i].data;
+    outputs[i].data = place;
+    place += aligned(lathe_value_bytes(&outputs[i]));
+  }
+  return LATHE_STATUS_OK;
+}
+
+// Whether the device writes an output beside the memory that the caller gets.
+bool lathe_context::isStaged(uint32_t output) const {
+  OutputMemory memory = outputStates[output].memory;
+  return (memory == OutputMemory::Owned || memory == OutputMemory::Caller) &&
+         !staysOnHost(outputs[output]);
+}
+
+// Hands over what the device wrote, where the run went well; without, nothing is left to free but
+// what the context knows.
+int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
+  for (uint32_t i = 0; i < entry->output_count; ++i) {
+    OutputState &state = outputStates[i];
+    lathe_value &value = outputs[i];
+    if (state.hostData) {
+      const void *written = value.data;
+      value.data = state.hostData;
+      state.hostData = nullptr;
+      if (!code)
+        memcpy(value.data, written, lathe_value_bytes(&value));
+    } else if (state.memory == OutputMemory::Device) {
+      // Of a size that the run found out.
+      const void *written = value.data;
+      int64_t bytes = lathe_value_bytes(&value);
+      state.memory = OutputMemory::Unset;
+      if (code)
+        continue;
+      if (state.fromCaller) {
+        value.data = state.callerData;
+        state.memory = OutputMemory::Caller;
+      } else {
+        value.data = allocateOwned(options.allocator, bytes);
+        if (!value.data) {
+          code = fail(status, LATHE_STATUS_MEMORY,
+                      "output '%.200s': %lld bytes could not be allocated", entry->outputs[i].name,
+                      static_cast<long long>(bytes));
+          continue;
+        }
+        state.memory = OutputMemory::Owned;
+      }
+      memcpy(value.data, written, bytes);
+    }
+  }
+  return code;
+}
+
+int32_t lathe_context::runOnDevice() {
+  // What kernels may look at lies where the device sees it.
+  DeviceRun::Shared &shared = *deviceRun.shared;
+  shared.call = call;
+  shared.error = lathe_error();
+  shared.call.error = &shared.error;
+  int32_t code = entry->run(&shared.call);
+  int32_t waited = module->device->ops->wait(deviceRun.queue);
+  error = shared.error;
+  return code ? code : waited;
+}
+
+void lathe_context::explainDevice(char *text, size_t capacity) const {
+  text[0] = 0;
+  if (module->device)
+    module->device->ops->explain(deviceRun.queue, text, capacity);
+}
