@@ -162,6 +162,11 @@ unsigned HostProgram::commonLoops(const Group &group, const Stage &stage) {
     common = std::min(common, std::max(1u, stage.numLoops()) - 1);
   }
 
+  // On a GPU nothing is worth having fewer items.
+  if (options.target.itemPerThread &&
+      (common != group.sharedLoops || llvm::count(stage.reduction, false) != common))
+    return 0;
+
   // Pairs of an access of the new stage and the group's write to the same memory.
   struct Pair {
     const Access *later, *earlier;
