@@ -23,6 +23,9 @@
 
 namespace lathe::rt {
 
+/// On a kernel: how many threads of a GPU compute an item together (i32); absent: one.
+inline constexpr llvm::StringLiteral blockAttrName = "rt.block";
+
 /// "node 'Conv_12'" for a location that carries a node's name, else "".
 std::string describeNode(mlir::Location location);
 

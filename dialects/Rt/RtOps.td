@@ -292,4 +292,24 @@ def Rt_ViewOp : Rt_Op<"view", [Pure, AttrSizedOperandSegments]> {
   }];
 }
 
+// In kernels that have the attribute `rt.block`, the number of threads that compute an item together
+// on a GPU. All of them run the whole body.
+
+def Rt_ThreadOp : Rt_Op<"thread", [MemoryEffects<[MemRead]>]> {
+  let summary = "the number of this thread among those of the item";
+  let results = (outs Index:$result);
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_BarrierOp : Rt_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "wait until all threads of the item are here, and see what they wrote";
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_SharedOp : Rt_Op<"shared", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "memory that the threads of an item share; holds nothing at first";
+  let results = (outs AnyStaticShapeMemRef:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
 #endif

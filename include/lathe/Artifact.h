@@ -64,6 +64,8 @@ struct DeviceKernel {
   std::string name;
   uint32_t argumentCount = 0;
   uint32_t blockThreads = 0;
+  uint32_t blockItems = 0;
+  uint32_t sharedBytes = 0;
 };
 
 /// Device code in one form; mirrors lathe_image.

@@ -286,7 +286,10 @@ typedef struct lathe_image {
 typedef struct lathe_device_kernel {
   const char *name; /* in the images as well */
   uint32_t arg_count;
-  uint32_t block_threads; /* an item for each thread, so ceil(count / block_threads) blocks */
+  uint32_t block_threads;
+  uint32_t block_items;  /* a launch has ceil(count / block_items) blocks */
+  uint32_t shared_bytes; /* that the threads of a block share; in the images as well. Not 0: they
+                            wait for each other */
 } lathe_device_kernel;
 
 /* Code for a device and the host program that drives it. The memory that the host program hands to
@@ -303,11 +306,14 @@ typedef struct lathe_device_variant {
 /* One thread of a kernel, as the emulator runs it. */
 typedef struct lathe_emulated_thread {
   uint32_t thread, block, block_threads, block_count;
+  char *shared; /* lathe_device_kernel.shared_bytes of the block */
   /* Whether `bytes` at `address` are memory of the device and `address` is a multiple of
    * `alignment`. If so, stores the piece of memory that they are part of to `range`: begin and end.
    * If not, the fault is noted, and the thread ends. */
   int32_t (*check)(struct lathe_emulated_thread *, const void *address, uint64_t bytes,
                    uint32_t alignment, uint32_t is_write, const char **range);
+  /* Returns when all threads of the block have called it. 0: the thread ends. */
+  int32_t (*barrier)(struct lathe_emulated_thread *);
 } lathe_emulated_thread;
 
 typedef void (*lathe_emulated_kernel)(const uint64_t *args, lathe_emulated_thread *thread);

@@ -184,6 +184,9 @@ llvm::Expected<std::vector<DeviceTarget>> resolveDevices(llvm::StringRef list);
 struct DeviceKernel {
   std::string name;
   unsigned argumentCount;
+  unsigned blockThreads; ///< of a block, which has an item for each
+  bool isBlockItem;      ///< or one item alone, which all threads compute together
+  unsigned sharedBytes = 0; ///< what they share for that; filled by compileDevice
 };
 
 /// Kernels by number, and their module.
@@ -199,7 +202,6 @@ DeviceKernels takeDeviceKernels(mlir::ModuleOp scheduled);
 
 /// What a device and the emulator load.
 struct DeviceCode {
-  unsigned blockThreads = 0;
   std::unique_ptr<llvm::MemoryBuffer> image; ///< PTX as text for NVIDIA, an object for AMD.
   std::string assembly;                      ///< the same as text
   /// The same kernels as an object for the host, whose table (lathe_emulated_kernel) is a hidden
@@ -212,7 +214,7 @@ struct DeviceCode {
 /// emulator runs is code for `host`. The emulator's symbol begins with `prefix`. Needs no library
 /// of device code, and leaves nothing undefined.
 llvm::Expected<DeviceCode> compileDevice(std::unique_ptr<llvm::Module> module,
-                                         llvm::ArrayRef<DeviceKernel> kernels,
+                                         llvm::MutableArrayRef<DeviceKernel> kernels,
                                          const DeviceTarget &target, const HostTarget &host,
                                          llvm::StringRef prefix, unsigned optLevel);
 

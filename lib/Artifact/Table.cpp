@@ -86,9 +86,10 @@ private:
 
   Constant *build(const DeviceVariant &device) {
     Constant *kernels = array(device.kernels, [&](const DeviceKernel &kernel) {
-      static_assert(sizeof(lathe_device_kernel) == 16);
+      static_assert(sizeof(lathe_device_kernel) == 24);
       return record({string(kernel.name), number(32, kernel.argumentCount),
-                     number(32, kernel.blockThreads)});
+                     number(32, kernel.blockThreads), number(32, kernel.blockItems),
+                     number(32, kernel.sharedBytes)});
     });
     Constant *images = array(device.images, [&](const DeviceImage &image) {
       static_assert(sizeof(lathe_image) == 24);

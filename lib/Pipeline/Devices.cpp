@@ -128,8 +128,9 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
           compiled->image = std::move(*linked);
         }
         for (const codegen::DeviceKernel &kernel : kernels.kernels)
-          variant.kernels.push_back(
-              {kernel.name, kernel.argumentCount, compiled->blockThreads});
+          variant.kernels.push_back({kernel.name, kernel.argumentCount, kernel.blockThreads,
+                                     kernel.isBlockItem ? 1 : kernel.blockThreads,
+                                     kernel.sharedBytes});
         variant.images.push_back({device.isNvidia() ? LATHE_IMAGE_PTX : LATHE_IMAGE_HSACO,
                                   std::move(compiled->image), ""});
         variant.images.push_back({LATHE_IMAGE_EMULATOR, std::move(compiled->emulator),

@@ -422,6 +422,18 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
         draft.kind = "transpose";
         return *work;
       }
+    if (options.optLevel > 0 && options.target.itemPerThread) {
+      if (group.stages.size() == 1)
+        collapseLoops(group.stages.front());
+      if (auto work = emitBlockTiles(kernel, group, address)) {
+        draft.kind = "tile";
+        return *work;
+      }
+      if (auto work = emitBlockRows(kernel, group, address)) {
+        draft.kind = "row";
+        return *work;
+      }
+    }
     return emitLoops(kernel, group, options, address);
   });
 }

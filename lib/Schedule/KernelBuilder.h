@@ -104,6 +104,24 @@ bool emitVectorStage(Kernel &kernel, const Stage &stage, unsigned firstLoop,
                      llvm::ArrayRef<Value> outer, int64_t lanes, AddressOf addressOf);
 /// The same for an elementwise stage of one loop: the elements of this call.
 bool emitVectorRange(Kernel &kernel, const Stage &stage, int64_t lanes, AddressOf addressOf);
+/// How a reduction combines: the body is `op(accumulator, rest)`, where `rest` does not depend on
+/// the accumulator.
+struct Combiner {
+  mlir::Operation *op = nullptr;
+  mlir::vector::CombiningKind kind = mlir::vector::CombiningKind::ADD;
+  mlir::TypedAttr neutral; ///< null: the initial value will do
+};
+std::optional<Combiner> findCombiner(const Stage &stage);
+
+/// Emits the loops of `stage` inside the shared ones, whose indices these are.
+void emitItem(Kernel &kernel, const Stage &stage, llvm::ArrayRef<Value> shared,
+              AddressOf addressOf);
+
+/// On a GPU: a block of threads for each item, for products and for reductions; nullopt, and
+/// nothing emitted, where the group is none that a block is good for.
+std::optional<Work> emitBlockTiles(Kernel &kernel, const Group &group, AddressOf addressOf);
+std::optional<Work> emitBlockRows(Kernel &kernel, const Group &group, AddressOf addressOf);
+
 /// `tiling` is what the tables say of this very shape.
 Work emitTiles(Kernel &kernel, const Group &group, const Options &options, const Tiling &tiling,
                AddressOf addressOf);

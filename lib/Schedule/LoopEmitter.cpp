@@ -154,6 +154,16 @@ bool lathe::schedule::usesVectors(const Options &options) {
   return options.optLevel > 0 && !options.target.itemPerThread;
 }
 
+void lathe::schedule::emitItem(Kernel &kernel, const Stage &stage, ArrayRef<Value> shared,
+                               AddressOf addressOf) {
+  StageLoops loops{kernel, stage, addressOf, SmallVector<Value>(stage.numLoops())};
+  llvm::copy(shared, loops.indices.begin());
+  SmallVector<unsigned> parallel, reductions;
+  for (unsigned i = shared.size(); i < stage.numLoops(); ++i)
+    (stage.reduction[i] ? reductions : parallel).push_back(i);
+  loops.parallel(parallel, reductions);
+}
+
 Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, const Options &options,
                                 AddressOf addressOf) {
   int64_t lanes = usesVectors(options) ? options.target.vectorBits / 32 : 0;
@@ -207,12 +217,7 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, const Opt
   for (const Stage &stage : group.stages) {
     if (lanes && emitVectorStage(kernel, stage, group.sharedLoops, shared, lanes, addressOf))
       continue;
-    StageLoops loops{kernel, stage, addressOf, SmallVector<Value>(stage.numLoops())};
-    llvm::copy(shared, loops.indices.begin());
-    SmallVector<unsigned> parallel, reductions;
-    for (unsigned i = group.sharedLoops; i < stage.numLoops(); ++i)
-      (stage.reduction[i] ? reductions : parallel).push_back(i);
-    loops.parallel(parallel, reductions);
+    emitItem(kernel, stage, shared, addressOf);
   }
   return work;
 }

@@ -7,14 +7,6 @@ using namespace mlir;
 using namespace lathe::schedule;
 
 namespace {
-/// How a reduction combines: the body is `op(accumulator, rest)`, where `rest` does not depend on
-/// the accumulator.
-struct Combiner {
-  Operation *op = nullptr;
-  vector::CombiningKind kind = vector::CombiningKind::ADD;
-  TypedAttr neutral; // null: the initial value will do
-};
-
 class VectorStage {
 public:
   VectorStage(Kernel &kernel, const Stage &stage, int64_t lanes, AddressOf addressOf,
@@ -68,7 +60,7 @@ private:
 };
 } // namespace
 
-static std::optional<Combiner> findCombiner(const Stage &stage) {
+std::optional<Combiner> lathe::schedule::findCombiner(const Stage &stage) {
   if (stage.outputs.size() != 1 || !stage.readsOutput[0])
     return std::nullopt;
   Block &body = *stage.body;

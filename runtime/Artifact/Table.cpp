@@ -13,7 +13,7 @@ using namespace lathe::runtime;
 namespace {
 
 constexpr uint32_t maxKernels = 1 << 20, maxImages = 64, maxBlockThreads = 1024,
-                   maxKernelArgs = 1 << 12;
+                   maxKernelArgs = 1 << 12, maxSharedBytes = 1 << 20;
 constexpr uint32_t maxVariants = 64, maxEntries = 1024, maxTensors = 1 << 16, maxStates = 1024;
 
 // Walks the table. Every check returns what is wrong, null where all is well.
@@ -109,7 +109,9 @@ const char *TableChecker::checkDevice(const lathe_device_variant &device) {
   for (uint32_t i = 0; i < device.kernel_count; ++i) {
     const lathe_device_kernel &kernel = device.kernels[i];
     if (!isString(kernel.name) || kernel.block_threads == 0 ||
-        kernel.block_threads > maxBlockThreads || kernel.arg_count < 2 ||
+        kernel.block_threads > maxBlockThreads || kernel.block_items == 0 ||
+        kernel.block_items > kernel.block_threads || kernel.shared_bytes > maxSharedBytes ||
+        kernel.arg_count < 2 ||
         kernel.arg_count > maxKernelArgs)
       return "a kernel for a device is out of range";
   }

@@ -1,25 +1,18 @@
 // Runs kernels for GPUs on the host, thread by thread and in an order that no kernel may count on.
 // Licensed under Apache-2.0 WITH LLVM-exception.
-#include "lathe-c/Emulator.h"
-#include "runtime/Core/Device.h"
+#include "runtime/Emulator/Block.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <new>
-#include <shared_mutex>
 #include <string>
 
 using namespace lathe::runtime;
+using namespace lathe::emulator;
 
 namespace {
-
-constexpr unsigned char poison = 0xAB;
 
 int32_t answer(lathe_status *status, int32_t code, const std::string &message = "") {
   if (!status)
@@ -31,121 +24,12 @@ int32_t answer(lathe_status *status, int32_t code, const std::string &message = 
   return code;
 }
 
-/// Spreads the bits of a number over all 64 (the last step of SplitMix64).
-uint64_t scatter(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
-/// An order of [0, count) that looks like none: a step that shares no factor with `count`.
-class Order {
-public:
-  Order(uint64_t count, uint64_t seed) : count(count), start(scatter(seed) % count) {
-    step = scatter(seed + 1) % count;
-    while (std::__gcd(step, count) != 1)
-      step = step + 1 == count ? 1 : step + 1;
-  }
-  uint64_t operator()(uint64_t i) const {
-    return uint64_t((static_cast<unsigned __int128>(i) * step + start) % count);
-  }
-
-private:
-  uint64_t count, start, step;
-};
-
-struct Emulator : lathe_device {
-  std::string architecture;
-  uint64_t seed = 1;
-  /// What was handed out: begin to end.
-  std::map<const char *, const char *> pieces;
-  mutable std::shared_mutex mutex;
-
-  /// The piece that holds these bytes; false where there is none.
-  bool find(const char *address, uint64_t bytes, const char **range) const {
-    std::shared_lock<std::shared_mutex> lock(mutex);
-    auto after = pieces.upper_bound(address);
-    if (after == pieces.begin())
-      return false;
-    auto [begin, end] = *std::prev(after);
-    if (address >= end || bytes > uint64_t(end - address))
-      return false;
-    range[0] = begin;
-    range[1] = end;
-    return true;
-  }
-};
-
-struct Queue {
-  Emulator *device;
-  uint64_t launches = 0;
-  std::mutex mutex;
-  std::string failure; ///< The first since the queue was opened, or the last was told.
-  std::atomic<bool> failed{false};
-};
-
-/// A kernel in progress, as all of its blocks see it.
-struct Launch {
-  Queue *queue;
-  const lathe_device_kernel *kernel;
-  lathe_emulated_kernel function;
-  const uint64_t *args;
-  uint32_t blocks;
-  uint64_t seed;
-
-  void fail(const lathe_emulated_thread &thread, const char *what) const {
-    std::lock_guard<std::mutex> lock(queue->mutex);
-    if (!queue->failed.exchange(true)) {
-      char text[480];
-      snprintf(text, sizeof(text), "kernel '%.100s', block %u of %u, thread %u: %.200s (seed %llu)",
-               kernel->name, thread.block, thread.block_count, thread.thread, what,
-               static_cast<unsigned long long>(queue->device->seed));
-      queue->failure = text;
-    }
-  }
-};
-
-struct Thread : lathe_emulated_thread {
-  const Launch *launch;
-};
-
-int32_t check(lathe_emulated_thread *thread, const void *address, uint64_t bytes,
-              uint32_t alignment, uint32_t isWrite, const char **range) {
-  const Launch &launch = *static_cast<Thread *>(thread)->launch;
-  auto *begin = static_cast<const char *>(address);
-  bool isAligned = reinterpret_cast<uint64_t>(address) % alignment == 0;
-  if (isAligned && launch.queue->device->find(begin, bytes, range))
-    return 1;
-  char what[160];
-  if (isAligned)
-    snprintf(what, sizeof(what), "it %s %llu bytes at %p, which is no memory of the device",
-             isWrite ? "writes" : "reads", static_cast<unsigned long long>(bytes), address);
-  else
-    snprintf(what, sizeof(what), "it %s %llu bytes at %p, which is no multiple of %u",
-             isWrite ? "writes" : "reads", static_cast<unsigned long long>(bytes), address,
-             alignment);
-  launch.fail(*thread, what);
-  return 0;
-}
-
 void runBlocks(const uint64_t *argument, int64_t begin, int64_t end) {
   const auto &launch = *reinterpret_cast<const Launch *>(argument[0]);
   Order blocks(launch.blocks, launch.seed);
-  for (int64_t i = begin; i < end; ++i) {
-    if (launch.queue->failed.load(std::memory_order_relaxed))
-      return;
-    Thread thread = {};
-    thread.launch = &launch;
-    thread.block = uint32_t(blocks(uint64_t(i)));
-    thread.block_count = launch.blocks;
-    thread.block_threads = launch.kernel->block_threads;
-    thread.check = check;
-    Order threads(thread.block_threads, launch.seed + thread.block);
-    for (uint32_t t = 0; t < thread.block_threads; ++t) {
-      thread.thread = uint32_t(threads(t));
-      launch.function(launch.args, &thread);
-    }
-  }
+  BlockRunner runner(launch);
+  for (int64_t i = begin; i < end && !launch.queue->failed.load(std::memory_order_relaxed); ++i)
+    runner.run(uint32_t(blocks(uint64_t(i))));
 }
 
 const lathe_image *emulatedImage(const lathe_device_variant &code) {
@@ -203,7 +87,7 @@ const DeviceOps ops = {
       Queue &queue = *static_cast<Queue *>(given);
       const auto &code = *static_cast<const lathe_device_variant *>(program);
       const lathe_device_kernel &kernel = code.kernels[number];
-      uint64_t blocks = (uint64_t(count) + kernel.block_threads - 1) / kernel.block_threads;
+      uint64_t blocks = (uint64_t(count) + kernel.block_items - 1) / kernel.block_items;
       if (blocks > INT32_MAX)
         return LATHE_CODE_DEVICE; // as a GPU would
       auto *functions =

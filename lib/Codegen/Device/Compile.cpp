@@ -75,14 +75,14 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   Intrinsic::ID thread, block;
   if (target.isNvidia()) {
     entry->setCallingConv(CallingConv::PTX_Kernel);
-    entry->addFnAttr("nvvm.maxntid", utostr(blockThreads));
+    entry->addFnAttr("nvvm.maxntid", utostr(kernel.blockThreads));
     thread = Intrinsic::nvvm_read_ptx_sreg_tid_x;
     block = Intrinsic::nvvm_read_ptx_sreg_ctaid_x;
   } else {
     entry->setCallingConv(CallingConv::AMDGPU_KERNEL);
     entry->setVisibility(GlobalValue::ProtectedVisibility);
     entry->addFnAttr("amdgpu-flat-work-group-size",
-                     formatv("{0},{0}", blockThreads).str());
+                     formatv("{0},{0}", kernel.blockThreads).str());
     entry->addFnAttr("uniform-work-group-size", "true");
     thread = Intrinsic::amdgcn_workitem_id_x;
     block = Intrinsic::amdgcn_workgroup_id_x;
@@ -94,8 +94,10 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   auto number = [&](Intrinsic::ID id) {
     return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}), builder.getInt64Ty());
   };
-  Value *item = builder.CreateNUWAdd(
-      builder.CreateNUWMul(number(block), builder.getInt64(blockThreads)), number(thread));
+  Value *item = number(block);
+  if (!kernel.isBlockItem)
+    item = builder.CreateNUWAdd(
+        builder.CreateNUWMul(item, builder.getInt64(kernel.blockThreads)), number(thread));
   builder.CreateCondBr(builder.CreateICmpULT(item, std::prev(entry->arg_end())), inside, exit);
   builder.SetInsertPoint(inside);
   SmallVector<Value *> arguments;
@@ -107,6 +109,42 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   builder.CreateBr(exit);
   builder.SetInsertPoint(exit);
   builder.CreateRetVoid();
+}
+
+/// What kernels ask of their block becomes what the GPU has for it.
+void replaceBlockCalls(Module &module, const DeviceTarget &target) {
+  IRBuilder<> builder(module.getContext());
+  auto replace = [&](StringRef name, auto make) {
+    Function *function = module.getFunction(name);
+    if (!function)
+      return;
+    for (User *user : make_early_inc_range(function->users())) {
+      auto *call = cast<CallInst>(user);
+      builder.SetInsertPoint(call);
+      if (Value *value = make())
+        call->replaceAllUsesWith(value);
+      call->eraseFromParent();
+    }
+    function->eraseFromParent();
+  };
+  replace(threadFunction, [&]() -> Value * {
+    Intrinsic::ID id = target.isNvidia() ? Intrinsic::nvvm_read_ptx_sreg_tid_x
+                                         : Intrinsic::amdgcn_workitem_id_x;
+    return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}),
+                              builder.getInt64Ty());
+  });
+  replace(barrierFunction, [&]() -> Value * {
+    if (target.isNvidia()) {
+      builder.CreateIntrinsic(builder.getVoidTy(), Intrinsic::nvvm_barrier_cta_sync_aligned_all,
+                              {builder.getInt32(0)});
+      return nullptr;
+    }
+    SyncScope::ID scope = module.getContext().getOrInsertSyncScopeID("workgroup");
+    builder.CreateFence(AtomicOrdering::Release, scope);
+    builder.CreateIntrinsic(builder.getVoidTy(), Intrinsic::amdgcn_s_barrier, {});
+    builder.CreateFence(AtomicOrdering::Acquire, scope);
+    return nullptr;
+  });
 }
 
 /// The remainder of GPUs is inexact for large quotients.
@@ -188,16 +226,17 @@ Error verify(const Module &module, const DeviceTarget &target) {
 } // namespace
 
 Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
-                                   ArrayRef<DeviceKernel> kernels, const DeviceTarget &target,
+                                   MutableArrayRef<DeviceKernel> kernels,
+                                   const DeviceTarget &target,
                                    const HostTarget &host, StringRef prefix, unsigned optLevel) {
   DeviceCode code;
-  code.blockThreads = blockThreads;
   code.emulatorSymbol = (prefix + "_emulated").str();
   Expected<std::unique_ptr<TargetMachine>> machine = createMachine(target, optLevel);
   if (!machine)
     return machine.takeError();
   for (const DeviceKernel &kernel : kernels)
     addEntry(*module, kernel, target);
+  replaceBlockCalls(*module, target);
   callRemainders(*module);
 
   std::unique_ptr<Module> emulated = CloneModule(*module);

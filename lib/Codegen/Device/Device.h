@@ -7,15 +7,19 @@
 
 namespace lathe::codegen {
 
-/// Threads of a block, of which each has one item: whole warps and waves, and many blocks on each
+/// Threads of a block where each has one item: whole warps and waves, and many blocks on each
 /// processor whatever the registers.
 constexpr unsigned blockThreads = 128;
+
+/// What kernels call that ask for the number of their thread, and that wait for the others.
+constexpr llvm::StringLiteral threadFunction = "lathe.thread";
+constexpr llvm::StringLiteral barrierFunction = "lathe.barrier";
 
 /// Makes functions that the emulator runs thread by thread out of `kernels`, entries of a module
 /// that is otherwise ready for its GPU: they become host functions that check each access to
 /// memory, listed in a hidden table `symbol`. What a GPU has and the emulator does not know is an
 /// error.
-llvm::Error retargetToHost(llvm::Module &module, llvm::ArrayRef<DeviceKernel> kernels,
+llvm::Error retargetToHost(llvm::Module &module, llvm::MutableArrayRef<DeviceKernel> kernels,
                            llvm::StringRef symbol);
 
 } // namespace lathe::codegen

@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Rt/Rt.h"
 #include "lathe/Codegen.h"
+#include "lib/Codegen/Device/Device.h"
 #include "lib/Codegen/Host/Host.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -19,7 +20,7 @@ static bool isText(Type type) {
 
 static bool runsOnDevice(func::FuncOp kernel) {
   WalkResult fits = kernel.getBody().walk([](Operation *op) {
-    bool isOfHost = isa<rt::RtDialect>(op->getDialect()) && !isa<rt::ViewOp, rt::CheckOp>(op);
+    bool isOfHost = isa<rt::RtDialect>(op->getDialect()) && !isa<rt::ViewOp, rt::CheckOp, rt::ThreadOp, rt::BarrierOp, rt::SharedOp>(op);
     bool hasText = llvm::any_of(op->getOperandTypes(), isText) ||
                    llvm::any_of(op->getResultTypes(), isText);
     return isOfHost || hasText || isa<SymbolUserOpInterface>(op) ? WalkResult::interrupt()
@@ -64,7 +65,9 @@ DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
       continue;
     numbers[function.getName()] = result.kernels.size();
     // Without begin and end, and with the count.
-    result.kernels.push_back({function.getName().str(), function.getNumArguments() - 1});
+    auto block = function->getAttrOfType<IntegerAttr>(rt::blockAttrName);
+    result.kernels.push_back({function.getName().str(), function.getNumArguments() - 1,
+                              block ? unsigned(block.getInt()) : blockThreads, bool(block)});
     builder.setInsertionPoint(function);
     builder.insert(function.cloneWithoutRegions());
     function->moveBefore(result.module->getBody(), result.module->getBody()->end());

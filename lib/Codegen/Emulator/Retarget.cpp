@@ -9,6 +9,7 @@
 #include "llvm/IR/IntrinsicsAMDGPU.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/ReplaceConstant.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Transforms/Utils/BasicBlockUtils.h"
 #include "llvm/Transforms/Utils/Cloning.h"
@@ -63,13 +64,22 @@ Value *fieldAddress(IRBuilder<> &builder, Value *thread, uint64_t offset) {
   return builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), thread, offset);
 }
 
-Error replaceIntrinsics(Function &function) {
+/// Whether an intrinsic is the barrier of a block.
+bool isBarrier(Intrinsic::ID id) {
+  return id == Intrinsic::nvvm_barrier_cta_sync_aligned_all || id == Intrinsic::amdgcn_s_barrier;
+}
+
+Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &barriers) {
   SmallVector<IntrinsicInst *> found;
   for (Instruction &inst : instructions(function))
     if (auto *intrinsic = dyn_cast<IntrinsicInst>(&inst))
       if (Intrinsic::isTargetIntrinsic(intrinsic->getIntrinsicID()))
         found.push_back(intrinsic);
   for (IntrinsicInst *intrinsic : found) {
+    if (isBarrier(intrinsic->getIntrinsicID())) {
+      barriers.push_back(intrinsic);
+      continue;
+    }
     std::optional<size_t> field = fieldOf(intrinsic->getIntrinsicID());
     if (!field)
       return createStringError(formatv("the emulator does not know '{0}'",
@@ -81,6 +91,51 @@ Error replaceIntrinsics(Function &function) {
     intrinsic->eraseFromParent();
   }
   return Error::success();
+}
+
+/// Has every barrier wait in the emulator. Comes last, as it splits blocks.
+void replaceBarriers(Function &function, ArrayRef<CallInst *> barriers, BasicBlock *leave) {
+  for (CallInst *barrier : barriers) {
+    IRBuilder<> builder(barrier);
+    Value *thread = threadOf(function);
+    Value *wait = builder.CreateLoad(
+        builder.getPtrTy(), fieldAddress(builder, thread, offsetof(lathe_emulated_thread, barrier)));
+    auto *type = FunctionType::get(builder.getInt32Ty(), {builder.getPtrTy()}, false);
+    Value *goesOn = builder.CreateIsNotNull(builder.CreateCall(type, wait, {thread}));
+    BasicBlock *before = barrier->getParent();
+    BasicBlock *after = before->splitBasicBlock(barrier);
+    before->getTerminator()->eraseFromParent();
+    builder.SetInsertPoint(before);
+    builder.CreateCondBr(goesOn, after, leave);
+    barrier->eraseFromParent();
+  }
+}
+
+/// Puts what the threads of a block share behind each other, and returns how many bytes that is.
+unsigned placeShared(Function &function, ArrayRef<GlobalVariable *> shared) {
+  const DataLayout &layout = function.getParent()->getDataLayout();
+  uint64_t end = 0;
+  for (GlobalVariable *global : shared) {
+    SmallVector<Instruction *> users;
+    for (User *user : global->users())
+      if (auto *inst = dyn_cast<Instruction>(user); inst && inst->getFunction() == &function)
+        users.push_back(inst);
+    if (users.empty())
+      continue;
+    end = alignTo(end, 16);
+    IRBuilder<> builder(&*function.getEntryBlock().getFirstInsertionPt());
+    Value *base = builder.CreateLoad(
+        builder.getPtrTy(),
+        fieldAddress(builder, threadOf(function), offsetof(lathe_emulated_thread, shared)));
+    Value *place = fieldAddress(builder, base, end);
+    for (Instruction *user : users)
+      if (auto *cast = dyn_cast<AddrSpaceCastInst>(user)) {
+        cast->replaceAllUsesWith(place);
+        cast->eraseFromParent();
+      }
+    end += layout.getTypeAllocSize(global->getValueType());
+  }
+  return end;
 }
 
 /// A read or a write of memory.
@@ -103,20 +158,16 @@ std::optional<Access> accessOf(Instruction &inst) {
 
 /// Has every access checked before it happens. Each keeps the piece of memory in which it found its
 /// last address, so that a loop asks once.
-void checkAccesses(Function &function) {
+void checkAccesses(Function &function, BasicBlock *leave) {
   const DataLayout &layout = function.getParent()->getDataLayout();
+  Value *thread = threadOf(function);
   SmallVector<Access> accesses;
   for (Instruction &inst : instructions(function))
     if (std::optional<Access> access = accessOf(inst))
       // What the thread itself has, and constants, are not the device's memory.
-      if (!isa<AllocaInst, GlobalVariable>(getUnderlyingObject(access->address)))
+      if (Value *object = getUnderlyingObject(access->address);
+          object != thread && !isa<AllocaInst, GlobalVariable>(object))
         accesses.push_back(*access);
-  if (accesses.empty())
-    return;
-  LLVMContext &context = function.getContext();
-  auto *leave = BasicBlock::Create(context, "fault", &function);
-  IRBuilder<>(leave).CreateRetVoid();
-  Value *thread = threadOf(function);
   for (const Access &access : accesses) {
     IRBuilder<> builder(&*function.getEntryBlock().getFirstInsertionPt());
     Type *pointer = builder.getPtrTy(), *word = builder.getInt64Ty();
@@ -155,12 +206,18 @@ void checkAccesses(Function &function) {
 
 } // namespace
 
-Error retargetToHost(Module &module, ArrayRef<DeviceKernel> kernels, StringRef symbol) {
+Error retargetToHost(Module &module, MutableArrayRef<DeviceKernel> kernels, StringRef symbol) {
+  SmallVector<GlobalVariable *> shared;
+  for (GlobalVariable &global : module.globals())
+    if (global.getAddressSpace() != 0)
+      shared.push_back(&global);
+  SmallVector<Constant *> constants(shared.begin(), shared.end());
+  convertUsersOfConstantsToInstructions(constants);
   LLVMContext &context = module.getContext();
   IRBuilder<> builder(context);
   Type *pointer = builder.getPtrTy();
   SmallVector<Constant *> table;
-  for (const DeviceKernel &kernel : kernels) {
+  for (DeviceKernel &kernel : kernels) {
     Function *oldEntry = module.getFunction(kernel.name);
     Function *oldBody = module.getFunction(kernel.name + ".item");
     Function *body = addThread(*oldBody), *entry = addThread(*oldEntry);
@@ -175,10 +232,15 @@ Error retargetToHost(Module &module, ArrayRef<DeviceKernel> kernels, StringRef s
       }
     oldEntry->eraseFromParent();
     oldBody->eraseFromParent();
+    SmallVector<CallInst *> barriers;
     for (Function *function : {entry, body})
-      if (Error error = replaceIntrinsics(*function))
+      if (Error error = replaceIntrinsics(*function, barriers))
         return error;
-    checkAccesses(*body);
+    kernel.sharedBytes = placeShared(*body, shared);
+    auto *leave = BasicBlock::Create(context, "fault", body);
+    IRBuilder<>(leave).CreateRetVoid();
+    checkAccesses(*body, leave);
+    replaceBarriers(*body, barriers, leave);
 
     auto *caller = Function::Create(FunctionType::get(builder.getVoidTy(), {pointer, pointer}, false),
                                     GlobalValue::InternalLinkage, kernel.name + ".emulated", module);
@@ -191,6 +253,11 @@ Error retargetToHost(Module &module, ArrayRef<DeviceKernel> kernels, StringRef s
     builder.CreateCall(entry, arguments);
     builder.CreateRetVoid();
     table.push_back(caller);
+  }
+  for (GlobalVariable *global : shared) {
+    if (!global->use_empty())
+      return createStringError(formatv("the emulator cannot place '{0}'", global->getName()).str());
+    global->eraseFromParent();
   }
   auto *type = ArrayType::get(pointer, table.size());
   new GlobalVariable(module, type, /*isConstant=*/true, GlobalValue::ExternalLinkage,

@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "LowerRt.h"
 #include "RtLowering.h"
+#include "lib/Codegen/Device/Device.h"
 #include "dialects/Graph/Weights.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -284,7 +285,22 @@ LogicalResult RtLowering::lower(Operation *op) {
         lower(typed);
         return success();
       })
-      .Case([&](rt::ViewOp) { return success(); })
+      .Case([&](rt::ThreadOp thread) {
+        auto type = LLVM::LLVMFunctionType::get(i64, {});
+        Value number =
+            LLVM::CallOp::create(builder, loc, getBuiltin(threadFunction, type), ValueRange{})
+                .getResult();
+        return replace(arith::IndexCastOp::create(builder, loc, builder.getIndexType(), number));
+      })
+      .Case([&](rt::BarrierOp) {
+        auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()), {});
+        LLVM::LLVMFuncOp function = getBuiltin(barrierFunction, type);
+        function.setConvergent(true);
+        LLVM::CallOp::create(builder, loc, function, ValueRange{}).setConvergent(true);
+        op->erase();
+        return success();
+      })
+      .Case<rt::ViewOp, rt::SharedOp>([&](auto) { return success(); })
       .Default([&](Operation *other) {
         return other->emitError("'") << other->getName() << "' has no lowering";
       });

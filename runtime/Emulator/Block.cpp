@@ -1,0 +1,218 @@
+// Blocks of threads: fibers, shared memory, and what is checked.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Emulator/Block.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <numeric>
+#include <sys/mman.h>
+
+namespace lathe::emulator {
+
+namespace {
+
+constexpr size_t stackBytes = 64 << 10;
+
+/// Spreads the bits of a number over all 64 (the last step of SplitMix64).
+uint64_t scatter(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+} // namespace
+
+Order::Order(uint64_t count, uint64_t seed)
+    : count(count), start(scatter(seed) % count), step(scatter(seed + 1) % count) {
+  while (std::gcd(step, count) != 1)
+    step = (step + 1) % count;
+}
+
+bool Emulator::find(const char *address, uint64_t bytes, const char **range) const {
+  std::shared_lock<std::shared_mutex> lock(mutex);
+  auto after = pieces.upper_bound(address);
+  if (after == pieces.begin())
+    return false;
+  auto [begin, end] = *std::prev(after);
+  if (address >= end || bytes > uint64_t(end - address))
+    return false;
+  range[0] = begin;
+  range[1] = end;
+  return true;
+}
+
+void Launch::fail(const lathe_emulated_thread &thread, const char *what) const {
+  std::lock_guard<std::mutex> lock(queue->mutex);
+  if (queue->failed.exchange(true))
+    return;
+  char text[480];
+  snprintf(text, sizeof(text), "kernel '%.100s', block %u of %u, thread %u: %.240s (seed %llu)",
+           kernel->name, thread.block, thread.block_count, thread.thread, what,
+           static_cast<unsigned long long>(queue->device->seed));
+  queue->failure = text;
+}
+
+BlockRunner::BlockRunner(const Launch &launch)
+    : launch(launch), threads(launch.kernel->shared_bytes ? launch.kernel->block_threads : 1),
+      shared(launch.kernel->shared_bytes), shadow(launch.kernel->shared_bytes) {
+  if (shared.empty())
+    return;
+  void *memory = mmap(nullptr, stackBytes * threads.size(), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  stacks = memory == MAP_FAILED ? nullptr : static_cast<char *>(memory);
+}
+
+BlockRunner::~BlockRunner() {
+  if (stacks)
+    munmap(stacks, stackBytes * threads.size());
+}
+
+void BlockRunner::start(Thread &thread, uint32_t block, uint32_t number) {
+  thread.thread = number;
+  thread.block = block;
+  thread.block_threads = launch.kernel->block_threads;
+  thread.block_count = launch.blocks;
+  thread.shared = shared.data();
+  thread.check = check;
+  thread.barrier = wait;
+  thread.runner = this;
+  thread.state = Thread::Ready;
+}
+
+void BlockRunner::run(uint32_t block) {
+  if (!shared.empty())
+    return runTogether(block);
+  uint32_t count = launch.kernel->block_threads;
+  Order order(count, launch.seed + block);
+  for (uint32_t i = 0; i < count; ++i) {
+    start(threads.front(), block, uint32_t(order(i)));
+    launch.function(launch.args, &threads.front());
+  }
+}
+
+// Where a fiber begins; makecontext passes numbers of 32 bits alone.
+void BlockRunner::begin(unsigned high, unsigned low) {
+  auto &thread = *reinterpret_cast<Thread *>(uint64_t(high) << 32 | low);
+  thread.runner->launch.function(thread.runner->launch.args, &thread);
+  thread.state = Thread::Done;
+}
+
+void BlockRunner::runTogether(uint32_t block) {
+  if (!stacks) {
+    start(threads.front(), block, 0);
+    return launch.fail(threads.front(), "there is no memory for the stacks of the block");
+  }
+  std::fill(shared.begin(), shared.end(), char(poison));
+  std::fill(shadow.begin(), shadow.end(), Shadow());
+  for (uint32_t i = 0; i < threads.size(); ++i) {
+    Thread &thread = threads[i];
+    start(thread, block, i);
+    getcontext(&thread.context);
+    thread.context.uc_stack.ss_sp = stacks + i * stackBytes;
+    thread.context.uc_stack.ss_size = stackBytes;
+    thread.context.uc_link = &scheduler;
+    auto address = reinterpret_cast<uint64_t>(&thread);
+    makecontext(&thread.context, reinterpret_cast<void (*)()>(begin), 2, unsigned(address >> 32),
+                unsigned(address));
+  }
+  auto isIn = [&](auto state) {
+    return [state](const Thread &thread) { return thread.state == state; };
+  };
+  for (epoch = 1;; ++epoch) {
+    Order order(threads.size(), launch.seed + block + 977 * epoch);
+    for (uint32_t i = 0; i < threads.size(); ++i)
+      if (Thread &thread = threads[order(i)]; thread.state == Thread::Ready)
+        swapcontext(&scheduler, &thread.context);
+    auto waiting = std::find_if(threads.begin(), threads.end(), isIn(Thread::Waiting));
+    if (waiting == threads.end())
+      return;
+    if (std::any_of(threads.begin(), threads.end(), isIn(Thread::Done)) &&
+        !launch.queue->failed.load(std::memory_order_relaxed))
+      launch.fail(*waiting, "it waits at a barrier that others of the block never reach");
+    // After a fault all of them end at their barrier.
+    for (Thread &thread : threads)
+      if (thread.state == Thread::Waiting)
+        thread.state = Thread::Ready;
+  }
+}
+
+int32_t BlockRunner::wait(lathe_emulated_thread *given) {
+  auto &thread = *static_cast<Thread *>(given);
+  BlockRunner &runner = *thread.runner;
+  // A kernel that shares nothing has no fibers, and no reason to wait.
+  if (!runner.stacks)
+    return 1;
+  thread.state = Thread::Waiting;
+  swapcontext(&thread.context, &runner.scheduler);
+  return !runner.launch.queue->failed.load(std::memory_order_relaxed);
+}
+
+// Between two barriers a byte is one thread's, or is only read.
+bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t bytes, bool isWrite) {
+  const char *fault = nullptr;
+  uint32_t other = 0;
+  for (uint64_t i = offset; i < offset + bytes; ++i) {
+    Shadow &byte = shadow[i];
+    if (byte.writeEpoch == epoch && byte.writer != thread.thread) {
+      fault = isWrite ? "writes" : "reads";
+      other = byte.writer;
+    } else if (isWrite && byte.readEpoch == epoch && byte.reader != thread.thread) {
+      fault = "writes";
+      other = byte.reader;
+    } else if (!isWrite && !byte.writeEpoch) {
+      char what[120];
+      snprintf(what, sizeof(what), "it reads byte %llu of shared memory, which nobody has written",
+               static_cast<unsigned long long>(i));
+      launch.fail(thread, what);
+      return false;
+    }
+    if (isWrite) {
+      byte.writeEpoch = epoch;
+      byte.writer = thread.thread;
+    } else {
+      byte.reader =
+          byte.readEpoch == epoch && byte.reader != thread.thread ? several : thread.thread;
+      byte.readEpoch = epoch;
+    }
+  }
+  if (!fault)
+    return true;
+  char what[160];
+  if (other == several)
+    snprintf(what, sizeof(what), "it %s shared memory at byte %llu that others read, without a "
+                                 "barrier between",
+             fault, static_cast<unsigned long long>(offset));
+  else
+    snprintf(what, sizeof(what), "it %s shared memory at byte %llu that thread %u used, without a "
+                                 "barrier between",
+             fault, static_cast<unsigned long long>(offset), other);
+  launch.fail(thread, what);
+  return false;
+}
+
+int32_t BlockRunner::check(lathe_emulated_thread *given, const void *address, uint64_t bytes,
+                           uint32_t alignment, uint32_t isWrite, const char **range) {
+  auto &thread = *static_cast<Thread *>(given);
+  BlockRunner &runner = *thread.runner;
+  auto *begin = static_cast<const char *>(address);
+  bool isAligned = reinterpret_cast<uint64_t>(address) % alignment == 0;
+  const std::vector<char> &shared = runner.shared;
+  if (isAligned && begin >= shared.data() && begin < shared.data() + shared.size() &&
+      bytes <= uint64_t(shared.data() + shared.size() - begin))
+    return runner.touchShared(thread, uint64_t(begin - shared.data()), bytes, isWrite);
+  if (isAligned && runner.launch.queue->device->find(begin, bytes, range))
+    return 1;
+  char what[160];
+  if (isAligned)
+    snprintf(what, sizeof(what), "it %s %llu bytes at %p, which is no memory of the device",
+             isWrite ? "writes" : "reads", static_cast<unsigned long long>(bytes), address);
+  else
+    snprintf(what, sizeof(what), "it %s %llu bytes at %p, which is no multiple of %u",
+             isWrite ? "writes" : "reads", static_cast<unsigned long long>(bytes), address,
+             alignment);
+  runner.launch.fail(thread, what);
+  return 0;
+}
+
+} // namespace lathe::emulator

@@ -1,0 +1,106 @@
+// Blocks of threads, as the emulator runs them.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#ifndef LATHE_RUNTIME_EMULATOR_BLOCK_H
+#define LATHE_RUNTIME_EMULATOR_BLOCK_H
+
+#include "lathe-c/Emulator.h"
+#include "runtime/Core/Device.h"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <ucontext.h>
+#include <vector>
+
+namespace lathe::emulator {
+
+/// What memory holds that nobody has written.
+constexpr unsigned char poison = 0xAB;
+
+/// An order of [0, count) that looks like none: a step that shares no factor with `count`.
+class Order {
+public:
+  Order(uint64_t count, uint64_t seed);
+  uint64_t operator()(uint64_t i) const {
+    return uint64_t((static_cast<unsigned __int128>(i) * step + start) % count);
+  }
+
+private:
+  uint64_t count, start, step;
+};
+
+struct Emulator : lathe_device {
+  std::string architecture;
+  uint64_t seed = 1;
+  /// What was handed out: begin to end.
+  std::map<const char *, const char *> pieces;
+  mutable std::shared_mutex mutex;
+
+  /// The piece that holds these bytes; false where there is none.
+  bool find(const char *address, uint64_t bytes, const char **range) const;
+};
+
+struct Queue {
+  Emulator *device;
+  uint64_t launches = 0;
+  std::mutex mutex;
+  std::string failure; ///< The first since the last launch that went well.
+  std::atomic<bool> failed{false};
+};
+
+/// A kernel in progress, as all of its blocks see it.
+struct Launch {
+  Queue *queue;
+  const lathe_device_kernel *kernel;
+  lathe_emulated_kernel function;
+  const uint64_t *args;
+  uint32_t blocks;
+  uint64_t seed;
+
+  void fail(const lathe_emulated_thread &thread, const char *what) const;
+};
+
+/// Runs one block after the other. Threads that wait for each other are fibers, which go on in a
+/// new order after each barrier; what they share is watched byte by byte.
+class BlockRunner {
+public:
+  explicit BlockRunner(const Launch &launch);
+  ~BlockRunner();
+  BlockRunner(const BlockRunner &) = delete;
+  void run(uint32_t block);
+
+private:
+  struct Thread : lathe_emulated_thread {
+    BlockRunner *runner;
+    enum { Ready, Waiting, Done } state;
+    ucontext_t context;
+  };
+  /// Who touched a byte last, and in which stretch between two barriers; 0: never.
+  struct Shadow {
+    uint32_t writeEpoch, writer, readEpoch, reader;
+  };
+  static constexpr uint32_t several = UINT32_MAX; ///< In place of a reader.
+
+  static int32_t check(lathe_emulated_thread *thread, const void *address, uint64_t bytes,
+                       uint32_t alignment, uint32_t isWrite, const char **range);
+  static int32_t wait(lathe_emulated_thread *thread);
+  static void begin(unsigned high, unsigned low);
+  void start(Thread &thread, uint32_t block, uint32_t number);
+  void runTogether(uint32_t block);
+  bool touchShared(const Thread &thread, uint64_t offset, uint64_t bytes, bool isWrite);
+
+  const Launch &launch;
+  std::vector<Thread> threads; ///< One, where they do not wait for each other.
+  std::vector<char> shared;
+  std::vector<Shadow> shadow;
+  char *stacks = nullptr;
+  ucontext_t scheduler;
+  uint32_t epoch = 0;
+};
+
+} // namespace lathe::emulator
+
+#endif // LATHE_RUNTIME_EMULATOR_BLOCK_H
