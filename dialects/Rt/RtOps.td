@@ -301,6 +301,20 @@ def Rt_ThreadOp : Rt_Op<"thread", [MemoryEffects<[MemRead]>]> {
   let assemblyFormat = "attr-dict";
 }
 
+def Rt_MultiplyMatricesOp : Rt_Op<"multiply_matrices", [Pure, AllTypesMatch<["sums", "result"]>]> {
+  let summary = "the lanes of a warp multiply small matrices and add up: sums + left * right";
+  let description = [{
+    Each lane has the part of every matrix that `unit` says (lib/Schedule/MatrixUnits.cpp). All lanes
+    of the warp come here together.
+  }];
+  let arguments = (ins StrAttr:$unit, AnyVectorOfAnyRank:$left, AnyVectorOfAnyRank:$right,
+                       AnyVectorOfAnyRank:$sums);
+  let results = (outs AnyVectorOfAnyRank:$result);
+  let assemblyFormat = [{
+    $unit $left `,` $right `,` $sums attr-dict `:` type($left) `,` type($right) `,` type($sums)
+  }];
+}
+
 def Rt_BarrierOp : Rt_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "wait until all threads of the item are here, and see what they wrote";
   let assemblyFormat = "attr-dict";

@@ -303,6 +303,16 @@ typedef struct lathe_device_variant {
   const lathe_image *images;
 } lathe_device_variant;
 
+/* Instructions that multiply matrices of 16-bit numbers, 16 x 16 by 16 x 8 or 16 x 16, by all lanes
+ * of a warp together. */
+enum lathe_matrix_unit {
+  LATHE_MATRIX_MMA_SYNC = 1,
+  LATHE_MATRIX_MFMA = 2,
+  LATHE_MATRIX_WMMA = 3,
+  LATHE_MATRIX_WMMA_GFX12 = 4,
+  LATHE_MATRIX_BF16 = 16 /* added: of bf16, not f16 */
+};
+
 /* One thread of a kernel, as the emulator runs it. */
 typedef struct lathe_emulated_thread {
   uint32_t thread, block, block_threads, block_count;
@@ -314,6 +324,10 @@ typedef struct lathe_emulated_thread {
                    uint32_t alignment, uint32_t is_write, const char **range);
   /* Returns when all threads of the block have called it. 0: the thread ends. */
   int32_t (*barrier)(struct lathe_emulated_thread *);
+  /* Returns when all lanes of the warp have called it, with result = sums + left * right in the
+   * registers of each: 16-bit numbers, sums of 32 bits. 0: the thread ends. */
+  int32_t (*multiply)(struct lathe_emulated_thread *, uint32_t unit, const void *left,
+                      const void *right, const void *sums, void *result);
 } lathe_emulated_thread;
 
 typedef void (*lathe_emulated_kernel)(const uint64_t *args, lathe_emulated_thread *thread);

@@ -165,6 +165,8 @@ struct DeviceTarget {
   std::string triple;   ///< LLVM's
   std::string cpu;      ///< LLVM's
   std::string features; ///< in LLVM's form
+  /// Its instruction that multiplies matrices of 16-bit numbers, as rt.multiply_matrices names it.
+  std::string matrixUnit;
 
   bool isNvidia() const;
 };

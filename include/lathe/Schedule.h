@@ -28,6 +28,8 @@ struct TargetInfo {
   std::string matrixBF16;
   /// A GPU: every item of a kernel is a thread of its own, which computes scalars.
   bool itemPerThread = false;
+  /// Its instruction that multiplies matrices of 16-bit numbers (MatrixUnits.h); empty: none.
+  std::string matrixUnit;
 
   bool operator==(const TargetInfo &) const = default;
 };
@@ -134,6 +136,10 @@ std::optional<SampleSplit> markSamples(mlir::ModuleOp module, bool always);
 
 /// Fuses elementwise producers into their consumers, on tensors; knows no target.
 mlir::LogicalResult fuseOnTensors(mlir::ModuleOp module);
+
+/// Has products of numbers that were widened from f16 or bf16 take the narrow ones, and constants
+/// that are narrow in truth become so. Pre-condition: linalg on tensors.
+void narrowOperands(mlir::ModuleOp module);
 
 /// Inlines the calls of composites (`sched.kind`) for which there is no emitter on this target, at
 /// optLevel 0 all of them.

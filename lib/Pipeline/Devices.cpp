@@ -83,6 +83,7 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
     schedule::Options wanted = scheduleOptions(described);
     wanted.target.itemPerThread = true;
     wanted.target.dotI16.clear();
+    wanted.target.matrixUnit = device.matrixUnit;
     if (!stage("schedule", [&] { return succeeded(schedule::scheduleModule(*scheduled, wanted)); }))
       return false;
   }

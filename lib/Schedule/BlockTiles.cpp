@@ -3,6 +3,7 @@
 // columns and what is added up are each several loops counted as one.
 // Apache-2.0 WITH LLVM-exception
 #include "KernelBuilder.h"
+#include "MatrixUnits.h"
 #include "dialects/Rt/Rt.h"
 
 using namespace mlir;
@@ -23,20 +24,24 @@ struct JoinedLoops {
   bool isAtLeast(int64_t size) const { return !extent.isStatic() || extent.constant >= size; }
 };
 
-/// The tile of a block, and how its threads share it: `threads` rows by `threads` columns of them,
-/// each with every such row and column of the tile.
+/// The tile of a block. Without a matrix unit its threads are `grid` rows by `grid` columns, each
+/// with every such row and column of the tile; with one, its warps are, each with neighbouring
+/// pieces of the unit's size.
 struct BlockTile {
-  static constexpr int64_t threads = 16;
+  static constexpr int64_t grid = 16;
   int64_t rows = 64, columns = 64, depth = 16;
-
-  int64_t blockThreads() const { return threads * threads; }
+  int64_t threads = grid * grid;
+  /// Elements from one row (of the left operand) or column of a part in shared memory to the next,
+  /// and from one position in what is added up to the next.
+  int64_t leftAcross = 1, rightAcross = 1, leftAlong = 64, rightAlong = 64;
 };
 
 class BlockTiles {
 public:
-  BlockTiles(Kernel &kernel, const Group &group, AddressOf addressOf)
+  BlockTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf)
       : kernel(kernel), builder(kernel.builder), loc(kernel.loc), group(group),
-        root(group.stages.front()), addressOf(addressOf) {}
+        root(group.stages.front()), addressOf(addressOf),
+        unit(findMatrixUnit(target.matrixUnit)) {}
 
   bool choose();
   Work emit();
@@ -51,6 +56,13 @@ private:
   Value ceilDiv(const Size &size, int64_t divisor) {
     return div(kernel.add(kernel.size(size), constant(divisor - 1)), constant(divisor));
   }
+  void chooseTile();
+  void placeThreads();
+  void placeResults();
+  Value laneCoordinate(const LanePlace &place, unsigned element, int64_t before, Value outer);
+  Value loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
+                     Value firstAcross, Value firstAlong);
+  SmallVector<Value> multiplyByUnit(ArrayRef<Value> sums);
   void spread(const JoinedLoops &joined, Value number, MutableArrayRef<Value> indices);
   Value loadIf(Value isThere, Value buffer, llvm::function_ref<Value()> place);
   Value sharedTile(Type element, int64_t rows);
@@ -58,8 +70,8 @@ private:
             Value depthBegin);
   SmallVector<Value> multiply(Value depthBegin, ArrayRef<Value> sums);
   SmallVector<Value> initials();
+  Value isResult(Value row, Value column);
   void finish(ArrayRef<Value> sums);
-  void forEachResult(llvm::function_ref<void(unsigned, ArrayRef<Value>)> body);
 
   Kernel &kernel;
   OpBuilder &builder;
@@ -68,8 +80,13 @@ private:
   const Stage &root;
   AddressOf addressOf;
   JoinedLoops batch, rows, columns, depth;
+  const MatrixUnit *unit; // null: each thread multiplies for itself
   BlockTile tile;
-  Value thread, threadRow, threadColumn, firstRow, firstColumn;
+  /// Of the thread, or of its warp and the lane in it.
+  Value thread, threadRow, threadColumn, lane, firstRow, firstColumn;
+  int64_t warpRows = 0, warpColumns = 0; // of the results of each warp
+  /// Row and column of each result of the thread.
+  SmallVector<std::pair<Value, Value>> places;
   Value left, right; // the shared parts of the operands
   SmallVector<Value> outer; // an index for each loop that the block has one of
 };
@@ -98,12 +115,52 @@ bool BlockTiles::choose() {
   constexpr int64_t least = 8;
   if (!rows.isAtLeast(least) || !columns.isAtLeast(least) || !depth.isAtLeast(least))
     return false;
+  chooseTile();
+  return true;
+}
+
+/// Whether the root is sum + a * b in f32, of operands that are widened from 16 bits.
+static bool isNarrowProduct(const Stage &root) {
+  Type element = root.inputs[0].view.element;
+  if ((!element.isF16() && !element.isBF16()) || root.inputs[1].view.element != element ||
+      !root.outputs[0].view.element.isF32() || root.body->getOperations().size() != 5)
+    return false;
+  auto sum = root.body->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+  auto isWide = [](Value value) { return value.getDefiningOp<arith::ExtFOp>() != nullptr; };
+  for (unsigned i = 0; sum && i < 2; ++i)
+    if (auto product = sum->getOperand(i).getDefiningOp<arith::MulFOp>())
+      return sum->getOperand(1 - i) == root.body->getArgument(2) && isWide(product.getLhs()) &&
+             isWide(product.getRhs()) && product.getLhs() != product.getRhs();
+  return false;
+}
+
+void BlockTiles::chooseTile() {
+  auto rowsAtMost = [&](int64_t size) {
+    return rows.extent.isStatic() && rows.extent.constant <= size;
+  };
+  if (!isNarrowProduct(root))
+    unit = nullptr;
+  if (unit) {
+    tile.threads = 128;
+    tile.depth = 2 * unit->depth;
+    if (rowsAtMost(32))
+      tile.rows = 32;
+    // Rows of parts begin in different banks.
+    tile.leftAlong = tile.rightAlong = 1;
+    tile.leftAcross = tile.rightAcross = tile.depth + 8;
+    // Four warps are two by two, two are one above the other.
+    int64_t warps = tile.threads / unit->lanes;
+    warpRows = tile.rows / 2;
+    warpColumns = tile.columns / (warps / 2);
+    return;
+  }
   for (int64_t size : {16, 32})
-    if (rows.extent.isStatic() && rows.extent.constant <= size) {
+    if (rowsAtMost(size)) {
       tile.rows = size;
       break;
     }
-  return true;
+  tile.leftAlong = tile.rows;
+  tile.rightAlong = tile.columns;
 }
 
 void BlockTiles::spread(const JoinedLoops &joined, Value number, MutableArrayRef<Value> indices) {
@@ -135,12 +192,14 @@ Value BlockTiles::loadIf(Value isThere, Value buffer, llvm::function_ref<Value()
   return choice.getResult(0);
 }
 
+// Memory for a part of an operand with `size` rows or columns.
 Value BlockTiles::sharedTile(Type element, int64_t size) {
-  return rt::SharedOp::create(builder, loc, MemRefType::get({size * tile.depth}, element));
+  int64_t length = unit ? size * tile.leftAcross : size * tile.depth;
+  return rt::SharedOp::create(builder, loc, MemRefType::get({length}, element));
 }
 
 // Brings `size` rows (of the left operand) or columns from `first` on into `part`, zeros for those
-// that are not there: [depth][size], so that neighbours among the threads read neighbours.
+// that are not there.
 void BlockTiles::fill(unsigned input, Value part, const JoinedLoops &across, Value first,
                        int64_t size, Value depthBegin) {
   const Access &access = root.inputs[input];
@@ -150,7 +209,7 @@ void BlockTiles::fill(unsigned input, Value part, const JoinedLoops &across, Val
   Value acrossExtent = kernel.size(across.extent), depthExtent = kernel.size(depth.extent);
   Value buffer = kernel.buffer(addressOf(access.view), access.view.element);
   auto loop = scf::ForOp::create(builder, loc, thread, constant(size * tile.depth),
-                                 constant(tile.blockThreads()));
+                                 constant(tile.threads));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value number = loop.getInductionVar();
@@ -166,12 +225,17 @@ void BlockTiles::fill(unsigned input, Value part, const JoinedLoops &across, Val
     spread(depth, depthNumber, indices);
     return kernel.linear(access.coefficients, indices);
   });
+  int64_t stepAlong = input == 0 ? tile.leftAlong : tile.rightAlong;
+  int64_t stepAcross = input == 0 ? tile.leftAcross : tile.rightAcross;
   memref::StoreOp::create(builder, loc, value, part,
-                          kernel.add(kernel.mul(inDepth, constant(size)), inAcross));
+                          kernel.add(kernel.mul(inDepth, constant(stepAlong)),
+                                     kernel.mul(inAcross, constant(stepAcross))));
 }
 
 // Adds the products of the parts in shared memory to the sums.
 SmallVector<Value> BlockTiles::multiply(Value depthBegin, ArrayRef<Value> sums) {
+  if (unit)
+    return multiplyByUnit(sums);
   Value end = constant(tile.depth);
   if (!depth.extent.isStatic() || depth.extent.constant % tile.depth != 0) {
     Value rest = arith::SubIOp::create(builder, loc, kernel.size(depth.extent), depthBegin);
@@ -186,9 +250,9 @@ SmallVector<Value> BlockTiles::multiply(Value depthBegin, ArrayRef<Value> sums) 
     return memref::LoadOp::create(builder, loc, part, place);
   };
   SmallVector<Value> lefts, rights;
-  for (int64_t i = 0; i < tile.rows; i += tile.threads)
+  for (int64_t i = 0; i < tile.rows; i += tile.grid)
     lefts.push_back(load(left, tile.rows, kernel.add(threadRow, constant(i))));
-  for (int64_t i = 0; i < tile.columns; i += tile.threads)
+  for (int64_t i = 0; i < tile.columns; i += tile.grid)
     rights.push_back(load(right, tile.columns, kernel.add(threadColumn, constant(i))));
   SmallVector<Value> next;
   for (Value a : lefts)
@@ -200,72 +264,145 @@ SmallVector<Value> BlockTiles::multiply(Value depthBegin, ArrayRef<Value> sums) 
   return SmallVector<Value>(loop.getResults());
 }
 
-// Runs `body` with the number of each result of the thread and its indices, where it is there.
-void BlockTiles::forEachResult(llvm::function_ref<void(unsigned, ArrayRef<Value>)> body) {
-  Value rowExtent = kernel.size(rows.extent), columnExtent = kernel.size(columns.extent);
-  unsigned number = 0;
-  for (int64_t i = 0; i < tile.rows; i += tile.threads)
-    for (int64_t j = 0; j < tile.columns; j += tile.threads) {
-      Value row = kernel.add(firstRow, kernel.add(threadRow, constant(i)));
-      Value column = kernel.add(firstColumn, kernel.add(threadColumn, constant(j)));
-      Value isThere =
-          arith::AndIOp::create(builder, loc, less(row, rowExtent), less(column, columnExtent));
-      auto choice = scf::IfOp::create(builder, loc, isThere, /*withElseRegion=*/false);
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(&choice.getThenRegion().front());
-      SmallVector<Value> indices(outer);
-      spread(rows, row, indices);
-      spread(columns, column, indices);
-      body(number++, indices);
-    }
+// Where element number `element` of the lane lies, `before` and `outer` further on.
+Value BlockTiles::laneCoordinate(const LanePlace &place, unsigned element, int64_t before,
+                                 Value outer) {
+  Value part = rem(div(lane, constant(place.divisor)), constant(place.modulus));
+  return kernel.add(kernel.add(kernel.mul(part, constant(place.scale)),
+                               constant(place.offsets[element] + before)),
+                    outer);
+}
+
+// The elements of a fragment from shared memory.
+Value BlockTiles::loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
+                               Value firstAcross, Value firstAlong) {
+  SmallVector<Value> elements;
+  for (unsigned i = 0; i < fragment.size(); ++i) {
+    Value place = kernel.add(
+        kernel.mul(laneCoordinate(fragment.across, i, 0, firstAcross), constant(across)),
+        kernel.mul(laneCoordinate(fragment.along, i, 0, firstAlong), constant(along)));
+    elements.push_back(memref::LoadOp::create(builder, loc, part, place));
+  }
+  auto type = VectorType::get({fragment.size()}, elements.front().getType());
+  return vector::FromElementsOp::create(builder, loc, type, elements);
+}
+
+// Each warp for its pieces of the tile. What lies beyond the operands is zero in shared memory.
+SmallVector<Value> BlockTiles::multiplyByUnit(ArrayRef<Value> sums) {
+  SmallVector<Value> next(sums);
+  for (int64_t k = 0; k < tile.depth; k += unit->depth) {
+    SmallVector<Value> lefts, rights;
+    for (int64_t i = 0; i < warpRows; i += unit->rows)
+      lefts.push_back(loadFragment(unit->left, left, tile.leftAcross, tile.leftAlong,
+                                   kernel.add(threadRow, constant(i)), constant(k)));
+    for (int64_t i = 0; i < warpColumns; i += unit->columns)
+      rights.push_back(loadFragment(unit->right, right, tile.rightAcross, tile.rightAlong,
+                                    kernel.add(threadColumn, constant(i)), constant(k)));
+    unsigned number = 0;
+    for (Value a : lefts)
+      for (Value b : rights) {
+        next[number] = rt::MultiplyMatricesOp::create(builder, loc, next[number].getType(),
+                                                      unit->name, a, b, next[number]);
+        ++number;
+      }
+  }
+  return next;
+}
+
+// Where the thread, or its warp, stands in the tile.
+void BlockTiles::placeThreads() {
+  thread = rt::ThreadOp::create(builder, loc, builder.getIndexType());
+  if (!unit) {
+    threadColumn = rem(thread, constant(tile.grid));
+    threadRow = div(thread, constant(tile.grid));
+    return;
+  }
+  lane = rem(thread, constant(unit->lanes));
+  Value warp = div(thread, constant(unit->lanes));
+  int64_t across = tile.columns / warpColumns;
+  threadColumn = kernel.mul(rem(warp, constant(across)), constant(warpColumns));
+  threadRow = kernel.mul(div(warp, constant(across)), constant(warpRows));
+}
+
+// The results of the thread, in the order of its sums.
+void BlockTiles::placeResults() {
+  Value row = kernel.add(firstRow, threadRow), column = kernel.add(firstColumn, threadColumn);
+  if (!unit) {
+    for (int64_t i = 0; i < tile.rows; i += tile.grid)
+      for (int64_t j = 0; j < tile.columns; j += tile.grid)
+        places.push_back({kernel.add(row, constant(i)), kernel.add(column, constant(j))});
+    return;
+  }
+  for (int64_t i = 0; i < warpRows; i += unit->rows)
+    for (int64_t j = 0; j < warpColumns; j += unit->columns)
+      for (unsigned e = 0; e < unit->sums.size(); ++e)
+        places.push_back({laneCoordinate(unit->sums.across, e, i, row),
+                          laneCoordinate(unit->sums.along, e, j, column)});
 }
 
 // What the sums begin with, from memory where that is not a constant.
 SmallVector<Value> BlockTiles::initials() {
-  unsigned count = tile.rows / tile.threads * (tile.columns / tile.threads);
   const Access &output = root.outputs[0];
   Type element = output.view.element;
   TypedAttr init = root.inits[0];
   if (!root.readsOutput[0])
     init = cast<TypedAttr>(builder.getZeroAttr(element));
-  if (init)
-    return SmallVector<Value>(count, arith::ConstantOp::create(builder, loc, init));
-  Value buffer = kernel.buffer(addressOf(output.view), element);
   SmallVector<Value> values;
-  Value rowExtent = kernel.size(rows.extent), columnExtent = kernel.size(columns.extent);
-  for (int64_t i = 0; i < tile.rows; i += tile.threads)
-    for (int64_t j = 0; j < tile.columns; j += tile.threads) {
-      Value row = kernel.add(firstRow, kernel.add(threadRow, constant(i)));
-      Value column = kernel.add(firstColumn, kernel.add(threadColumn, constant(j)));
-      Value isThere =
-          arith::AndIOp::create(builder, loc, less(row, rowExtent), less(column, columnExtent));
+  if (init) {
+    values.assign(places.size(), arith::ConstantOp::create(builder, loc, init));
+  } else {
+    Value buffer = kernel.buffer(addressOf(output.view), element);
+    for (auto [row, column] : places) {
       SmallVector<Value> indices(outer);
-      values.push_back(loadIf(isThere, buffer, [&] {
+      values.push_back(loadIf(isResult(row, column), buffer, [&, row = row, column = column] {
         spread(rows, row, indices);
         spread(columns, column, indices);
         return kernel.linear(output.coefficients, indices);
       }));
     }
-  return values;
+  }
+  if (!unit)
+    return values;
+  SmallVector<Value> vectors;
+  auto type = VectorType::get({unit->sums.size()}, element);
+  for (ArrayRef<Value> rest = values; !rest.empty(); rest = rest.drop_front(unit->sums.size()))
+    vectors.push_back(
+        vector::FromElementsOp::create(builder, loc, type, rest.take_front(unit->sums.size())));
+  return vectors;
 }
 
+Value BlockTiles::isResult(Value row, Value column) {
+  return arith::AndIOp::create(builder, loc, less(row, kernel.size(rows.extent)),
+                               less(column, kernel.size(columns.extent)));
+}
+
+// Stores the sums, and goes on with what follows each.
 void BlockTiles::finish(ArrayRef<Value> sums) {
   const Access &output = root.outputs[0];
   Value buffer = kernel.buffer(addressOf(output.view), output.view.element);
-  forEachResult([&](unsigned number, ArrayRef<Value> indices) {
-    memref::StoreOp::create(builder, loc, sums[number], buffer,
+  for (auto [number, place] : llvm::enumerate(places)) {
+    Value sum = unit ? vector::ExtractOp::create(builder, loc, sums[number / unit->sums.size()],
+                                                 int64_t(number % unit->sums.size()))
+                           .getResult()
+                     : sums[number];
+    auto choice = scf::IfOp::create(builder, loc, isResult(place.first, place.second),
+                                    /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(&choice.getThenRegion().front());
+    SmallVector<Value> indices(outer);
+    spread(rows, place.first, indices);
+    spread(columns, place.second, indices);
+    memref::StoreOp::create(builder, loc, sum, buffer,
                             kernel.linear(output.coefficients, indices));
-    SmallVector<Value> shared(indices.take_front(group.sharedLoops));
+    SmallVector<Value> shared(ArrayRef(indices).take_front(group.sharedLoops));
     for (const Stage &stage : llvm::drop_begin(group.stages))
       emitItem(kernel, stage, shared, addressOf);
-  });
+  }
 }
 
 Work BlockTiles::emit() {
-  kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.blockThreads()));
-  thread = rt::ThreadOp::create(builder, loc, builder.getIndexType());
-  threadColumn = rem(thread, constant(tile.threads));
-  threadRow = div(thread, constant(tile.threads));
+  kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threads));
+  placeThreads();
   left = sharedTile(root.inputs[0].view.element, tile.rows);
   right = sharedTile(root.inputs[1].view.element, tile.columns);
   // Blocks that follow each other have the same columns.
@@ -278,6 +415,7 @@ Work BlockTiles::emit() {
   outer.assign(root.numLoops(), Value());
   spread(batch, rest, outer);
 
+  placeResults();
   SmallVector<Value> sums = initials();
   auto loop = scf::ForOp::create(builder, loc, constant(0), kernel.size(depth.extent),
                                  constant(tile.depth), sums);
@@ -302,8 +440,9 @@ Work BlockTiles::emit() {
 }
 
 std::optional<Work> lathe::schedule::emitBlockTiles(Kernel &kernel, const Group &group,
+                                                    const TargetInfo &target,
                                                     AddressOf addressOf) {
-  BlockTiles emitter(kernel, group, addressOf);
+  BlockTiles emitter(kernel, group, target, addressOf);
   if (!emitter.choose())
     return std::nullopt;
   return emitter.emit();

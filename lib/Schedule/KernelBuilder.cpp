@@ -425,7 +425,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
     if (options.optLevel > 0 && options.target.itemPerThread) {
       if (group.stages.size() == 1)
         collapseLoops(group.stages.front());
-      if (auto work = emitBlockTiles(kernel, group, address)) {
+      if (auto work = emitBlockTiles(kernel, group, options.target, address)) {
         draft.kind = "tile";
         return *work;
       }

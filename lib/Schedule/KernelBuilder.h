@@ -119,7 +119,8 @@ void emitItem(Kernel &kernel, const Stage &stage, llvm::ArrayRef<Value> shared,
 
 /// On a GPU: a block of threads for each item, for products and for reductions; nullopt, and
 /// nothing emitted, where the group is none that a block is good for.
-std::optional<Work> emitBlockTiles(Kernel &kernel, const Group &group, AddressOf addressOf);
+std::optional<Work> emitBlockTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
+                                   AddressOf addressOf);
 std::optional<Work> emitBlockRows(Kernel &kernel, const Group &group, AddressOf addressOf);
 
 /// `tiling` is what the tables say of this very shape.

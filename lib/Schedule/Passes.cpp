@@ -41,7 +41,7 @@ struct ScheduleFormDispatchesPass
   void runOnOperation() override {
     Options options;
     options.target = {vectorBits, vectorRegisters, l1Bytes, l2Bytes, dotI16, dotBF16, matrixBF16,
-                      itemPerThread};
+                      itemPerThread, matrixUnit};
     options.optLevel = optLevel;
     options.strict = strict;
     options.deterministic = deterministic;

@@ -32,6 +32,8 @@ LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &op
     return failure();
   if (failed(expandComposites(module, options)))
     return failure();
+  if (options.optLevel > 0 && !options.target.matrixUnit.empty())
+    narrowOperands(module);
   if (options.optLevel > 0 && (failed(fuseOnTensors(module)) || failed(cleanUp(module))))
     return failure();
   if (failed(formDispatches(module, options)))

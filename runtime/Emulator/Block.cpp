@@ -76,6 +76,7 @@ void BlockRunner::start(Thread &thread, uint32_t block, uint32_t number) {
   thread.shared = shared.data();
   thread.check = check;
   thread.barrier = wait;
+  thread.multiply = multiply;
   thread.runner = this;
   thread.state = Thread::Ready;
 }
@@ -120,10 +121,10 @@ void BlockRunner::runTogether(uint32_t block) {
     return [state](const Thread &thread) { return thread.state == state; };
   };
   for (epoch = 1;; ++epoch) {
-    Order order(threads.size(), launch.seed + block + 977 * epoch);
-    for (uint32_t i = 0; i < threads.size(); ++i)
-      if (Thread &thread = threads[order(i)]; thread.state == Thread::Ready)
-        swapcontext(&scheduler, &thread.context);
+    uint32_t turn = 0;
+    do
+      runReady(block, turn++);
+    while (multiplyTogether());
     auto waiting = std::find_if(threads.begin(), threads.end(), isIn(Thread::Waiting));
     if (waiting == threads.end())
       return;
@@ -135,6 +136,62 @@ void BlockRunner::runTogether(uint32_t block) {
       if (thread.state == Thread::Waiting)
         thread.state = Thread::Ready;
   }
+}
+
+// All threads that can go on do, up to where they wait for others.
+void BlockRunner::runReady(uint32_t block, uint32_t turn) {
+  Order order(threads.size(), launch.seed + block + 977 * epoch + 7919 * turn);
+  for (uint32_t i = 0; i < threads.size(); ++i)
+    if (Thread &thread = threads[order(i)]; thread.state == Thread::Ready)
+      swapcontext(&scheduler, &thread.context);
+}
+
+// Does the work of the warps that are together in a matrix unit; false where there is none.
+bool BlockRunner::multiplyTogether() {
+  auto first = std::find_if(threads.begin(), threads.end(), [](const Thread &thread) {
+    return thread.state == Thread::Multiplying;
+  });
+  if (first == threads.end())
+    return false;
+  bool isFailed = launch.queue->failed.load(std::memory_order_relaxed);
+  uint32_t size = matrixLanes(first->unit);
+  std::vector<MatrixOperands> lanes(size);
+  for (size_t warp = 0; warp < threads.size(); warp += size) {
+    size_t end = std::min(threads.size(), warp + size);
+    uint32_t together = 0, apart = 0;
+    for (size_t i = warp; i < end; ++i) {
+      bool isHere = threads[i].state == Thread::Multiplying && threads[i].unit == first->unit;
+      (isHere ? together : apart) += 1;
+      lanes[i - warp] = threads[i].operands;
+    }
+    if (!together)
+      continue;
+    if ((apart || together < size) && !isFailed) {
+      launch.fail(*first, "not all lanes of its warp are together in the matrix unit");
+      isFailed = true;
+    }
+    if (!isFailed)
+      multiplyMatrices(first->unit, lanes.data());
+    for (size_t i = warp; i < end; ++i)
+      if (threads[i].state == Thread::Multiplying)
+        threads[i].state = Thread::Ready;
+  }
+  return true;
+}
+
+int32_t BlockRunner::multiply(lathe_emulated_thread *given, uint32_t unit, const void *left,
+                              const void *right, const void *sums, void *result) {
+  auto &thread = *static_cast<Thread *>(given);
+  BlockRunner &runner = *thread.runner;
+  if (!runner.stacks || !matrixLanes(unit)) {
+    runner.launch.fail(thread, "it multiplies matrices by a unit that is not there");
+    return 0;
+  }
+  thread.unit = unit;
+  thread.operands = {left, right, sums, result};
+  thread.state = Thread::Multiplying;
+  swapcontext(&thread.context, &runner.scheduler);
+  return !runner.launch.queue->failed.load(std::memory_order_relaxed);
 }
 
 int32_t BlockRunner::wait(lathe_emulated_thread *given) {

@@ -5,6 +5,7 @@
 
 #include "lathe-c/Emulator.h"
 #include "runtime/Core/Device.h"
+#include "runtime/Emulator/Matrix.h"
 
 #include <atomic>
 #include <map>
@@ -75,8 +76,11 @@ public:
 private:
   struct Thread : lathe_emulated_thread {
     BlockRunner *runner;
-    enum { Ready, Waiting, Done } state;
+    /// At a barrier, or in a matrix unit, until the others come.
+    enum { Ready, Waiting, Multiplying, Done } state;
     ucontext_t context;
+    uint32_t unit; ///< of the matrices
+    MatrixOperands operands;
   };
   /// Who touched a byte last, and in which stretch between two barriers; 0: never.
   struct Shadow {
@@ -87,7 +91,11 @@ private:
   static int32_t check(lathe_emulated_thread *thread, const void *address, uint64_t bytes,
                        uint32_t alignment, uint32_t isWrite, const char **range);
   static int32_t wait(lathe_emulated_thread *thread);
+  static int32_t multiply(lathe_emulated_thread *thread, uint32_t unit, const void *left,
+                          const void *right, const void *sums, void *result);
   static void begin(unsigned high, unsigned low);
+  void runReady(uint32_t block, uint32_t turn);
+  bool multiplyTogether();
   void start(Thread &thread, uint32_t block, uint32_t number);
   void runTogether(uint32_t block);
   bool touchShared(const Thread &thread, uint64_t offset, uint64_t bytes, bool isWrite);

@@ -25,17 +25,17 @@ constexpr const char *vendors[][2] = {
 ArrayRef<DeviceTarget> knownDevices() {
   // The versions of PTX are the least that have what the architecture has.
   static const DeviceTarget devices[] = {
-      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70"},
-      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71"},
-      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78"},
-      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78"},
-      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80"},
-      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86"},
-      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87"},
-      {"amd:gfx90a", amdTriple, "gfx90a", ""},
-      {"amd:gfx942", amdTriple, "gfx942", ""},
-      {"amd:gfx1100", amdTriple, "gfx1100", ""},
-      {"amd:gfx1201", amdTriple, "gfx1201", ""},
+      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", "mma.sync"},
+      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", "mma.sync"},
+      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", "mma.sync"},
+      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", "mma.sync"},
+      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", "mma.sync"},
+      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", "mma.sync"},
+      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", "mma.sync"},
+      {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma"},
+      {"amd:gfx942", amdTriple, "gfx942", "", "mfma"},
+      {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma"},
+      {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12"},
   };
   return devices;
 }

@@ -69,18 +69,45 @@ bool isBarrier(Intrinsic::ID id) {
   return id == Intrinsic::nvvm_barrier_cta_sync_aligned_all || id == Intrinsic::amdgcn_s_barrier;
 }
 
-Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &barriers) {
+/// An instruction of a matrix unit: its numbers of operands.
+struct MatrixCall {
+  uint32_t unit;
+  unsigned left, right, sums;
+};
+
+std::optional<MatrixCall> matrixCallOf(Intrinsic::ID id) {
+  constexpr uint32_t bf16 = LATHE_MATRIX_BF16;
+  switch (id) {
+  case Intrinsic::nvvm_mma_m16n8k16_row_col_f32_f32:
+    return MatrixCall{LATHE_MATRIX_MMA_SYNC, 4, 2, 4};
+  case Intrinsic::nvvm_mma_m16n8k16_row_col_bf16:
+    return MatrixCall{LATHE_MATRIX_MMA_SYNC | bf16, 4, 2, 4};
+  case Intrinsic::amdgcn_mfma_f32_16x16x16f16:
+    return MatrixCall{LATHE_MATRIX_MFMA, 1, 1, 1};
+  case Intrinsic::amdgcn_mfma_f32_16x16x16bf16_1k:
+    return MatrixCall{LATHE_MATRIX_MFMA | bf16, 1, 1, 1};
+  case Intrinsic::amdgcn_wmma_f32_16x16x16_f16:
+    return MatrixCall{LATHE_MATRIX_WMMA, 1, 1, 1};
+  case Intrinsic::amdgcn_wmma_f32_16x16x16_bf16:
+    return MatrixCall{LATHE_MATRIX_WMMA | bf16, 1, 1, 1};
+  default:
+    return std::nullopt;
+  }
+}
+
+Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &meetings) {
   SmallVector<IntrinsicInst *> found;
   for (Instruction &inst : instructions(function))
     if (auto *intrinsic = dyn_cast<IntrinsicInst>(&inst))
       if (Intrinsic::isTargetIntrinsic(intrinsic->getIntrinsicID()))
         found.push_back(intrinsic);
   for (IntrinsicInst *intrinsic : found) {
-    if (isBarrier(intrinsic->getIntrinsicID())) {
-      barriers.push_back(intrinsic);
+    Intrinsic::ID id = intrinsic->getIntrinsicID();
+    if (isBarrier(id) || matrixCallOf(id)) {
+      meetings.push_back(intrinsic);
       continue;
     }
-    std::optional<size_t> field = fieldOf(intrinsic->getIntrinsicID());
+    std::optional<size_t> field = fieldOf(id);
     if (!field)
       return createStringError(formatv("the emulator does not know '{0}'",
                                        intrinsic->getCalledFunction()->getName())
@@ -93,21 +120,65 @@ Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &barrier
   return Error::success();
 }
 
-/// Has every barrier wait in the emulator. Comes last, as it splits blocks.
-void replaceBarriers(Function &function, ArrayRef<CallInst *> barriers, BasicBlock *leave) {
-  for (CallInst *barrier : barriers) {
-    IRBuilder<> builder(barrier);
-    Value *thread = threadOf(function);
-    Value *wait = builder.CreateLoad(
-        builder.getPtrTy(), fieldAddress(builder, thread, offsetof(lathe_emulated_thread, barrier)));
-    auto *type = FunctionType::get(builder.getInt32Ty(), {builder.getPtrTy()}, false);
-    Value *goesOn = builder.CreateIsNotNull(builder.CreateCall(type, wait, {thread}));
-    BasicBlock *before = barrier->getParent();
-    BasicBlock *after = before->splitBasicBlock(barrier);
+/// The unit of a call, which for WMMA follows from how many elements a lane has.
+uint32_t unitOf(const CallInst &call, const MatrixCall &matrix) {
+  auto *type = dyn_cast<FixedVectorType>(call.getArgOperand(0)->getType());
+  bool isGfx12 = (matrix.unit & ~LATHE_MATRIX_BF16) == LATHE_MATRIX_WMMA && type &&
+                 type->getNumElements() == 8;
+  return isGfx12 ? matrix.unit - LATHE_MATRIX_WMMA + LATHE_MATRIX_WMMA_GFX12 : matrix.unit;
+}
+
+/// The call by which a thread meets others, in place of `call`; its answer is 0 where the thread is
+/// to end.
+Value *meet(Function &function, CallInst *call) {
+  IRBuilder<> builder(call);
+  Value *thread = threadOf(function);
+  auto service = [&](uint64_t offset) {
+    return builder.CreateLoad(builder.getPtrTy(), fieldAddress(builder, thread, offset));
+  };
+  Type *pointer = builder.getPtrTy(), *number = builder.getInt32Ty();
+  std::optional<MatrixCall> matrix = matrixCallOf(call->getIntrinsicID());
+  if (!matrix)
+    return builder.CreateCall(FunctionType::get(number, {pointer}, false),
+                              service(offsetof(lathe_emulated_thread, barrier)), {thread});
+  // Operands lie one behind the other in memory.
+  auto slot = [&](Type *type) {
+    IRBuilder<> entry(&*function.getEntryBlock().getFirstInsertionPt());
+    return entry.CreateAlloca(type);
+  };
+  unsigned next = 0;
+  auto pass = [&](unsigned count) {
+    SmallVector<Type *> types;
+    for (unsigned i = 0; i < count; ++i)
+      types.push_back(call->getArgOperand(next + i)->getType());
+    auto *record = StructType::get(function.getContext(), types);
+    Value *place = slot(record);
+    for (unsigned i = 0; i < count; ++i)
+      builder.CreateStore(call->getArgOperand(next + i), builder.CreateStructGEP(record, place, i));
+    next += count;
+    return place;
+  };
+  Value *left = pass(matrix->left), *right = pass(matrix->right), *sums = pass(matrix->sums);
+  Value *result = slot(call->getType());
+  auto *type = FunctionType::get(number, {pointer, number, pointer, pointer, pointer, pointer}, false);
+  Value *answer = builder.CreateCall(
+      type, service(offsetof(lathe_emulated_thread, multiply)),
+      {thread, builder.getInt32(unitOf(*call, *matrix)), left, right, sums, result});
+  call->replaceAllUsesWith(builder.CreateLoad(call->getType(), result));
+  return answer;
+}
+
+/// Has the threads of a block meet in the emulator. Comes last, as it splits blocks.
+void replaceMeetings(Function &function, ArrayRef<CallInst *> calls, BasicBlock *leave) {
+  for (CallInst *call : calls) {
+    IRBuilder<> builder(call);
+    Value *goesOn = builder.CreateIsNotNull(meet(function, call));
+    BasicBlock *before = call->getParent();
+    BasicBlock *after = before->splitBasicBlock(call);
     before->getTerminator()->eraseFromParent();
     builder.SetInsertPoint(before);
     builder.CreateCondBr(goesOn, after, leave);
-    barrier->eraseFromParent();
+    call->eraseFromParent();
   }
 }
 
@@ -232,15 +303,15 @@ Error retargetToHost(Module &module, MutableArrayRef<DeviceKernel> kernels, Stri
       }
     oldEntry->eraseFromParent();
     oldBody->eraseFromParent();
-    SmallVector<CallInst *> barriers;
+    SmallVector<CallInst *> meetings;
     for (Function *function : {entry, body})
-      if (Error error = replaceIntrinsics(*function, barriers))
+      if (Error error = replaceIntrinsics(*function, meetings))
         return error;
     kernel.sharedBytes = placeShared(*body, shared);
     auto *leave = BasicBlock::Create(context, "fault", body);
     IRBuilder<>(leave).CreateRetVoid();
     checkAccesses(*body, leave);
-    replaceBarriers(*body, barriers, leave);
+    replaceMeetings(*body, meetings, leave);
 
     auto *caller = Function::Create(FunctionType::get(builder.getVoidTy(), {pointer, pointer}, false),
                                     GlobalValue::InternalLinkage, kernel.name + ".emulated", module);

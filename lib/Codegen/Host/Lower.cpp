@@ -1,5 +1,6 @@
 // A scheduled module becomes LLVM IR.
 // Apache-2.0 WITH LLVM-exception
+#include "LowerBlocks.h"
 #include "LowerMath.h"
 #include "LowerRt.h"
 #include "dialects/Rt/Rt.h"
@@ -53,41 +54,6 @@ struct ViewLowering : ConvertOpToLLVMPattern<rt::ViewOp> {
 };
 } // namespace
 
-namespace {
-/// rt.shared: a variable in the memory of a block, addressed like any other.
-struct SharedLowering : ConvertOpToLLVMPattern<rt::SharedOp> {
-  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
-  LogicalResult matchAndRewrite(rt::SharedOp op, OpAdaptor,
-                                ConversionPatternRewriter &rewriter) const override {
-    constexpr unsigned sharedSpace = 3; // of NVIDIA and of AMD
-    auto type = cast<MemRefType>(op.getType());
-    auto module = op->getParentOfType<ModuleOp>();
-    Type array = LLVM::LLVMArrayType::get(
-        getTypeConverter()->convertType(type.getElementType()), type.getNumElements());
-    LLVM::GlobalOp global;
-    {
-      OpBuilder::InsertionGuard guard(rewriter);
-      rewriter.setInsertionPointToStart(module.getBody());
-      std::string name = "lathe_shared_" + std::to_string(llvm::count_if(module.getOps<LLVM::GlobalOp>(), [](auto) { return true; }));
-      global = LLVM::GlobalOp::create(rewriter, module.getLoc(), array, /*isConstant=*/false,
-                                      LLVM::Linkage::Internal, name, Attribute(),
-                                      /*alignment=*/16, sharedSpace);
-      Block *body = rewriter.createBlock(&global.getInitializerRegion());
-      rewriter.setInsertionPointToStart(body);
-      Value nothing = LLVM::UndefOp::create(rewriter, module.getLoc(), array);
-      LLVM::ReturnOp::create(rewriter, module.getLoc(), nothing);
-    }
-    Value address = LLVM::AddressOfOp::create(rewriter, op.getLoc(), global);
-    Value pointer = LLVM::AddrSpaceCastOp::create(
-        rewriter, op.getLoc(), LLVM::LLVMPointerType::get(op.getContext()), address);
-    Value descriptor = MemRefDescriptor::fromStaticShape(rewriter, op.getLoc(),
-                                                         *getTypeConverter(), type, pointer);
-    rewriter.replaceOp(op, descriptor);
-    return success();
-  }
-};
-} // namespace
-
 static LogicalResult convertToLLVM(ModuleOp module) {
   MLIRContext *context = module.getContext();
   LowerToLLVMOptions options(context);
@@ -104,7 +70,8 @@ static LogicalResult convertToLLVM(ModuleOp module) {
   vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/true);
   populateVectorToLLVMConversionPatterns(converter, patterns, /*reassociateFPReductions=*/true);
   ub::populateUBToLLVMConversionPatterns(converter, patterns);
-  patterns.add<ViewLowering, SharedLowering>(converter);
+  patterns.add<ViewLowering>(converter);
+  populateBlocksToLLVM(converter, patterns);
   LLVMConversionTarget target(*context);
   target.addLegalOp<ModuleOp>();
   return applyFullConversion(module, target, std::move(patterns));

@@ -300,7 +300,7 @@ LogicalResult RtLowering::lower(Operation *op) {
         op->erase();
         return success();
       })
-      .Case<rt::ViewOp, rt::SharedOp>([&](auto) { return success(); })
+      .Case<rt::ViewOp, rt::SharedOp, rt::MultiplyMatricesOp>([&](auto) { return success(); })
       .Default([&](Operation *other) {
         return other->emitError("'") << other->getName() << "' has no lowering";
       });

@@ -1,0 +1,17 @@
+// Lowering of what threads of a GPU's block do together.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_CODEGEN_HOST_LOWERBLOCKS_H
+#define LATHE_LIB_CODEGEN_HOST_LOWERBLOCKS_H
+
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace lathe::codegen {
+
+/// Patterns for rt.shared and rt.multiply_matrices.
+void populateBlocksToLLVM(const mlir::LLVMTypeConverter &converter,
+                          mlir::RewritePatternSet &patterns);
+
+} // namespace lathe::codegen
+
+#endif // LATHE_LIB_CODEGEN_HOST_LOWERBLOCKS_H

@@ -1,0 +1,39 @@
+// Instructions of GPUs that multiply small matrices, each lane of a warp with a part of them.
+// Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_SCHEDULE_MATRIXUNITS_H
+#define LATHE_LIB_SCHEDULE_MATRIXUNITS_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include <cstdint>
+
+namespace lathe::schedule {
+
+/// A coordinate of the elements that a lane has: (lane / divisor % modulus) * scale + offsets[i],
+/// for element number i.
+struct LanePlace {
+  int64_t divisor, modulus, scale;
+  llvm::ArrayRef<int64_t> offsets;
+};
+
+/// Which elements of a small matrix a lane has, in order.
+struct Fragment {
+  LanePlace across; ///< its row of the left matrix and of the sums, its column of the right one
+  LanePlace along;  ///< of the sums: the column; else the position in what is added up
+  int64_t size() const { return across.offsets.size(); }
+};
+
+/// sums[rows x columns] += left[rows x depth] * right[depth x columns], with operands of 16 bits and
+/// sums in f32.
+struct MatrixUnit {
+  llvm::StringLiteral name; ///< as in rt.multiply_matrices
+  int64_t lanes, rows, columns, depth;
+  Fragment left, right, sums;
+};
+
+/// The unit of that name; null where it is none.
+const MatrixUnit *findMatrixUnit(llvm::StringRef name);
+
+} // namespace lathe::schedule
+
+#endif // LATHE_LIB_SCHEDULE_MATRIXUNITS_H
