@@ -243,7 +243,7 @@ Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
   if (Error error = retargetToHost(*emulated, kernels, code.emulatorSymbol))
     return std::move(error);
   HostOptions options;
-  options.optLevel = std::min(optLevel, 2u);
+  options.optLevel = std::min(optLevel, 1u);
   Expected<std::unique_ptr<MemoryBuffer>> object =
       compileHost(std::move(emulated), host, options);
   if (!object)
