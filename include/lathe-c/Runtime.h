@@ -55,8 +55,8 @@ enum lathe_status_code {
   LATHE_STATUS_LOOP = LATHE_CODE_LOOP,
   LATHE_STATUS_TEXT = LATHE_CODE_TEXT,
   LATHE_STATUS_DEVICE = LATHE_CODE_DEVICE, /* the module's device failed */
-  LATHE_STATUS_DEADLINE = 90, /* the context's deadline passed */
-  LATHE_STATUS_MODEL = 99,    /* compiled code returned a code that this runtime does not know */
+  LATHE_STATUS_DEADLINE = 90,              /* the context's deadline passed */
+  LATHE_STATUS_MODEL = 99, /* compiled code returned a code that this runtime does not know */
 
   LATHE_STATUS_ARGUMENT = 100, /* NULL, an index out of range, a wrong option */
   LATHE_STATUS_TYPE = 101,     /* a value's kind or dtype is not what the model takes */
@@ -135,7 +135,8 @@ LATHE_API int32_t lathe_device_query(uint32_t device, lathe_device_info *info,
  * lathe_module_options.device takes it. */
 typedef struct lathe_device lathe_device;
 
-/* Gives the device up (NULL: nothing). Its memory goes when the last module opened for it is gone. */
+/* Gives the device up (NULL: nothing). Its memory goes when the last module opened for it is gone.
+ */
 LATHE_API void lathe_device_close(lathe_device *device);
 
 /* "emulator:sm_80"; lives as long as the device. Any thread. */
@@ -328,13 +329,14 @@ typedef struct lathe_variant_info {
   const char *name;
   uint64_t features;
   uint64_t weights_offset, weights_bytes;
-  int32_t chosen;   /* 1: the one that contexts run */
-  int32_t runnable; /* 1: this host (as restricted by the options) could run it */
-  int32_t device;   /* 1: it is for a device, and runs where one is given that it fits */
+  int32_t chosen;    /* 1: the one that contexts run */
+  int32_t runnable;  /* 1: this host (as restricted by the options) could run it */
+  int32_t device;    /* 1: it is for a device, and runs where one is given that it fits */
   int32_t reserved2; /* 0 */
 } lathe_variant_info;
 
-/* Variants in the file, best first, then those for devices. `info` returns ARGUMENT where `index` is out of range. */
+/* Variants in the file, best first, then those for devices. `info` returns ARGUMENT where `index`
+ * is out of range. */
 LATHE_API uint32_t lathe_module_variant_count(const lathe_module *module);
 LATHE_API int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
                                             lathe_variant_info *info, lathe_status *status);

@@ -186,8 +186,8 @@ llvm::Expected<std::vector<DeviceTarget>> resolveDevices(llvm::StringRef list);
 struct DeviceKernel {
   std::string name;
   unsigned argumentCount;
-  unsigned blockThreads; ///< of a block, which has an item for each
-  bool isBlockItem;      ///< or one item alone, which all threads compute together
+  unsigned blockThreads;    ///< of a block, which has an item for each
+  bool isBlockItem;         ///< or one item alone, which all threads compute together
   unsigned sharedBytes = 0; ///< what they share for that; filled by compileDevice
 };
 

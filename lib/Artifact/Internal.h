@@ -16,7 +16,7 @@ struct LinkInput {
 
 /// What comes out of a link.
 enum class LinkOutput {
-  Artifact,   ///< a closed shared object
+  Artifact,    ///< a closed shared object
   Relocatable, ///< one object, for another link
   DeviceCode   ///< what AMD's driver loads
 };

@@ -39,11 +39,10 @@ public:
     Constant *devices =
         array(contents.devices, [&](const DeviceVariant &device) { return build(device); });
     static_assert(sizeof(lathe_artifact) == 64);
-    Constant *table = record({number(64, LATHE_MAGIC), number(32, LATHE_FORMAT_VERSION),
-                              number(32, LATHE_ABI_VERSION), number(32, sizeof(lathe_artifact)),
-                              number(32, contents.variants.size()), variants,
-                              number(64, contents.sites.size()), sites,
-                              number(64, contents.devices.size()), devices});
+    Constant *table = record(
+        {number(64, LATHE_MAGIC), number(32, LATHE_FORMAT_VERSION), number(32, LATHE_ABI_VERSION),
+         number(32, sizeof(lathe_artifact)), number(32, contents.variants.size()), variants,
+         number(64, contents.sites.size()), sites, number(64, contents.devices.size()), devices});
     auto *global = new GlobalVariable(module, table->getType(), /*isConstant=*/true, linkage, table,
                                       LATHE_TABLE_SYMBOL);
     if (linkage == GlobalValue::ExternalLinkage)
@@ -78,9 +77,13 @@ private:
   SmallVector<Constant *> fieldsOf(const Variant &variant) {
     static_assert(sizeof(lathe_variant) == 48);
     Constant *entries = array(variant.entries, [&](const Entry &entry) { return build(entry); });
-    return {string(variant.name), number(64, variant.features), number(64, variant.weightsOffset),
-            number(64, variant.weightsBytes), number(32, variant.entries.size()),
-            number(32, variant.stateCount), entries};
+    return {string(variant.name),
+            number(64, variant.features),
+            number(64, variant.weightsOffset),
+            number(64, variant.weightsBytes),
+            number(32, variant.entries.size()),
+            number(32, variant.stateCount),
+            entries};
   }
   Constant *build(const Variant &variant) { return record(fieldsOf(variant)); }
 
@@ -97,16 +100,15 @@ private:
         return record({number(32, image.kind), number(32, 0), data, number(64, bytes)});
       };
       if (image.kind == LATHE_IMAGE_EMULATOR)
-        return made(function(image.symbol),
-                    device.kernels.size() * sizeof(lathe_emulated_kernel));
+        return made(function(image.symbol), device.kernels.size() * sizeof(lathe_emulated_kernel));
       StringRef code = image.code->getBuffer();
       return made(constant(ConstantDataArray::getString(context, code), LATHE_ALIGNMENT),
                   code.size() + 1); // terminated
     });
     static_assert(sizeof(lathe_device_variant) == 72);
     SmallVector<Constant *> fields = fieldsOf(device.host);
-    fields.append({number(32, device.kernels.size()), number(32, device.images.size()), kernels,
-                   images});
+    fields.append(
+        {number(32, device.kernels.size()), number(32, device.images.size()), kernels, images});
     return record(fields);
   }
 

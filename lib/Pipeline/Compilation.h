@@ -99,8 +99,7 @@ private:
                   llvm::StringRef prefix, Shared &shared, std::vector<VariantInfo> &variants,
                   artifact::Contents &contents);
   bool addDevice(DeviceJob &job, const codegen::DeviceTarget &device, llvm::StringRef prefix,
-                 Shared &shared, std::vector<VariantInfo> &variants,
-                 artifact::Contents &contents);
+                 Shared &shared, std::vector<VariantInfo> &variants, artifact::Contents &contents);
   bool reportFallbacks(mlir::ModuleOp scheduled, const codegen::DeviceTarget &device);
   bool readSchedules();
   void warnOfUnusedSchedules(llvm::ArrayRef<VariantInfo> variants);

@@ -1,5 +1,5 @@
-// Code for GPUs: kernels for the device and for the emulator, and the host program that drives them.
-// Apache-2.0 WITH LLVM-exception
+// Code for GPUs: kernels for the device and for the emulator, and the host program that drives
+// them. Apache-2.0 WITH LLVM-exception
 #include "Compilation.h"
 #include "dialects/Rt/Rt.h"
 #include "llvm/IR/LLVMContext.h"
@@ -83,7 +83,8 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
     schedule::Options wanted = scheduleOptions(described);
     wanted.target.itemPerThread = true;
     wanted.target.dotI16.clear();
-    wanted.target.matrixUnit = device.matrixUnit;
+    if (!options.strict)
+      wanted.target.matrixUnit = device.matrixUnit;
     if (!stage("schedule", [&] { return succeeded(schedule::scheduleModule(*scheduled, wanted)); }))
       return false;
   }
@@ -122,8 +123,8 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
           return writeText(compiled->assembly, job.output);
         }
         if (!device.isNvidia()) {
-          auto linked = artifact::linkDeviceCode(compiled->image->getMemBufferRef(), device.name,
-                                                 job.output);
+          auto linked =
+              artifact::linkDeviceCode(compiled->image->getMemBufferRef(), device.name, job.output);
           if (!linked)
             return fail(linked.takeError());
           compiled->image = std::move(*linked);
@@ -138,8 +139,7 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
                                   std::move(compiled->emulatorSymbol)});
         codegen::HostOptions hostOptions;
         hostOptions.optLevel = options.optLevel;
-        auto object =
-            codegen::compileHost(std::move(host.module), hostOfDevices(), hostOptions);
+        auto object = codegen::compileHost(std::move(host.module), hostOfDevices(), hostOptions);
         if (!object)
           return fail(object.takeError());
         variant.host.object = std::move(*object);

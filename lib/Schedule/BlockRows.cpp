@@ -71,8 +71,8 @@ std::optional<Work> lathe::schedule::emitBlockRows(Kernel &kernel, const Group &
   for (unsigned i = 0; i < root.numLoops(); ++i)
     if (root.reduction[i])
       depth = depth * root.extents[i];
-  Value neutral = arith::ConstantOp::create(
-      builder, loc, combiner->neutral ? combiner->neutral : root.inits[0]);
+  Value neutral = arith::ConstantOp::create(builder, loc,
+                                            combiner->neutral ? combiner->neutral : root.inits[0]);
   auto loop = scf::ForOp::create(builder, loc, thread, kernel.size(depth),
                                  kernel.constant(rowThreads), neutral);
   {
@@ -117,12 +117,12 @@ std::optional<Work> lathe::schedule::emitBlockRows(Kernel &kernel, const Group &
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&choice.getThenRegion().front());
     Value mine = memref::LoadOp::create(builder, loc, parts, thread);
-    Value other = memref::LoadOp::create(builder, loc, parts,
-                                         kernel.add(thread, kernel.constant(half)));
+    Value other =
+        memref::LoadOp::create(builder, loc, parts, kernel.add(thread, kernel.constant(half)));
     memref::StoreOp::create(builder, loc, combine(mine, other), parts, thread);
   }
-  Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, thread,
-                                        kernel.constant(0));
+  Value isFirst =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, thread, kernel.constant(0));
   auto choice = scf::IfOp::create(builder, loc, isFirst, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&choice.getThenRegion().front());
@@ -130,9 +130,8 @@ std::optional<Work> lathe::schedule::emitBlockRows(Kernel &kernel, const Group &
   Value buffer = kernel.buffer(addressOf(output.view), element);
   Value place = kernel.linear(output.coefficients, indices);
   if (combiner->neutral) {
-    Value init = root.inits[0]
-                     ? arith::ConstantOp::create(builder, loc, root.inits[0]).getResult()
-                     : memref::LoadOp::create(builder, loc, buffer, place).getResult();
+    Value init = root.inits[0] ? arith::ConstantOp::create(builder, loc, root.inits[0]).getResult()
+                               : memref::LoadOp::create(builder, loc, buffer, place).getResult();
     sum = combine(init, sum);
   }
   memref::StoreOp::create(builder, loc, sum, buffer, place);

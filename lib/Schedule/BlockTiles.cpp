@@ -40,8 +40,7 @@ class BlockTiles {
 public:
   BlockTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf)
       : kernel(kernel), builder(kernel.builder), loc(kernel.loc), group(group),
-        root(group.stages.front()), addressOf(addressOf),
-        unit(findMatrixUnit(target.matrixUnit)) {}
+        root(group.stages.front()), addressOf(addressOf), unit(findMatrixUnit(target.matrixUnit)) {}
 
   bool choose();
   Work emit();
@@ -87,7 +86,7 @@ private:
   int64_t warpRows = 0, warpColumns = 0; // of the results of each warp
   /// Row and column of each result of the thread.
   SmallVector<std::pair<Value, Value>> places;
-  Value left, right; // the shared parts of the operands
+  Value left, right;        // the shared parts of the operands
   SmallVector<Value> outer; // an index for each loop that the block has one of
 };
 
@@ -108,8 +107,8 @@ bool BlockTiles::choose() {
         .add(i, root.extents[i]);
   }
   // The stages that follow run over the same results.
-  if (group.stages.size() > 1 && group.sharedLoops != batch.loops.size() + rows.loops.size() +
-                                                          columns.loops.size())
+  if (group.stages.size() > 1 &&
+      group.sharedLoops != batch.loops.size() + rows.loops.size() + columns.loops.size())
     return false;
   // What is narrow is not worth a block.
   constexpr int64_t least = 8;
@@ -201,15 +200,15 @@ Value BlockTiles::sharedTile(Type element, int64_t size) {
 // Brings `size` rows (of the left operand) or columns from `first` on into `part`, zeros for those
 // that are not there.
 void BlockTiles::fill(unsigned input, Value part, const JoinedLoops &across, Value first,
-                       int64_t size, Value depthBegin) {
+                      int64_t size, Value depthBegin) {
   const Access &access = root.inputs[input];
   // Threads that follow each other read what lies together.
-  bool depthIsFastest =
-      access.coefficients[depth.loops.back()].is(1) && !access.coefficients[across.loops.back()].is(1);
+  bool depthIsFastest = access.coefficients[depth.loops.back()].is(1) &&
+                        !access.coefficients[across.loops.back()].is(1);
   Value acrossExtent = kernel.size(across.extent), depthExtent = kernel.size(depth.extent);
   Value buffer = kernel.buffer(addressOf(access.view), access.view.element);
-  auto loop = scf::ForOp::create(builder, loc, thread, constant(size * tile.depth),
-                                 constant(tile.threads));
+  auto loop =
+      scf::ForOp::create(builder, loc, thread, constant(size * tile.depth), constant(tile.threads));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value number = loop.getInductionVar();
@@ -257,9 +256,9 @@ SmallVector<Value> BlockTiles::multiply(Value depthBegin, ArrayRef<Value> sums) 
   SmallVector<Value> next;
   for (Value a : lefts)
     for (Value b : rights)
-      next.push_back(emitBody(kernel, root, {a, b, loop.getRegionIterArg(next.size())}, indices, 0,
-                              addressOf)
-                         .front());
+      next.push_back(
+          emitBody(kernel, root, {a, b, loop.getRegionIterArg(next.size())}, indices, 0, addressOf)
+              .front());
   scf::YieldOp::create(builder, loc, next);
   return SmallVector<Value>(loop.getResults());
 }
@@ -278,9 +277,9 @@ Value BlockTiles::loadFragment(const Fragment &fragment, Value part, int64_t acr
                                Value firstAcross, Value firstAlong) {
   SmallVector<Value> elements;
   for (unsigned i = 0; i < fragment.size(); ++i) {
-    Value place = kernel.add(
-        kernel.mul(laneCoordinate(fragment.across, i, 0, firstAcross), constant(across)),
-        kernel.mul(laneCoordinate(fragment.along, i, 0, firstAlong), constant(along)));
+    Value place =
+        kernel.add(kernel.mul(laneCoordinate(fragment.across, i, 0, firstAcross), constant(across)),
+                   kernel.mul(laneCoordinate(fragment.along, i, 0, firstAlong), constant(along)));
     elements.push_back(memref::LoadOp::create(builder, loc, part, place));
   }
   auto type = VectorType::get({fragment.size()}, elements.front().getType());
@@ -392,8 +391,7 @@ void BlockTiles::finish(ArrayRef<Value> sums) {
     SmallVector<Value> indices(outer);
     spread(rows, place.first, indices);
     spread(columns, place.second, indices);
-    memref::StoreOp::create(builder, loc, sum, buffer,
-                            kernel.linear(output.coefficients, indices));
+    memref::StoreOp::create(builder, loc, sum, buffer, kernel.linear(output.coefficients, indices));
     SmallVector<Value> shared(ArrayRef(indices).take_front(group.sharedLoops));
     for (const Stage &stage : llvm::drop_begin(group.stages))
       emitItem(kernel, stage, shared, addressOf);
@@ -407,7 +405,8 @@ Work BlockTiles::emit() {
   right = sharedTile(root.inputs[1].view.element, tile.columns);
   // Blocks that follow each other have the same columns.
   Value rest = kernel.begin();
-  Value rowTiles = ceilDiv(rows.extent, tile.rows), columnTiles = ceilDiv(columns.extent, tile.columns);
+  Value rowTiles = ceilDiv(rows.extent, tile.rows),
+        columnTiles = ceilDiv(columns.extent, tile.columns);
   firstRow = kernel.mul(rem(rest, rowTiles), constant(tile.rows));
   rest = div(rest, rowTiles);
   firstColumn = kernel.mul(rem(rest, columnTiles), constant(tile.columns));
@@ -440,8 +439,7 @@ Work BlockTiles::emit() {
 }
 
 std::optional<Work> lathe::schedule::emitBlockTiles(Kernel &kernel, const Group &group,
-                                                    const TargetInfo &target,
-                                                    AddressOf addressOf) {
+                                                    const TargetInfo &target, AddressOf addressOf) {
   BlockTiles emitter(kernel, group, target, addressOf);
   if (!emitter.choose())
     return std::nullopt;

@@ -1,5 +1,5 @@
-// What lies in which lane: PTX ISA 9.0, "Matrix Fragments for mma.m16n8k16 with floating point type";
-// AMD's matrix instruction calculator for CDNA 2 and 3; RDNA 3 and RDNA 4 ISA, "WMMA".
+// What lies in which lane: PTX ISA 9.0, "Matrix Fragments for mma.m16n8k16 with floating point
+// type"; AMD's matrix instruction calculator for CDNA 2 and 3; RDNA 3 and RDNA 4 ISA, "WMMA".
 // Apache-2.0 WITH LLVM-exception
 #include "MatrixUnits.h"
 
@@ -20,22 +20,34 @@ const MatrixUnit *lathe::schedule::findMatrixUnit(llvm::StringRef name) {
   constexpr int64_t all = 64; // lanes, so that nothing wraps
   static const MatrixUnit units[] = {
       {"mma.sync",
-       32, 16, 8, 16,
+       32,
+       16,
+       8,
+       16,
        {{4, 8, 1, mmaRows}, {1, 4, 2, mmaDepths}},
        {{4, 8, 1, first(zeros, 4)}, {1, 4, 2, mmaPairs}},
        {{4, 8, 1, first(mmaRows, 4)}, {1, 4, 2, first(mmaDepths, 4)}}},
       {"mfma",
-       64, 16, 16, 16,
+       64,
+       16,
+       16,
+       16,
        {{1, 16, 1, first(zeros, 4)}, {16, all, 4, first(counted, 4)}},
        {{1, 16, 1, first(zeros, 4)}, {16, all, 4, first(counted, 4)}},
        {{16, all, 4, first(counted, 4)}, {1, 16, 1, first(zeros, 4)}}},
       {"wmma",
-       32, 16, 16, 16,
+       32,
+       16,
+       16,
+       16,
        {{1, 16, 1, first(zeros, 16)}, {1, 1, 0, first(counted, 16)}},
        {{1, 16, 1, first(zeros, 16)}, {1, 1, 0, first(counted, 16)}},
        {{16, all, 1, evens}, {1, 16, 1, first(zeros, 8)}}},
       {"wmma.gfx12",
-       32, 16, 16, 16,
+       32,
+       16,
+       16,
+       16,
        {{1, 16, 1, first(zeros, 8)}, {16, all, 8, first(counted, 8)}},
        {{1, 16, 1, first(zeros, 8)}, {16, all, 8, first(counted, 8)}},
        {{16, all, 8, first(counted, 8)}, {1, 16, 1, first(zeros, 8)}}},

@@ -23,8 +23,8 @@ struct Fragment {
   int64_t size() const { return across.offsets.size(); }
 };
 
-/// sums[rows x columns] += left[rows x depth] * right[depth x columns], with operands of 16 bits and
-/// sums in f32.
+/// sums[rows x columns] += left[rows x depth] * right[depth x columns], with operands of 16 bits
+/// and sums in f32.
 struct MatrixUnit {
   llvm::StringLiteral name; ///< as in rt.multiply_matrices
   int64_t lanes, rows, columns, depth;

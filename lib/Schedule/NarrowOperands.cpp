@@ -1,5 +1,5 @@
-// Products of numbers that were widened from 16 bits take the narrow ones, as matrix units want them.
-// Apache-2.0 WITH LLVM-exception
+// Products of numbers that were widened from 16 bits take the narrow ones, as matrix units want
+// them. Apache-2.0 WITH LLVM-exception
 #include "MatrixUnits.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
@@ -36,9 +36,11 @@ static Value findNarrow(Value value) {
   auto widening = value.getDefiningOp<linalg::GenericOp>();
   if (!widening || widening.getNumDpsInputs() != 1 || widening.getNumDpsInits() != 1 ||
       widening.getNumParallelLoops() != widening.getNumLoops() ||
-      !llvm::all_of(widening.getIndexingMapsArray(), [](AffineMap map) { return map.isIdentity(); }))
+      !llvm::all_of(widening.getIndexingMapsArray(),
+                    [](AffineMap map) { return map.isIdentity(); }))
     return {};
-  auto extension = widening.getBody()->getTerminator()->getOperand(0).getDefiningOp<arith::ExtFOp>();
+  auto extension =
+      widening.getBody()->getTerminator()->getOperand(0).getDefiningOp<arith::ExtFOp>();
   if (!extension || extension.getIn() != widening.getBody()->getArgument(0))
     return {};
   Type type = extension.getIn().getType();

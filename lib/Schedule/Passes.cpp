@@ -17,6 +17,7 @@ namespace lathe::schedule {
 #define GEN_PASS_DECL
 #define GEN_PASS_DEF_SCHEDULEFUSEPASS
 #define GEN_PASS_DEF_SCHEDULEMARKSAMPLESPASS
+#define GEN_PASS_DEF_SCHEDULENARROWOPERANDSPASS
 #define GEN_PASS_DEF_SCHEDULEFORMDISPATCHESPASS
 #define GEN_PASS_DEF_SCHEDULEPLANMEMORYPASS
 #define GEN_PASS_REGISTRATION
@@ -35,13 +36,18 @@ struct ScheduleMarkSamplesPass : impl::ScheduleMarkSamplesPassBase<ScheduleMarkS
   void runOnOperation() override { markSamples(getOperation(), always); }
 };
 
+struct ScheduleNarrowOperandsPass
+    : impl::ScheduleNarrowOperandsPassBase<ScheduleNarrowOperandsPass> {
+  void runOnOperation() override { narrowOperands(getOperation()); }
+};
+
 struct ScheduleFormDispatchesPass
     : impl::ScheduleFormDispatchesPassBase<ScheduleFormDispatchesPass> {
   using Base::Base;
   void runOnOperation() override {
     Options options;
-    options.target = {vectorBits, vectorRegisters, l1Bytes, l2Bytes, dotI16, dotBF16, matrixBF16,
-                      itemPerThread, matrixUnit};
+    options.target = {vectorBits, vectorRegisters, l1Bytes,       l2Bytes,   dotI16,
+                      dotBF16,    matrixBF16,      itemPerThread, matrixUnit};
     options.optLevel = optLevel;
     options.strict = strict;
     options.deterministic = deterministic;

@@ -49,6 +49,27 @@ def ScheduleMarkSamplesPass : Pass<"schedule-mark-samples", "::mlir::ModuleOp"> 
   ];
 }
 
+def ScheduleNarrowOperandsPass : Pass<"schedule-narrow-operands", "::mlir::ModuleOp"> {
+  let summary = "Have products take the 16-bit numbers that their operands were widened from";
+  let description = [{
+    Pre-condition: linalg on tensors. For devices with a unit that multiplies matrices of f16 or bf16
+    and adds up in f32. Constants become narrow where that loses nothing.
+
+    Before, after:
+    ```mlir
+    %wide = linalg.generic {...} ins(%a : tensor<4x8xf16>) ... // arith.extf
+    %c = linalg.generic {...} ins(%wide, %w : tensor<4x8xf32>, tensor<8x16xf32>) ...
+
+    %c = linalg.generic {...} ins(%a, %narrow : tensor<4x8xf16>, tensor<8x16xf16>) outs(...) {
+    ^bb0(%l: f16, %r: f16, %sum: f32):
+      %0 = arith.extf %l : f16 to f32
+      %1 = arith.extf %r : f16 to f32
+      ...
+    ```
+  }];
+  let dependentDialects = ["::lathe::rt::RtDialect"];
+}
+
 def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::ModuleOp"> {
   let summary = "Replace @main on tensors by a host program of dispatches and their kernels";
   let description = [{

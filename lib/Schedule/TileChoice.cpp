@@ -10,8 +10,9 @@ static bool fitsLanes(Type type) {
 
 std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
                                                       const TargetInfo &target) {
-  if (target.itemPerThread || !stage.hasReduction() || stage.irregular || stage.outputs.size() != 1 ||
-      !isVectorizable(*stage.body) || !fitsLanes(stage.outputs[0].view.element))
+  if (target.itemPerThread || !stage.hasReduction() || stage.irregular ||
+      stage.outputs.size() != 1 || !isVectorizable(*stage.body) ||
+      !fitsLanes(stage.outputs[0].view.element))
     return std::nullopt;
   const Access &output = stage.outputs[0];
   int64_t lanes = target.vectorBits / 32;

@@ -111,8 +111,7 @@ const char *TableChecker::checkDevice(const lathe_device_variant &device) {
     if (!isString(kernel.name) || kernel.block_threads == 0 ||
         kernel.block_threads > maxBlockThreads || kernel.block_items == 0 ||
         kernel.block_items > kernel.block_threads || kernel.shared_bytes > maxSharedBytes ||
-        kernel.arg_count < 2 ||
-        kernel.arg_count > maxKernelArgs)
+        kernel.arg_count < 2 || kernel.arg_count > maxKernelArgs)
       return "a kernel for a device is out of range";
   }
   if (device.image_count > maxImages || !isArray(device.images, device.image_count))

@@ -117,14 +117,16 @@ int32_t lathe_context::stage(lathe_status *status) {
     deviceRun.staging =
         static_cast<char *>(workAllocator.allocate(workAllocator.user, bytes, LATHE_ALIGNMENT));
     if (!deviceRun.staging)
-      return fail(status, LATHE_STATUS_MEMORY, "%s has no memory for %llu bytes of inputs and "
-                                               "outputs",
+      return fail(status, LATHE_STATUS_MEMORY,
+                  "%s has no memory for %llu bytes of inputs and "
+                  "outputs",
                   device->name, static_cast<unsigned long long>(bytes));
     deviceRun.stagingBytes = bytes;
   }
   char *place = deviceRun.staging;
   for (uint32_t i = 0; i < entry->input_count; ++i) {
-    bool kept = entry->inputs[i].state >= 0 && inputs[i].data == states[entry->inputs[i].state].value.data;
+    bool kept =
+        entry->inputs[i].state >= 0 && inputs[i].data == states[entry->inputs[i].state].value.data;
     if (kept || staysOnHost(inputs[i]))
       continue;
     lathe_value copy;

@@ -191,10 +191,11 @@ int32_t lathe_module::chooseForDevice(const lathe_module_options &options, lathe
     shown = chosen = &deviceCode->host;
     return LATHE_STATUS_OK;
   }
-  return fail(status, LATHE_STATUS_VARIANT,
-              "%s: no code in it runs on %s%s%.100s; it holds code for %s; compile it with --target",
-              file.name(), device->name, options.variant ? "; asked for " : "",
-              options.variant ? options.variant : "", *held ? held : "no device");
+  return fail(
+      status, LATHE_STATUS_VARIANT,
+      "%s: no code in it runs on %s%s%.100s; it holds code for %s; compile it with --target",
+      file.name(), device->name, options.variant ? "; asked for " : "",
+      options.variant ? options.variant : "", *held ? held : "no device");
 }
 
 int32_t lathe_module::choose(const lathe_module_options &options, lathe_status *status) {

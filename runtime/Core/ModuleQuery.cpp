@@ -35,9 +35,8 @@ int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
                 lathe_module_variant_count(module));
   const lathe_artifact &table = *module->table;
   bool isDevice = index >= table.variant_count;
-  const lathe_variant &variant = isDevice
-                                     ? table.device_variants[index - table.variant_count].host
-                                     : table.variants[index];
+  const lathe_variant &variant =
+      isDevice ? table.device_variants[index - table.variant_count].host : table.variants[index];
   lathe_variant_info filled = {0,
                                0,
                                variant.name,

@@ -385,8 +385,7 @@ int32_t lathe_context::bindState(uint32_t index, const lathe_value &given, lathe
 void *lathe_context::reserveOutputState(uint32_t index, uint64_t bytes) {
   const lathe_tensor_spec &spec = entry->outputs[index];
   State &state = states[spec.state];
-  return reserveState(state, nextSlot(state, spec), outputStateSize(spec, bytes),
-                      workAllocator);
+  return reserveState(state, nextSlot(state, spec), outputStateSize(spec, bytes), workAllocator);
 }
 
 // The run has succeeded: what it wrote is what the next one finds.

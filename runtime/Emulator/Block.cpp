@@ -237,12 +237,14 @@ bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t by
     return true;
   char what[160];
   if (other == several)
-    snprintf(what, sizeof(what), "it %s shared memory at byte %llu that others read, without a "
-                                 "barrier between",
+    snprintf(what, sizeof(what),
+             "it %s shared memory at byte %llu that others read, without a "
+             "barrier between",
              fault, static_cast<unsigned long long>(offset));
   else
-    snprintf(what, sizeof(what), "it %s shared memory at byte %llu that thread %u used, without a "
-                                 "barrier between",
+    snprintf(what, sizeof(what),
+             "it %s shared memory at byte %llu that thread %u used, without a "
+             "barrier between",
              fault, static_cast<unsigned long long>(offset), other);
   launch.fail(thread, what);
   return false;

@@ -90,11 +90,11 @@ const DeviceOps ops = {
       uint64_t blocks = (uint64_t(count) + kernel.block_items - 1) / kernel.block_items;
       if (blocks > INT32_MAX)
         return LATHE_CODE_DEVICE; // as a GPU would
-      auto *functions =
-          static_cast<const lathe_emulated_kernel *>(emulatedImage(code)->data);
+      auto *functions = static_cast<const lathe_emulated_kernel *>(emulatedImage(code)->data);
       queue.failed.store(false, std::memory_order_relaxed);
-      Launch launch{&queue, &kernel, functions[number], args, uint32_t(blocks),
-                    queue.device->seed * 0x9e3779b97f4a7c15 + queue.launches++};
+      Launch launch{
+          &queue, &kernel,          functions[number],
+          args,   uint32_t(blocks), queue.device->seed * 0x9e3779b97f4a7c15 + queue.launches++};
       uint64_t argument = reinterpret_cast<uint64_t>(&launch);
       // Some thousand threads are worth the hand-over.
       int64_t grain = std::max<int64_t>(1, 4096 / kernel.block_threads);

@@ -36,23 +36,30 @@ struct Layout {
 
 const Layout *layoutOf(uint32_t unit) {
   // groupID = lane >> 2, threadID_in_group = lane % 4
-  static const Layout mmaSync = {
-      32, 8, 8, 4, 4,
-      [](uint32_t lane, uint32_t i, uint32_t &row, uint32_t &k) {
-        bool isUpper = i < 2 || (4 <= i && i < 6);
-        row = (lane >> 2) + (isUpper ? 0 : 8);
-        k = (lane % 4) * 2 + (i & 1) + (i < 4 ? 0 : 8);
-      },
-      [](uint32_t lane, uint32_t i, uint32_t &k, uint32_t &column) {
-        k = (lane % 4) * 2 + (i & 1) + (i < 2 ? 0 : 8);
-        column = lane >> 2;
-      },
-      [](uint32_t lane, uint32_t i, uint32_t &row, uint32_t &column) {
-        row = (lane >> 2) + (i < 2 ? 0 : 8);
-        column = (lane % 4) * 2 + (i & 1);
-      }};
+  static const Layout mmaSync = {32,
+                                 8,
+                                 8,
+                                 4,
+                                 4,
+                                 [](uint32_t lane, uint32_t i, uint32_t &row, uint32_t &k) {
+                                   bool isUpper = i < 2 || (4 <= i && i < 6);
+                                   row = (lane >> 2) + (isUpper ? 0 : 8);
+                                   k = (lane % 4) * 2 + (i & 1) + (i < 4 ? 0 : 8);
+                                 },
+                                 [](uint32_t lane, uint32_t i, uint32_t &k, uint32_t &column) {
+                                   k = (lane % 4) * 2 + (i & 1) + (i < 2 ? 0 : 8);
+                                   column = lane >> 2;
+                                 },
+                                 [](uint32_t lane, uint32_t i, uint32_t &row, uint32_t &column) {
+                                   row = (lane >> 2) + (i < 2 ? 0 : 8);
+                                   column = (lane % 4) * 2 + (i & 1);
+                                 }};
   // Four blocks of 16 lanes, each with four values of k, or four rows of the result.
-  static const Layout mfma = {64, 16, 4, 4, 4,
+  static const Layout mfma = {64,
+                              16,
+                              4,
+                              4,
+                              4,
                               [](uint32_t lane, uint32_t i, uint32_t &row, uint32_t &k) {
                                 row = lane & 15;
                                 k = 4 * (lane >> 4) + i;
@@ -66,7 +73,11 @@ const Layout *layoutOf(uint32_t unit) {
                                 column = lane & 15;
                               }};
   // RDNA 3: both halves of the wave hold the operands; results alternate between them.
-  static const Layout wmma = {32, 16, 16, 16, 8,
+  static const Layout wmma = {32,
+                              16,
+                              16,
+                              16,
+                              8,
                               [](uint32_t lane, uint32_t i, uint32_t &row, uint32_t &k) {
                                 row = lane & 15;
                                 k = i;
@@ -80,7 +91,11 @@ const Layout *layoutOf(uint32_t unit) {
                                 column = lane & 15;
                               }};
   // RDNA 4: each half of the wave holds half of k, and half of the rows.
-  static const Layout wmmaGfx12 = {32, 16, 8, 8, 8,
+  static const Layout wmmaGfx12 = {32,
+                                   16,
+                                   8,
+                                   8,
+                                   8,
                                    [](uint32_t lane, uint32_t i, uint32_t &row, uint32_t &k) {
                                      row = lane & 15;
                                      k = 8 * (lane >> 4) + i;

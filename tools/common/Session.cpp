@@ -25,7 +25,8 @@ std::string targetOfDevice(const std::string &device) {
     return "";
   const std::string emulator = "emulator:";
   if (!device.starts_with(emulator) || device.size() == emulator.size())
-    throw WrongUsage("--device: '" + device + "' is not known; known are cpu, emulator:ARCH with "
+    throw WrongUsage("--device: '" + device +
+                     "' is not known; known are cpu, emulator:ARCH with "
                      "an architecture such as sm_80 or gfx942");
   std::string architecture = device.substr(emulator.size());
   return (architecture.starts_with("gfx") ? "amd:" : "nvidia:") + architecture;
@@ -37,9 +38,9 @@ openDevice(const std::string &device) {
   lathe_device *made = nullptr;
   lathe_status status;
   if (!targetOfDevice(device).empty())
-    checkStatus(lathe_emulator_open(device.substr(device.find(':') + 1).c_str(), nullptr, &made,
-                                    &status),
-                status);
+    checkStatus(
+        lathe_emulator_open(device.substr(device.find(':') + 1).c_str(), nullptr, &made, &status),
+        status);
   return {made, lathe_device_close};
 }
 

@@ -1,8 +1,8 @@
 // lathe check: compiles a model, runs it and compares with expected outputs.
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/common/Dims.h"
-#include "tools/common/Support.h"
 #include "tools/common/Session.h"
+#include "tools/common/Support.h"
 #include "tools/lathe-compile/CheckModel.h"
 #include "tools/lathe-compile/Commands.h"
 #include "tools/lathe-compile/Diagnostics.h"

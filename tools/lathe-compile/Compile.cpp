@@ -173,9 +173,10 @@ void addCompileCommand(CLI::App &root, Action &action) {
                      "Processors and devices to compile for, separated by commas: host, " +
                          join(listTargets(), ", ") + " (default: the usual levels)");
   command
-      .add_option("--fallback", flags->compiler.fallback,
-                  "Of code for devices, what only the host can run: report it (default), forbid it, "
-                  "or allow it without a word")
+      .add_option(
+          "--fallback", flags->compiler.fallback,
+          "Of code for devices, what only the host can run: report it (default), forbid it, "
+          "or allow it without a word")
       ->type_name("report|forbid|allow");
   command.add_option("--precision", flags->compiler.precision,
                      "model (default), or bf16: f32 products with constant weights round their "

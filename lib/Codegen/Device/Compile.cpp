@@ -70,7 +70,8 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   auto *entry = Function::Create(FunctionType::get(builder.getVoidTy(), types, false),
                                  GlobalValue::ExternalLinkage, kernel.name, module);
   for (unsigned i = 0; i + 1 < types.size(); ++i)
-    entry->addParamAttrs(i, AttrBuilder(module.getContext(), body->getAttributes().getParamAttrs(i)));
+    entry->addParamAttrs(i,
+                         AttrBuilder(module.getContext(), body->getAttributes().getParamAttrs(i)));
   entry->setDoesNotThrow();
   Intrinsic::ID thread, block;
   if (target.isNvidia()) {
@@ -81,8 +82,7 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   } else {
     entry->setCallingConv(CallingConv::AMDGPU_KERNEL);
     entry->setVisibility(GlobalValue::ProtectedVisibility);
-    entry->addFnAttr("amdgpu-flat-work-group-size",
-                     formatv("{0},{0}", kernel.blockThreads).str());
+    entry->addFnAttr("amdgpu-flat-work-group-size", formatv("{0},{0}", kernel.blockThreads).str());
     entry->addFnAttr("uniform-work-group-size", "true");
     thread = Intrinsic::amdgcn_workitem_id_x;
     block = Intrinsic::amdgcn_workgroup_id_x;
@@ -92,12 +92,13 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   auto *exit = BasicBlock::Create(module.getContext(), "exit", entry);
   builder.SetInsertPoint(start);
   auto number = [&](Intrinsic::ID id) {
-    return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}), builder.getInt64Ty());
+    return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}),
+                              builder.getInt64Ty());
   };
   Value *item = number(block);
   if (!kernel.isBlockItem)
-    item = builder.CreateNUWAdd(
-        builder.CreateNUWMul(item, builder.getInt64(kernel.blockThreads)), number(thread));
+    item = builder.CreateNUWAdd(builder.CreateNUWMul(item, builder.getInt64(kernel.blockThreads)),
+                                number(thread));
   builder.CreateCondBr(builder.CreateICmpULT(item, std::prev(entry->arg_end())), inside, exit);
   builder.SetInsertPoint(inside);
   SmallVector<Value *> arguments;
@@ -128,8 +129,8 @@ void replaceBlockCalls(Module &module, const DeviceTarget &target) {
     function->eraseFromParent();
   };
   replace(threadFunction, [&]() -> Value * {
-    Intrinsic::ID id = target.isNvidia() ? Intrinsic::nvvm_read_ptx_sreg_tid_x
-                                         : Intrinsic::amdgcn_workitem_id_x;
+    Intrinsic::ID id =
+        target.isNvidia() ? Intrinsic::nvvm_read_ptx_sreg_tid_x : Intrinsic::amdgcn_workitem_id_x;
     return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}),
                               builder.getInt64Ty());
   });
@@ -159,8 +160,8 @@ void callRemainders(Module &module) {
     Type *type = inst->getType();
     Type *wide = type->isDoubleTy() ? type : builder.getFloatTy();
     auto widen = [&](Value *value) { return builder.CreateFPExt(value, wide); };
-    FunctionCallee function = module.getOrInsertFunction(type->isDoubleTy() ? "fmod" : "fmodf",
-                                                         wide, wide, wide);
+    FunctionCallee function =
+        module.getOrInsertFunction(type->isDoubleTy() ? "fmod" : "fmodf", wide, wide, wide);
     Value *rest =
         builder.CreateCall(function, {widen(inst->getOperand(0)), widen(inst->getOperand(1))});
     inst->replaceAllUsesWith(builder.CreateFPTrunc(rest, type));
@@ -227,8 +228,8 @@ Error verify(const Module &module, const DeviceTarget &target) {
 
 Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
                                    MutableArrayRef<DeviceKernel> kernels,
-                                   const DeviceTarget &target,
-                                   const HostTarget &host, StringRef prefix, unsigned optLevel) {
+                                   const DeviceTarget &target, const HostTarget &host,
+                                   StringRef prefix, unsigned optLevel) {
   DeviceCode code;
   code.emulatorSymbol = (prefix + "_emulated").str();
   Expected<std::unique_ptr<TargetMachine>> machine = createMachine(target, optLevel);
@@ -244,8 +245,7 @@ Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
     return std::move(error);
   HostOptions options;
   options.optLevel = std::min(optLevel, 1u);
-  Expected<std::unique_ptr<MemoryBuffer>> object =
-      compileHost(std::move(emulated), host, options);
+  Expected<std::unique_ptr<MemoryBuffer>> object = compileHost(std::move(emulated), host, options);
   if (!object)
     return object.takeError();
   code.emulator = std::move(*object);

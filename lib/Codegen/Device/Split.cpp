@@ -20,9 +20,11 @@ static bool isText(Type type) {
 
 static bool runsOnDevice(func::FuncOp kernel) {
   WalkResult fits = kernel.getBody().walk([](Operation *op) {
-    bool isOfHost = isa<rt::RtDialect>(op->getDialect()) && !isa<rt::ViewOp, rt::CheckOp, rt::ThreadOp, rt::BarrierOp, rt::SharedOp, rt::MultiplyMatricesOp>(op);
-    bool hasText = llvm::any_of(op->getOperandTypes(), isText) ||
-                   llvm::any_of(op->getResultTypes(), isText);
+    bool isOfHost = isa<rt::RtDialect>(op->getDialect()) &&
+                    !isa<rt::ViewOp, rt::CheckOp, rt::ThreadOp, rt::BarrierOp, rt::SharedOp,
+                         rt::MultiplyMatricesOp>(op);
+    bool hasText =
+        llvm::any_of(op->getOperandTypes(), isText) || llvm::any_of(op->getResultTypes(), isText);
     return isOfHost || hasText || isa<SymbolUserOpInterface>(op) ? WalkResult::interrupt()
                                                                  : WalkResult::advance();
   });

@@ -65,9 +65,9 @@ Expected<std::vector<DeviceTarget>> resolveDevices(StringRef list) {
         find_if(knownDevices(), [&](const DeviceTarget &d) { return d.name == name; });
     if (known == knownDevices().end())
       return createStringError(
-          formatv("unknown device '{0}'; known are {1}", name,
-                  join(map_range(knownDevices(), [](const DeviceTarget &d) { return d.name; }),
-                       ", "))
+          formatv(
+              "unknown device '{0}'; known are {1}", name,
+              join(map_range(knownDevices(), [](const DeviceTarget &d) { return d.name; }), ", "))
               .str());
     if (none_of(devices, [&](const DeviceTarget &d) { return d.name == known->name; }))
       devices.push_back(*known);

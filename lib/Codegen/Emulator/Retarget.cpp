@@ -20,7 +20,8 @@ using namespace llvm;
 namespace lathe::codegen {
 namespace {
 
-/// Where a thread finds what a special register holds; nothing where the emulator has no such thing.
+/// Where a thread finds what a special register holds; nothing where the emulator has no such
+/// thing.
 std::optional<size_t> fieldOf(Intrinsic::ID id) {
   switch (id) {
   case Intrinsic::nvvm_read_ptx_sreg_tid_x:
@@ -109,9 +110,9 @@ Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &meeting
     }
     std::optional<size_t> field = fieldOf(id);
     if (!field)
-      return createStringError(formatv("the emulator does not know '{0}'",
-                                       intrinsic->getCalledFunction()->getName())
-                                   .str());
+      return createStringError(
+          formatv("the emulator does not know '{0}'", intrinsic->getCalledFunction()->getName())
+              .str());
     IRBuilder<> builder(intrinsic);
     intrinsic->replaceAllUsesWith(builder.CreateLoad(
         intrinsic->getType(), fieldAddress(builder, threadOf(function), *field)));
@@ -160,7 +161,8 @@ Value *meet(Function &function, CallInst *call) {
   };
   Value *left = pass(matrix->left), *right = pass(matrix->right), *sums = pass(matrix->sums);
   Value *result = slot(call->getType());
-  auto *type = FunctionType::get(number, {pointer, number, pointer, pointer, pointer, pointer}, false);
+  auto *type =
+      FunctionType::get(number, {pointer, number, pointer, pointer, pointer, pointer}, false);
   Value *answer = builder.CreateCall(
       type, service(offsetof(lathe_emulated_thread, multiply)),
       {thread, builder.getInt32(unitOf(*call, *matrix)), left, right, sums, result});
@@ -265,10 +267,10 @@ void checkAccesses(Function &function, BasicBlock *leave) {
     Type *number = builder.getInt32Ty();
     auto *type =
         FunctionType::get(number, {pointer, pointer, word, number, number, pointer}, false);
-    Value *answer = builder.CreateCall(
-        type, check,
-        {thread, access.address, builder.getInt64(bytes), builder.getInt32(access.alignment.value()),
-         builder.getInt32(access.isWrite), range});
+    Value *answer = builder.CreateCall(type, check,
+                                       {thread, access.address, builder.getInt64(bytes),
+                                        builder.getInt32(access.alignment.value()),
+                                        builder.getInt32(access.isWrite), range});
     BasicBlock *rest = ask->getSuccessor(0);
     builder.CreateCondBr(builder.CreateIsNotNull(answer), rest, leave);
     ask->eraseFromParent();
@@ -313,8 +315,9 @@ Error retargetToHost(Module &module, MutableArrayRef<DeviceKernel> kernels, Stri
     checkAccesses(*body, leave);
     replaceMeetings(*body, meetings, leave);
 
-    auto *caller = Function::Create(FunctionType::get(builder.getVoidTy(), {pointer, pointer}, false),
-                                    GlobalValue::InternalLinkage, kernel.name + ".emulated", module);
+    auto *caller =
+        Function::Create(FunctionType::get(builder.getVoidTy(), {pointer, pointer}, false),
+                         GlobalValue::InternalLinkage, kernel.name + ".emulated", module);
     builder.SetInsertPoint(BasicBlock::Create(context, "", caller));
     SmallVector<Value *> arguments;
     for (Argument &parameter : drop_end(entry->args()))

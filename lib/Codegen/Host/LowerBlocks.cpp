@@ -19,10 +19,11 @@ struct SharedLowering : ConvertOpToLLVMPattern<rt::SharedOp> {
     constexpr unsigned sharedSpace = 3; // of NVIDIA and of AMD
     auto type = cast<MemRefType>(op.getType());
     auto module = op->getParentOfType<ModuleOp>();
-    Type array = LLVM::LLVMArrayType::get(
-        getTypeConverter()->convertType(type.getElementType()), type.getNumElements());
+    Type array = LLVM::LLVMArrayType::get(getTypeConverter()->convertType(type.getElementType()),
+                                          type.getNumElements());
     auto globals = module.getOps<LLVM::GlobalOp>();
-    std::string name = "lathe_shared_" + std::to_string(std::distance(globals.begin(), globals.end()));
+    std::string name =
+        "lathe_shared_" + std::to_string(std::distance(globals.begin(), globals.end()));
     LLVM::GlobalOp global;
     {
       OpBuilder::InsertionGuard guard(rewriter);
@@ -37,8 +38,8 @@ struct SharedLowering : ConvertOpToLLVMPattern<rt::SharedOp> {
     Value address = LLVM::AddressOfOp::create(rewriter, op.getLoc(), global);
     Value pointer = LLVM::AddrSpaceCastOp::create(
         rewriter, op.getLoc(), LLVM::LLVMPointerType::get(op.getContext()), address);
-    Value descriptor = MemRefDescriptor::fromStaticShape(rewriter, op.getLoc(),
-                                                         *getTypeConverter(), type, pointer);
+    Value descriptor = MemRefDescriptor::fromStaticShape(rewriter, op.getLoc(), *getTypeConverter(),
+                                                         type, pointer);
     rewriter.replaceOp(op, descriptor);
     return success();
   }

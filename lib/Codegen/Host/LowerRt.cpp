@@ -2,8 +2,8 @@
 // Apache-2.0 WITH LLVM-exception
 #include "LowerRt.h"
 #include "RtLowering.h"
-#include "lib/Codegen/Device/Device.h"
 #include "dialects/Graph/Weights.h"
+#include "lib/Codegen/Device/Device.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/xxhash.h"
@@ -227,15 +227,15 @@ LogicalResult RtLowering::lower(Operation *op) {
       })
       .Case([&](rt::PollOp op) {
         auto type = LLVM::LLVMFunctionType::get(i32, {pointer});
-        returnIfFailed(
-            loc, LLVM::CallOp::create(builder, loc, getBuiltin("rt_poll", type), op.getCall())
-                     .getResult());
+        returnIfFailed(loc,
+                       LLVM::CallOp::create(builder, loc, getBuiltin("rt_poll", type), op.getCall())
+                           .getResult());
         op.erase();
         return success();
       })
       .Case([&](rt::WaitOp wait) {
-        returnIfFailed(
-            loc, callService(loc, i32, offsetof(lathe_services, wait), wait.getCall(), {}));
+        returnIfFailed(loc,
+                       callService(loc, i32, offsetof(lathe_services, wait), wait.getCall(), {}));
         op->erase();
         return success();
       })

@@ -6,11 +6,11 @@
 #include "dialects/Rt/Rt.h"
 #include "lathe/ArtifactFormat.h"
 #include "lathe/Codegen.h"
+#include "lib/Codegen/Host/Host.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "lib/Codegen/Host/Host.h"
 #include <cstddef>
 
 namespace lathe::codegen {

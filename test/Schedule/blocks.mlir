@@ -1,0 +1,85 @@
+// On a GPU, products and reductions are computed by blocks of threads; what is too narrow for that, and
+// what runs element by element, by one thread for each item.
+// RUN: %lathe-opt --schedule-form-dispatches="item-per-thread" %s | FileCheck %s
+// RUN: %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync" %s \
+// RUN:   | FileCheck %s --check-prefix=UNIT
+// RUN: %lathe-opt --schedule-form-dispatches="item-per-thread opt-level=0" %s \
+// RUN:   | FileCheck %s --check-prefix=PLAIN
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#row = affine_map<(m, k) -> (m)>
+#all = affine_map<(m, k) -> (m, k)>
+func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf32>,
+                %u: tensor<70x3xf32>, %v: tensor<3x40xf32>)
+    -> (tensor<70x40xf32>, tensor<5xf32>, tensor<70x40xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<70x40xf32>
+  %0 = linalg.fill ins(%zero : f32) outs(%e : tensor<70x40xf32>) -> tensor<70x40xf32>
+  %product = linalg.generic {indexing_maps = [#mk, #kn, #mn],
+                             iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : tensor<70x48xf16>, tensor<48x40xf16>) outs(%0 : tensor<70x40xf32>) {
+  ^bb0(%l: f16, %r: f16, %s: f32):
+    %lw = arith.extf %l : f16 to f32
+    %rw = arith.extf %r : f16 to f32
+    %m = arith.mulf %lw, %rw fastmath<reassoc,contract> : f32
+    %t = arith.addf %s, %m fastmath<reassoc,contract> : f32
+    linalg.yield %t : f32
+  } -> tensor<70x40xf32>
+  // What follows each result runs with it.
+  %relu = linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%product : tensor<70x40xf32>) outs(%e : tensor<70x40xf32>) {
+  ^bb0(%in: f32, %o: f32):
+    %t = arith.maximumf %in, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<70x40xf32>
+  %f = tensor.empty() : tensor<5xf32>
+  %1 = linalg.fill ins(%zero : f32) outs(%f : tensor<5xf32>) -> tensor<5xf32>
+  %sum = linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<5x300xf32>) outs(%1 : tensor<5xf32>) {
+  ^bb0(%in: f32, %s: f32):
+    %t = arith.addf %s, %in fastmath<reassoc> : f32
+    linalg.yield %t : f32
+  } -> tensor<5xf32>
+  %narrow = linalg.generic {indexing_maps = [#mk, #kn, #mn],
+                            iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%u, %v : tensor<70x3xf32>, tensor<3x40xf32>) outs(%0 : tensor<70x40xf32>) {
+  ^bb0(%l: f32, %r: f32, %s: f32):
+    %m = arith.mulf %l, %r fastmath<reassoc,contract> : f32
+    %t = arith.addf %s, %m fastmath<reassoc,contract> : f32
+    linalg.yield %t : f32
+  } -> tensor<70x40xf32>
+  return %relu, %sum, %narrow : tensor<70x40xf32>, tensor<5xf32>, tensor<70x40xf32>
+}
+// Tiles of 64 rows, five rows of a block each, and a thread for each of 2,800 results.
+// CHECK-LABEL: func.func @run
+// CHECK: rt.dispatch @tile_{{[0-9a-f]+}}
+// CHECK: rt.dispatch @row_{{[0-9a-f]+}}{{.*}}count %c5{{(_[0-9]+)?}} {
+// CHECK: rt.dispatch @loop_{{[0-9a-f]+}}{{.*}}count %c2800{{(_[0-9]+)?}} {
+// CHECK-NOT: rt.dispatch
+// CHECK: func.func private @tile_{{.*}}rt.block = 256
+// CHECK: rt.thread
+// CHECK: rt.shared : memref<1024xf16>
+// CHECK: rt.shared : memref<1024xf16>
+// CHECK: rt.barrier
+// CHECK: math.fma
+// CHECK: rt.barrier
+// CHECK: arith.maximumf
+// CHECK: func.func private @row_{{.*}}rt.block = 128
+// CHECK: rt.shared : memref<128xf32>
+// CHECK-COUNT-7: rt.barrier
+// CHECK: func.func private @loop_
+// CHECK-NOT: rt.thread
+// CHECK-NOT: vector<
+
+// Eight rows from one to the next that are not in the tile: they begin in different banks.
+// UNIT: func.func private @tile_{{.*}}rt.block = 128
+// UNIT: rt.shared : memref<2560xf16>
+// UNIT: rt.shared : memref<2560xf16>
+// UNIT: rt.barrier
+// UNIT-COUNT-16: rt.multiply_matrices "mma.sync" {{.*}} : vector<8xf16>, vector<4xf16>, vector<4xf32>
+// UNIT-NOT: rt.multiply_matrices
+// UNIT: rt.barrier
+
+// PLAIN-NOT: rt.block
+// PLAIN-NOT: rt.barrier

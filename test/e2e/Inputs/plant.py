@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+# Plants a fault in the product of a scheduled module.
+# Licensed under Apache-2.0 WITH LLVM-exception.
+"""usage: plant.py IN.mlir OUT.mlir FAULT
+
+drop-barrier-N   the Nth barrier of the kernel is gone
+keep-apart       rows of a part in shared memory lie further apart than there is room
+forget-part      one operand is never brought into shared memory
+some-threads     half of the threads come to the first barrier
+store-beyond     results are stored a million elements further on
+read-odd         results are stored one byte further on
+swap-lanes       lanes take each other's rows
+"""
+import re
+import sys
+
+
+def once(pattern, replacement, text):
+    made, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
+    if count != 1:
+        sys.exit(f"plant.py: '{pattern}' is not in the kernel")
+    return made
+
+
+def plant(fault, kernel):
+    if fault.startswith("drop-barrier-"):
+        number = int(fault.rsplit("-", 1)[1])
+        parts = re.split(r"^ *rt\.barrier.*$", kernel, flags=re.MULTILINE)
+        return "rt.barrier\n".join(parts[:number]) + "\n" + "rt.barrier\n".join(parts[number:])
+    if fault == "keep-apart":
+        return once(r"arith\.constant 40 : index", "arith.constant 41 : index", kernel)
+    part = re.search(r"(%\w+) = rt\.shared", kernel)[1]
+    if fault == "forget-part":
+        return once(rf"^ *memref\.store %\w+, {part}\[.*$", "", kernel)
+    thread = re.search(r"(%\w+) = rt\.thread", kernel)[1]
+    if fault == "some-threads":
+        return once(r"^ *rt\.barrier.*$", "%half = arith.constant 64 : index\n"
+                    f"%in = arith.cmpi ult, {thread}, %half : index\n"
+                    "scf.if %in {\nrt.barrier\n}", kernel)
+    store = r"^ *memref\.store (%\w+), (%\w+)\[(%\w+)\] : memref<1099511627776xf32>.*$"
+    if fault == "store-beyond":
+        return once(store, r"%far = arith.constant 1000000 : index" "\n"
+                    r"%place = arith.addi \3, %far : index" "\n"
+                    r"memref.store \1, \2[%place] : memref<1099511627776xf32>", kernel)
+    if fault == "read-odd":
+        return once(r"^ *(%\w+) = rt\.view (%\w+) sizes\(\) strides\(\) : !llvm\.ptr -> "
+                    r"memref<1099511627776xf32>.*$",
+                    r"%odd = llvm.getelementptr \2[1] : (!llvm.ptr) -> !llvm.ptr, i8" "\n"
+                    r"\1 = rt.view %odd sizes() strides() : !llvm.ptr -> memref<1099511627776xf32>",
+                    kernel)
+    if fault == "swap-lanes":
+        lane = re.search(rf"(%\w+) = arith\.remui {thread}, ", kernel)[1]
+        return once(rf"arith\.divui {lane}, (%\w+)", rf"arith.remui {lane}, \1", kernel)
+    sys.exit(f"plant.py: no fault is called '{fault}'")
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    with open(sys.argv[1], encoding="utf-8") as file:
+        text = re.sub(r" loc\((?:[^()]|\([^()]*\))*\)", "", file.read())
+    text = re.sub(r"^#loc.*$", "", text, flags=re.MULTILINE)
+    begin = text.index("func.func private @tile_")
+    end = text.find("func.func", begin + 1)
+    end = len(text) if end < 0 else end
+    text = text[:begin] + plant(sys.argv[3], text[begin:end]) + text[end:]
+    with open(sys.argv[2], "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+main()
