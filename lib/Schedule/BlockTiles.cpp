@@ -69,7 +69,7 @@ private:
             Value depthBegin);
   SmallVector<Value> multiply(Value depthBegin, ArrayRef<Value> sums);
   SmallVector<Value> initials();
-  Value isResult(Value row, Value column);
+  void forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> body);
   void finish(ArrayRef<Value> sums);
 
   Kernel &kernel;
@@ -84,10 +84,10 @@ private:
   /// Of the thread, or of its warp and the lane in it.
   Value thread, threadRow, threadColumn, lane, firstRow, firstColumn;
   int64_t warpRows = 0, warpColumns = 0; // of the results of each warp
-  /// Row and column of each result of the thread.
-  SmallVector<std::pair<Value, Value>> places;
-  Value left, right;        // the shared parts of the operands
-  SmallVector<Value> outer; // an index for each loop that the block has one of
+  Value sumsPart;                        // the tile of results in shared memory
+  SmallVector<Value> places;             // there, of each result of the thread
+  Value left, right;                     // the shared parts of the operands
+  SmallVector<Value> outer;              // an index for each loop that the block has one of
 };
 
 } // namespace
@@ -323,20 +323,47 @@ void BlockTiles::placeThreads() {
   threadRow = kernel.mul(div(warp, constant(across)), constant(warpRows));
 }
 
-// The results of the thread, in the order of its sums.
+// Where the results of the thread lie in the tile of sums, in the order of its sums.
 void BlockTiles::placeResults() {
-  Value row = kernel.add(firstRow, threadRow), column = kernel.add(firstColumn, threadColumn);
+  auto add = [&](Value row, Value column) {
+    places.push_back(kernel.add(kernel.mul(row, constant(tile.columns)), column));
+  };
   if (!unit) {
     for (int64_t i = 0; i < tile.rows; i += tile.grid)
       for (int64_t j = 0; j < tile.columns; j += tile.grid)
-        places.push_back({kernel.add(row, constant(i)), kernel.add(column, constant(j))});
+        add(kernel.add(threadRow, constant(i)), kernel.add(threadColumn, constant(j)));
     return;
   }
   for (int64_t i = 0; i < warpRows; i += unit->rows)
     for (int64_t j = 0; j < warpColumns; j += unit->columns)
       for (unsigned e = 0; e < unit->sums.size(); ++e)
-        places.push_back({laneCoordinate(unit->sums.across, e, i, row),
-                          laneCoordinate(unit->sums.along, e, j, column)});
+        add(laneCoordinate(unit->sums.across, e, i, threadRow),
+            laneCoordinate(unit->sums.along, e, j, threadColumn));
+}
+
+// Runs `body` for the place in the tile of each result that is there, and its indices, in an order
+// in which threads beside each other have results that lie together.
+void BlockTiles::forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> body) {
+  const Access &output = root.outputs[0];
+  bool columnsAreFastest = output.coefficients[columns.loops.back()].is(1) ||
+                           !output.coefficients[rows.loops.back()].is(1);
+  auto loop = scf::ForOp::create(builder, loc, thread, constant(tile.rows * tile.columns),
+                                 constant(tile.threads));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value number = loop.getInductionVar();
+  Value fastest = constant(columnsAreFastest ? tile.columns : tile.rows);
+  Value low = rem(number, fastest), high = div(number, fastest);
+  Value inRow = columnsAreFastest ? high : low, inColumn = columnsAreFastest ? low : high;
+  Value row = kernel.add(firstRow, inRow), column = kernel.add(firstColumn, inColumn);
+  Value isThere = arith::AndIOp::create(builder, loc, less(row, kernel.size(rows.extent)),
+                                        less(column, kernel.size(columns.extent)));
+  auto choice = scf::IfOp::create(builder, loc, isThere, /*withElseRegion=*/false);
+  builder.setInsertionPointToStart(&choice.getThenRegion().front());
+  SmallVector<Value> indices(outer);
+  spread(rows, row, indices);
+  spread(columns, column, indices);
+  body(kernel.add(kernel.mul(inRow, constant(tile.columns)), inColumn), indices);
 }
 
 // What the sums begin with, from memory where that is not a constant.
@@ -350,15 +377,19 @@ SmallVector<Value> BlockTiles::initials() {
   if (init) {
     values.assign(places.size(), arith::ConstantOp::create(builder, loc, init));
   } else {
+    Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
+    for (Value place : places)
+      memref::StoreOp::create(builder, loc, zero, sumsPart, place);
+    rt::BarrierOp::create(builder, loc);
     Value buffer = kernel.buffer(addressOf(output.view), element);
-    for (auto [row, column] : places) {
-      SmallVector<Value> indices(outer);
-      values.push_back(loadIf(isResult(row, column), buffer, [&, row = row, column = column] {
-        spread(rows, row, indices);
-        spread(columns, column, indices);
-        return kernel.linear(output.coefficients, indices);
-      }));
-    }
+    forEachResult([&](Value place, ArrayRef<Value> indices) {
+      Value value =
+          memref::LoadOp::create(builder, loc, buffer, kernel.linear(output.coefficients, indices));
+      memref::StoreOp::create(builder, loc, value, sumsPart, place);
+    });
+    rt::BarrierOp::create(builder, loc);
+    for (Value place : places)
+      values.push_back(memref::LoadOp::create(builder, loc, sumsPart, place));
   }
   if (!unit)
     return values;
@@ -370,32 +401,25 @@ SmallVector<Value> BlockTiles::initials() {
   return vectors;
 }
 
-Value BlockTiles::isResult(Value row, Value column) {
-  return arith::AndIOp::create(builder, loc, less(row, kernel.size(rows.extent)),
-                               less(column, kernel.size(columns.extent)));
-}
-
-// Stores the sums, and goes on with what follows each.
+// Stores the sums, by way of shared memory, and goes on with what follows each.
 void BlockTiles::finish(ArrayRef<Value> sums) {
-  const Access &output = root.outputs[0];
-  Value buffer = kernel.buffer(addressOf(output.view), output.view.element);
   for (auto [number, place] : llvm::enumerate(places)) {
     Value sum = unit ? vector::ExtractOp::create(builder, loc, sums[number / unit->sums.size()],
                                                  int64_t(number % unit->sums.size()))
                            .getResult()
                      : sums[number];
-    auto choice = scf::IfOp::create(builder, loc, isResult(place.first, place.second),
-                                    /*withElseRegion=*/false);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(&choice.getThenRegion().front());
-    SmallVector<Value> indices(outer);
-    spread(rows, place.first, indices);
-    spread(columns, place.second, indices);
+    memref::StoreOp::create(builder, loc, sum, sumsPart, place);
+  }
+  rt::BarrierOp::create(builder, loc);
+  const Access &output = root.outputs[0];
+  Value buffer = kernel.buffer(addressOf(output.view), output.view.element);
+  forEachResult([&](Value place, ArrayRef<Value> indices) {
+    Value sum = memref::LoadOp::create(builder, loc, sumsPart, place);
     memref::StoreOp::create(builder, loc, sum, buffer, kernel.linear(output.coefficients, indices));
-    SmallVector<Value> shared(ArrayRef(indices).take_front(group.sharedLoops));
+    SmallVector<Value> shared(indices.take_front(group.sharedLoops));
     for (const Stage &stage : llvm::drop_begin(group.stages))
       emitItem(kernel, stage, shared, addressOf);
-  }
+  });
 }
 
 Work BlockTiles::emit() {
@@ -403,6 +427,8 @@ Work BlockTiles::emit() {
   placeThreads();
   left = sharedTile(root.inputs[0].view.element, tile.rows);
   right = sharedTile(root.inputs[1].view.element, tile.columns);
+  sumsPart = rt::SharedOp::create(
+      builder, loc, MemRefType::get({tile.rows * tile.columns}, root.outputs[0].view.element));
   // Blocks that follow each other have the same columns.
   Value rest = kernel.begin();
   Value rowTiles = ceilDiv(rows.extent, tile.rows),
