@@ -1,15 +1,16 @@
 # What `cmake --install` puts where, find_package(Lathe), pkg-config, and the packages of CPack:
 #   cmake --install build --prefix DIR [--component runtime|compiler|sign]
 #   cpack --config build/CPackConfig.cmake -G DEB     lathe-runtime, lathe-compiler, lathe-sign .deb
-# Components: `runtime` is liblathe, its headers and the `lathe` command; `compiler` lathe-compile beside
-# it; `sign` what needs libcrypto.
+# Components: `runtime` is liblathe, its headers, the emulator of GPUs and the `lathe` command;
+# `compiler` lathe-compile beside it; `sign` what needs libcrypto.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set_target_properties(lathe liblathe-static PROPERTIES INTERFACE_INCLUDE_DIRECTORIES
   "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>;$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
 set_target_properties(liblathe-static PROPERTIES EXPORT_NAME lathe-static)
-install(TARGETS lathe liblathe-static EXPORT LatheTargets
+set_target_properties(lathe-emulator PROPERTIES INSTALL_RPATH "$ORIGIN")
+install(TARGETS lathe liblathe-static lathe-emulator EXPORT LatheTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime)
 install(DIRECTORY include/lathe-c include/lathe-cpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
@@ -81,7 +82,8 @@ foreach(component runtime compiler sign)
     set(CPACK_DEBIAN_${upper}_PACKAGE_DEPENDS "lathe-runtime (= ${PROJECT_VERSION})")
   endif()
 endforeach()
-set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "liblathe, its headers and the lathe command")
+set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
+    "liblathe, its headers, the emulator of GPUs and the lathe command")
 set(CPACK_COMPONENT_COMPILER_DESCRIPTION "the compiler behind lathe compile")
 set(CPACK_COMPONENT_SIGN_DESCRIPTION "signatures of artifacts")
 include(CPack)

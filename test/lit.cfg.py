@@ -6,6 +6,7 @@
 #   %cc                                  the C compiler, with include/ and liblathe at hand
 #   REQUIRES: avx512 | aarch64-emulator  what the machine must have
 #   REQUIRES: shared-models              ../shared beside the tree, with its models
+#   REQUIRES: ptxas                      NVIDIA's assembler, in PATH
 #   REQUIRES: python-package             where pybind11-dev was there when building (utils/setup)
 #
 # --param round-trip=1: lathe-opt also prints and parses again everything it reads.
@@ -53,6 +54,8 @@ if glob.glob(os.path.join(build, "python", "lathe", "_lathe*.so")):
     config.available_features.add("python-package")
 if os.path.isdir(os.path.join(source, "..", "shared", "models")):
     config.available_features.add("shared-models")
+if shutil.which("ptxas"):
+    config.available_features.add("ptxas")
 if platform.machine() == "x86_64":
     config.available_features.add("x86")
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:

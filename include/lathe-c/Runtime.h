@@ -365,6 +365,23 @@ LATHE_API int32_t lathe_module_output_find(const lathe_module *module, uint32_t 
 LATHE_API size_t lathe_tensor_spec_format(const lathe_tensor_spec *spec, char *text,
                                           size_t capacity);
 
+/* Code for a device in one of its forms. */
+typedef struct lathe_image_info {
+  uint32_t size;         /* sizeof(lathe_image_info), set by the caller */
+  uint32_t kind;         /* lathe_image_kind */
+  const void *data;      /* lives as long as the module */
+  uint64_t bytes;        /* EMULATOR: of the table, whose code is part of the artifact's own */
+  uint32_t kernel_count; /* the same in all images of the variant */
+  uint32_t reserved;     /* 0 */
+} lathe_image_info;
+
+/* Images of a variant, none where it is for a processor. `info` returns ARGUMENT where `variant` or
+ * `index` is out of range. */
+LATHE_API uint32_t lathe_module_image_count(const lathe_module *module, uint32_t variant);
+LATHE_API int32_t lathe_module_image_info(const lathe_module *module, uint32_t variant,
+                                          uint32_t index, lathe_image_info *info,
+                                          lathe_status *status);
+
 /* A section of the file. */
 typedef struct lathe_section_info {
   uint32_t size;     /* sizeof(lathe_section_info), set by the caller */

@@ -144,6 +144,33 @@ uint32_t lathe_module_section_count(const lathe_module *module) {
   return module ? module->elf.sections.size() : 0;
 }
 
+// Null where the variant is for a processor, or there is none.
+static const lathe_device_variant *deviceVariant(const lathe_module &module, uint32_t variant) {
+  const lathe_artifact &table = *module.table;
+  bool isDevice =
+      variant >= table.variant_count && variant - table.variant_count < countDeviceVariants(table);
+  return isDevice ? &table.device_variants[variant - table.variant_count] : nullptr;
+}
+
+uint32_t lathe_module_image_count(const lathe_module *module, uint32_t variant) {
+  const lathe_device_variant *code = module ? deviceVariant(*module, variant) : nullptr;
+  return code ? code->image_count : 0;
+}
+
+int32_t lathe_module_image_info(const lathe_module *module, uint32_t variant, uint32_t index,
+                                lathe_image_info *info, lathe_status *status) {
+  if (!module || !info)
+    return fail(status, LATHE_STATUS_ARGUMENT, "%s is NULL", module ? "info" : "module");
+  if (index >= lathe_module_image_count(module, variant))
+    return fail(status, LATHE_STATUS_ARGUMENT,
+                "image %u of variant %u does not exist; there are %u", index, variant,
+                lathe_module_image_count(module, variant));
+  const lathe_device_variant &code = *deviceVariant(*module, variant);
+  const lathe_image &image = code.images[index];
+  lathe_image_info filled = {0, image.kind, image.data, image.bytes, code.kernel_count, 0};
+  return answer(info, "lathe_image_info", filled, status);
+}
+
 int32_t lathe_module_section_info(const lathe_module *module, uint32_t index,
                                   lathe_section_info *info, lathe_status *status) {
   if (!module || !info)

@@ -7,6 +7,7 @@
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
 
+#include <cctype>
 #include <iostream>
 #include <memory>
 #include <unistd.h>
@@ -18,7 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct InspectOptions {
-  std::string artifact;
+  std::string artifact, imageFolder;
   std::vector<std::string> dims;
   bool kernels = false, json = false;
 };
@@ -120,6 +121,57 @@ void printMemory(const Style &style, const RunMemory &memory) {
             << (memory.info.dynamic ? ", and values whose size depends on data" : "") << '\n';
 }
 
+/// The images of a variant; none where it is for a processor.
+std::vector<lathe_image_info> imagesOf(const Module &module, uint32_t variant) {
+  std::vector<lathe_image_info> images(lathe_module_image_count(module.get(), variant));
+  for (uint32_t i = 0; i < images.size(); ++i) {
+    images[i].size = sizeof(lathe_image_info);
+    lathe_status status;
+    checkStatus(lathe_module_image_info(module.get(), variant, i, &images[i], &status), status);
+  }
+  return images;
+}
+
+/// Also the suffix of its file.
+std::string imageKind(const lathe_image_info &image) {
+  switch (image.kind) {
+  case LATHE_IMAGE_PTX:
+    return "ptx";
+  case LATHE_IMAGE_CUBIN:
+    return "cubin";
+  case LATHE_IMAGE_HSACO:
+    return "hsaco";
+  case LATHE_IMAGE_EMULATOR:
+    return "emulator";
+  }
+  return "image" + std::to_string(image.kind);
+}
+
+// "nvidia:sm_80" becomes nvidia-sm_80.ptx. What the emulator runs is part of the artifact's own
+// code.
+void writeImages(const InspectOptions &options, const Module &module) {
+  createFolders(options.imageFolder);
+  std::vector<lathe_variant_info> variants = module.variants();
+  size_t written = 0;
+  for (uint32_t i = 0; i < variants.size(); ++i) {
+    std::string name = variants[i].name;
+    for (char &c : name)
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_')
+        c = '-';
+    for (const lathe_image_info &image : imagesOf(module, i)) {
+      if (image.kind == LATHE_IMAGE_EMULATOR)
+        continue;
+      // Text without its terminator.
+      uint64_t bytes = image.bytes - (image.kind == LATHE_IMAGE_PTX);
+      writeFile(options.imageFolder + "/" + name + "." + imageKind(image),
+                std::string_view(static_cast<const char *>(image.data), bytes));
+      ++written;
+    }
+  }
+  if (!written)
+    throw Failure(options.artifact + " holds no code for a device");
+}
+
 void printJson(const InspectOptions &options, const Module &module, const Manifest &manifest) {
   Json report;
   report["file"] = options.artifact;
@@ -129,13 +181,24 @@ void printJson(const InspectOptions &options, const Module &module, const Manife
   report["outputs"] = describeTensors(module.outputs());
   report["variants"] = Json::array();
   bool chosen = false; // The first that this machine can run is the one that will.
-  for (const lathe_variant_info &variant : module.variants()) {
+  std::vector<lathe_variant_info> variants = module.variants();
+  for (uint32_t i = 0; i < variants.size(); ++i) {
+    const lathe_variant_info &variant = variants[i];
     report["variants"].push_back({{"name", variant.name},
                                   {"features", featureText(variant.features)},
                                   {"weights_bytes", variant.weights_bytes},
                                   {"runnable", variant.runnable != 0},
                                   {"chosen", variant.runnable && !chosen}});
     chosen |= variant.runnable != 0;
+    if (variant.device) {
+      Json &described = report["variants"].back();
+      described["device"] = true;
+      described["images"] = Json::array();
+      for (const lathe_image_info &image : imagesOf(module, i)) {
+        described["kernels"] = image.kernel_count;
+        described["images"].push_back({{"kind", imageKind(image)}, {"bytes", image.bytes}});
+      }
+    }
   }
   report["sections"] = Json::array();
   for (uint32_t i = 0; i < lathe_module_section_count(module.get()); ++i) {
@@ -223,9 +286,21 @@ void printArena(const TargetInfo &code) {
     std::cout << ", at most " << formatBytes(static_cast<uint64_t>(code.arenaMost));
 }
 
+void printDevice(const Module &module, uint32_t variant) {
+  std::vector<lathe_image_info> images = imagesOf(module, variant);
+  std::vector<std::string> texts;
+  for (const lathe_image_info &image : images)
+    texts.push_back(imageKind(image) +
+                    (image.kind == LATHE_IMAGE_EMULATOR ? "" : " " + formatBytes(image.bytes)));
+  std::cout << "    " << formatCount(images.empty() ? 0 : images[0].kernel_count, "kernel")
+            << " on the device as " << join(texts, ", ") << '\n';
+}
+
 int inspect(const InspectOptions &options) {
   Module module(options.artifact, {"", /*inspectOnly=*/true, /*verifyWeights=*/true});
   Manifest manifest(module.manifest());
+  if (!options.imageFolder.empty())
+    writeImages(options, module);
   if (options.json) {
     printJson(options, module, manifest);
     return ExitFine;
@@ -249,11 +324,15 @@ int inspect(const InspectOptions &options) {
   printTensors(style, "inputs", module.inputs());
   printTensors(style, "outputs", module.outputs());
   std::cout << style.strong("variants, best first") << '\n';
-  for (const lathe_variant_info &variant : module.variants()) {
+  std::vector<lathe_variant_info> variants = module.variants();
+  for (uint32_t i = 0; i < variants.size(); ++i) {
+    const lathe_variant_info &variant = variants[i];
     const TargetInfo *target = manifest.find(variant.name);
-    std::cout << "  " << printable(variant.name) << "  needs " << featureText(variant.features)
-              << (variant.runnable ? "" : " (this machine lacks them)") << "  weights "
-              << formatBytes(variant.weights_bytes);
+    std::cout << "  " << printable(variant.name)
+              << (variant.device ? "  a device, whose host needs " : "  needs ")
+              << featureText(variant.features)
+              << (variant.runnable || variant.device ? "" : " (this machine lacks them)")
+              << "  weights " << formatBytes(variant.weights_bytes);
     if (target && !target->registers.empty())
       std::cout << "  registers " << printable(target->registers);
     if (target)
@@ -263,6 +342,8 @@ int inspect(const InspectOptions &options) {
     if (target)
       std::cout << "  " << formatCount(target->kernels.size(), "kernel");
     std::cout << '\n';
+    if (variant.device)
+      printDevice(module, i);
     if (options.kernels && target)
       printKernels(style, *target);
     if (target)
@@ -293,9 +374,16 @@ void addInspectCommand(CLI::App &root, Action &action) {
       "  lathe inspect model.lathe --kernels           every kernel with the nodes in it\n"
       "  lathe inspect model.lathe --dim batch=8       what a run of this size takes of memory\n"
       "  lathe inspect model.lathe --json | jq .inputs\n"
+      "  lathe inspect model.lathe --images DIR        writes code for devices: "
+      "DIR/nvidia-sm_80.ptx\n"
       "Artifacts for other machines can be inspected as well.\n");
   command.add_option("artifact", options->artifact, "Artifact (.lathe)")->required();
   command.add_flag("--kernels", options->kernels, "List the kernels of every variant");
+  command
+      .add_option("--images", options->imageFolder,
+                  "Write the code for devices to files of this folder, for ptxas, llvm-objdump and "
+                  "the like")
+      ->type_name("DIR");
   addRepeated(command, "--dim", options->dims,
               "Size of a symbolic dimension: show the memory of a run of such sizes on this "
               "machine (dimensions not named: 1)")

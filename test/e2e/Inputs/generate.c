@@ -1,7 +1,10 @@
 /* Feeds a language model one token at a time through its states, then all at once without them: the
- * logits must agree. Arguments: the model with states, the same without. Apache-2.0 WITH
- * LLVM-exception. */
+ * logits must agree. Arguments: the model with states, the same without; built with EMULATOR also
+ * the architecture to run them on. Apache-2.0 WITH LLVM-exception. */
 #include "lathe-c/Runtime.h"
+#ifdef EMULATOR
+#include "lathe-c/Emulator.h"
+#endif
 
 #include <math.h>
 #include <stdio.h>
@@ -31,13 +34,21 @@ static int run(lathe_context *context, int64_t from, int64_t count, lathe_value 
 }
 
 int main(int argc, char **argv) {
+  lathe_status status;
+  lathe_module_options options = {.size = sizeof(options)};
+#ifdef EMULATOR
+  if (argc != 4)
+    return 2;
+  if (lathe_emulator_open(argv[3], NULL, &options.device, &status))
+    return fail(&status);
+#else
   if (argc != 3)
     return 2;
-  lathe_status status;
+#endif
   lathe_module *modules[2] = {NULL, NULL};
   lathe_context *contexts[2] = {NULL, NULL};
   for (int i = 0; i < 2; ++i)
-    if (lathe_module_open(argv[1 + i], NULL, &modules[i], &status) ||
+    if (lathe_module_open(argv[1 + i], &options, &modules[i], &status) ||
         lathe_context_create(modules[i], NULL, &contexts[i], &status))
       return fail(&status);
 
@@ -73,5 +84,6 @@ int main(int argc, char **argv) {
     lathe_context_destroy(contexts[i]);
     lathe_module_close(modules[i]);
   }
+  lathe_device_close(options.device);
   return worst > 1e-5f * largest;
 }

@@ -1,0 +1,11 @@
+// ptxas takes the text for every NVIDIA device and spills nothing.
+// REQUIRES: ptxas
+// RUN: rm -rf %t && mkdir %t
+// RUN: %lathe compile -q %S/device.mlir --target nvidia:sm_80,nvidia:sm_90a,nvidia:sm_100a,nvidia:sm_120 -o %t/m.lathe
+// RUN: %lathe inspect %t/m.lathe --images %t > %t/inspect.txt
+// RUN: ptxas -v -arch=sm_80 %t/nvidia-sm_80.ptx -o %t/sm_80.cubin 2>&1 | FileCheck %s
+// RUN: ptxas -v -arch=sm_90a %t/nvidia-sm_90a.ptx -o %t/sm_90a.cubin 2>&1 | FileCheck %s
+// RUN: ptxas -v -arch=sm_100a %t/nvidia-sm_100a.ptx -o %t/sm_100a.cubin 2>&1 | FileCheck %s
+// RUN: ptxas -v -arch=sm_120 %t/nvidia-sm_120.ptx -o %t/sm_120.cubin 2>&1 | FileCheck %s
+// CHECK-NOT: error
+// CHECK-COUNT-4: 0 bytes spill stores, 0 bytes spill loads
