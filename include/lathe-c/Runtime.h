@@ -110,7 +110,12 @@ LATHE_API size_t lathe_features_format(uint64_t features, char *text, size_t cap
 /* ---- Devices ------------------------------------------------------------------------------- */
 
 /* What a device is. More kinds may come. */
-enum lathe_device_kind { LATHE_DEVICE_CPU = 1 };
+enum lathe_device_kind {
+  LATHE_DEVICE_CPU = 1,
+  LATHE_DEVICE_CUDA = 2,    /* of NVIDIA */
+  LATHE_DEVICE_HIP = 3,     /* of AMD */
+  LATHE_DEVICE_EMULATOR = 4 /* lathe-c/Emulator.h */
+};
 
 /* Where values lie and runs happen. */
 typedef struct lathe_device_info {
@@ -121,6 +126,7 @@ typedef struct lathe_device_info {
   uint32_t streams;  /* how many go on at the same time; there may be more (lathe_stream_create) */
   uint64_t features; /* LATHE_X86_V3, ... */
   uint64_t memory_bytes;
+  char architecture[32]; /* of GPUs, what code is compiled for: "sm_90", "gfx942"; else empty */
 } lathe_device_info;
 
 /* Devices that this runtime can use. The number of a device is what lathe_value.device holds. So
@@ -131,12 +137,22 @@ LATHE_API uint32_t lathe_device_count(void);
 LATHE_API int32_t lathe_device_query(uint32_t device, lathe_device_info *info,
                                      lathe_status *status);
 
-/* A device that is none of those numbers, but from a library of its own (lathe-c/Emulator.h):
- * lathe_module_options.device takes it. */
+/* A device that is none of those numbers: a GPU, or one from a library of its own
+ * (lathe-c/Emulator.h). lathe_module_options.device takes it. */
 typedef struct lathe_device lathe_device;
 
-/* Gives the device up (NULL: nothing). Its memory goes when the last module opened for it is gone.
- */
+/* Opens the GPU that its driver gives this number: "cuda:0", "hip:0". The driver is looked for now:
+ * libcuda.so.1, libamdhip64.so.7 to .5, or what the environment names (LATHE_CUDA_DRIVER,
+ * LATHE_HIP_DRIVER), and stays loaded. The caller closes the device. Any thread. Failure: ARGUMENT
+ * (no such number; also "cpu", as the host is NULL), MEMORY; DEVICE where there is no driver, or it
+ * or the device is too old, or the driver fails. */
+LATHE_API int32_t lathe_device_open(const char *name, lathe_device **device, lathe_status *status);
+
+/* Fills `*info` of a device that is open. Any thread. */
+LATHE_API int32_t lathe_device_describe(const lathe_device *device, lathe_device_info *info,
+                                        lathe_status *status);
+
+/* Gives the device up (NULL: nothing). Its memory goes when the last module opened for it is gone. */
 LATHE_API void lathe_device_close(lathe_device *device);
 
 /* "emulator:sm_80"; lives as long as the device. Any thread. */

@@ -1,6 +1,7 @@
 // Contexts: creation, arena, cancellation.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Context.h"
+#include "runtime/Core/Device.h"
 #include "runtime/Core/Options.h"
 
 #include <algorithm>
@@ -114,9 +115,14 @@ int32_t lathe_context::reserve(uint64_t bytes, lathe_status *status) {
   void *memory = bytes <= uint64_t(maxBytes)
                      ? workAllocator.allocate(workAllocator.user, bytes, LATHE_ALIGNMENT)
                      : nullptr;
-  if (!memory)
-    return fail(status, LATHE_STATUS_MEMORY, "an arena of %llu bytes could not be allocated",
-                static_cast<unsigned long long>(bytes));
+  if (!memory) {
+    char why[400] = "";
+    int32_t code = LATHE_STATUS_MEMORY;
+    if (module->device && bytes <= uint64_t(maxBytes))
+      code = module->device->explainRefusal(why, sizeof(why));
+    return fail(status, code, "an arena of %llu bytes could not be allocated%s",
+                static_cast<unsigned long long>(bytes), why);
+  }
   arena = static_cast<char *>(memory);
   arenaBytes = bytes;
   ownsArena = true;

@@ -33,6 +33,9 @@ struct DeviceOps {
   int32_t (*wait)(void *queue);
   /// Writes what went wrong in the queue, terminated, since `launch` or `wait` last failed.
   void (*explain)(void *queue, char *text, size_t capacity);
+  /// Writes, terminated, why `allocate` or `openQueue` last gave null, and returns what it is for a
+  /// status: LATHE_STATUS_MEMORY or LATHE_STATUS_DEVICE. Null: there was no memory.
+  int32_t (*explainRefusal)(lathe_device *device, char *text, size_t capacity);
 };
 
 } // namespace lathe::runtime
@@ -42,6 +45,20 @@ struct lathe_device {
   const lathe::runtime::DeviceOps *ops = nullptr;
   std::atomic<uint32_t> references{1};
   char name[64] = {}; ///< "emulator:sm_80"
+  lathe_device_info info = {};
+
+  /// DeviceOps::explainRefusal; the text begins with ": " where there is any.
+  int32_t explainRefusal(char *text, size_t capacity) {
+    text[0] = 0;
+    if (!ops->explainRefusal || capacity < 3)
+      return LATHE_STATUS_MEMORY;
+    int32_t code = ops->explainRefusal(this, text + 2, capacity - 2);
+    if (text[2]) {
+      text[0] = ':';
+      text[1] = ' ';
+    }
+    return code;
+  }
 
   void retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void release() {

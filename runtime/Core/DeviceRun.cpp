@@ -24,6 +24,14 @@ uint64_t aligned(uint64_t bytes) {
   return (bytes + LATHE_ALIGNMENT - 1) / LATHE_ALIGNMENT * LATHE_ALIGNMENT;
 }
 
+int32_t refuseMemory(lathe_device *device, lathe_status *status, uint64_t bytes,
+                     const char *what) {
+  char why[400];
+  int32_t code = device->explainRefusal(why, sizeof(why));
+  return fail(status, code, "%s has no memory for %llu bytes of %s%s", device->name,
+              static_cast<unsigned long long>(bytes), what, why);
+}
+
 // Kernels on strings run on the host, which needs no copy of them.
 bool staysOnHost(const lathe_value &value) { return value.kind == LATHE_VALUE_STRINGS; }
 
@@ -47,8 +55,7 @@ int32_t lathe_module::loadOnDevice(lathe_status *status) {
     return LATHE_STATUS_OK;
   auto *memory = static_cast<char *>(ops.allocate(device, bytes, LATHE_ALIGNMENT));
   if (!memory)
-    return fail(status, LATHE_STATUS_MEMORY, "%s: %s has no memory for %llu bytes of weights",
-                file.name(), device->name, static_cast<unsigned long long>(bytes));
+    return refuseMemory(device, status, bytes, "weights");
   memcpy(memory, weights, bytes);
   deviceWeights = memory;
   weights = memory;
@@ -76,12 +83,15 @@ int32_t lathe_context::openDevice(lathe_status *status) {
                 device->name);
   workAllocator = {device, allocateOnDevice, releaseOnDevice};
   deviceRun.queue = device->ops->openQueue(device);
-  void *shared =
-      device->ops->allocate(device, sizeof(DeviceRun::Shared), alignof(DeviceRun::Shared));
+  if (!deviceRun.queue) {
+    char why[400];
+    int32_t code = device->explainRefusal(why, sizeof(why));
+    return fail(status, code, "%s gives no queue for a context%s", device->name, why);
+  }
+  constexpr uint64_t bytes = sizeof(DeviceRun::Shared);
+  void *shared = device->ops->allocate(device, bytes, alignof(DeviceRun::Shared));
   deviceRun.shared = static_cast<DeviceRun::Shared *>(shared);
-  if (deviceRun.queue && shared)
-    return LATHE_STATUS_OK;
-  return fail(status, LATHE_STATUS_MEMORY, "%s has no memory for a context", device->name);
+  return shared ? int32_t(LATHE_STATUS_OK) : refuseMemory(device, status, bytes, "a context");
 }
 
 void lathe_context::closeDevice() {
@@ -98,7 +108,7 @@ void lathe_context::closeDevice() {
 
 // Puts the inputs where the device reads them, and the outputs where it can write.
 int32_t lathe_context::stage(lathe_status *status) {
-  const lathe_device *device = module->device;
+  lathe_device *device = module->device;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < entry->input_count; ++i) {
     uint64_t size = copiedBytes(inputs[i]);
@@ -117,10 +127,7 @@ int32_t lathe_context::stage(lathe_status *status) {
     deviceRun.staging =
         static_cast<char *>(workAllocator.allocate(workAllocator.user, bytes, LATHE_ALIGNMENT));
     if (!deviceRun.staging)
-      return fail(status, LATHE_STATUS_MEMORY,
-                  "%s has no memory for %llu bytes of inputs and "
-                  "outputs",
-                  device->name, static_cast<unsigned long long>(bytes));
+      return refuseMemory(device, status, bytes, "inputs and outputs");
     deviceRun.stagingBytes = bytes;
   }
   char *place = deviceRun.staging;

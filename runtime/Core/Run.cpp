@@ -2,6 +2,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Core/Clock.h"
 #include "runtime/Core/Context.h"
+#include "runtime/Core/Device.h"
 #include "runtime/Core/OwnedBlocks.h"
 #include "runtime/Core/Value.h"
 #include "runtime/Cpu/FloatState.h"
@@ -473,6 +474,11 @@ int32_t lathe_context::convertError(int32_t returned, lathe_status *status) {
   }
   if (code == LATHE_CODE_MEMORY)
     addRefusal(builder, refusal);
+  if (code == LATHE_CODE_MEMORY && refusal.kind == Refusal::OutOfMemory && module->device) {
+    char why[400];
+    module->device->explainRefusal(why, sizeof(why));
+    builder.add("%s", why);
+  }
   if (code == LATHE_CODE_DEVICE) {
     char why[512];
     explainDevice(why, sizeof(why));

@@ -107,6 +107,7 @@ const DeviceOps ops = {
       std::lock_guard<std::mutex> lock(queue.mutex);
       snprintf(text, capacity, "%s", queue.failure.c_str());
     },
+    nullptr,
 };
 
 } // namespace
@@ -125,6 +126,10 @@ int32_t lathe_emulator_open(const char *architecture, const lathe_emulator_optio
     return answer(status, LATHE_STATUS_MEMORY, "out of memory");
   emulator->ops = &ops;
   emulator->architecture = architecture;
+  emulator->info.kind = LATHE_DEVICE_EMULATOR;
+  emulator->info.streams = 1;
+  snprintf(emulator->info.name, sizeof(emulator->info.name), "emulated %s", architecture);
+  snprintf(emulator->info.architecture, sizeof(emulator->info.architecture), "%s", architecture);
   snprintf(emulator->name, sizeof(emulator->name), "emulator:%s", architecture);
   const char *seed = getenv("LATHE_SEED");
   emulator->seed = options && options->seed ? options->seed : seed ? strtoull(seed, nullptr, 0) : 1;

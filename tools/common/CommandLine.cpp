@@ -41,10 +41,10 @@ static void report(const std::string &prefix, const std::string &message) {
 
 void addDeviceOption(CLI::App &command, std::string &device) {
   command
-      .add_option(
-          "--device", device,
-          "Where to run: cpu (default), or emulator:sm_80 and the like, which runs the code "
-          "for a GPU on the processors here, slowly, and checks each access to memory")
+      .add_option("--device", device,
+                  "Where to run: cpu (default); cuda:0 or hip:0, a GPU of this machine (see lathe "
+                  "targets); or emulator:sm_80 and the like, which runs the code for a GPU on the "
+                  "processors here, slowly, and checks each access to memory")
       ->type_name("DEVICE");
 }
 

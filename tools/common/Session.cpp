@@ -1,7 +1,6 @@
 // Artifacts and runs for the tools: the C API with owners and exceptions.
 // Apache-2.0 WITH LLVM-exception.
 #include "tools/common/Session.h"
-#include "lathe-c/Emulator.h"
 #include "tools/common/Npy.h"
 #include "tools/common/Support.h"
 #include "tools/common/TensorProto.h"
@@ -20,32 +19,8 @@ void checkStatus(int32_t code, const lathe_status &status, const std::string &wh
   throw Failure(what.empty() ? message : what + ": " + message);
 }
 
-std::string targetOfDevice(const std::string &device) {
-  if (device.empty() || device == "cpu")
-    return "";
-  const std::string emulator = "emulator:";
-  if (!device.starts_with(emulator) || device.size() == emulator.size())
-    throw WrongUsage("--device: '" + device +
-                     "' is not known; known are cpu, emulator:ARCH with "
-                     "an architecture such as sm_80 or gfx942");
-  std::string architecture = device.substr(emulator.size());
-  return (architecture.starts_with("gfx") ? "amd:" : "nvidia:") + architecture;
-}
-
-/// Null for the host.
-static std::unique_ptr<lathe_device, void (*)(lathe_device *)>
-openDevice(const std::string &device) {
-  lathe_device *made = nullptr;
-  lathe_status status;
-  if (!targetOfDevice(device).empty())
-    checkStatus(
-        lathe_emulator_open(device.substr(device.find(':') + 1).c_str(), nullptr, &made, &status),
-        status);
-  return {made, lathe_device_close};
-}
-
 Module::Module(const std::string &path, const OpenOptions &options) {
-  auto device = openDevice(options.device);
+  DevicePtr device = openDevice(options.device);
   lathe_module_options native{};
   native.device = device.get();
   native.size = sizeof native;

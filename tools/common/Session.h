@@ -15,12 +15,30 @@ struct OpenOptions {
   std::string variant;      ///< empty: the best that this host can run
   bool inspectOnly = false; ///< accept files for other machines, and run nothing
   bool verifyWeights = true;
-  std::string device; ///< "emulator:sm_80"; empty or "cpu": the host
+  std::string device; ///< "cuda:0", "emulator:sm_80"; empty or "cpu": the host
 };
 
+struct CloseDevice {
+  void operator()(lathe_device *device) const { lathe_device_close(device); }
+};
+using DevicePtr = std::unique_ptr<lathe_device, CloseDevice>;
+
+/// Opens what --device names; null for the host. Throws WrongUsage where there is no such kind of
+/// device, Failure where it cannot be opened.
+DevicePtr openDevice(const std::string &device);
+
 /// The target that --target would name for a device: "nvidia:sm_80" for "emulator:sm_80"; empty for
-/// the host. Throws WrongUsage where there is no such device.
+/// the host. Throws as openDevice, which it does.
 std::string targetOfDevice(const std::string &device);
+
+/// A GPU of this machine, or why there is none.
+struct FoundDevice {
+  std::string kind;       ///< "cuda"
+  std::string name;       ///< "cuda:0"
+  std::string problem;    ///< Empty: it can be used.
+  lathe_device_info info; ///< If so.
+};
+std::vector<FoundDevice> findDevices();
 
 /// An open artifact. Throws Failure, as all functions here.
 class Module {

@@ -54,8 +54,8 @@ void becomeSigner(int argc, char **argv) {
 bool isModel(const std::string &file) { return file.ends_with(".onnx") || file.ends_with(".mlir"); }
 
 std::vector<std::string> flagsForDevice(const std::string &file, const std::string &device) {
-  std::string target = targetOfDevice(device);
-  if (target.empty() || !isModel(file))
+  std::string target = isModel(file) ? targetOfDevice(device) : "";
+  if (target.empty())
     return {};
   return {"--target", target};
 }

@@ -1,6 +1,7 @@
 // lathe targets: what this machine is, and what it can run.
 // Apache-2.0 WITH LLVM-exception.
 #include "lathe-c/Runtime.h"
+#include "tools/common/Session.h"
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
 
@@ -27,6 +28,21 @@ constexpr struct Level {
     {"aarch64", LATHE_AARCH64_BASE},
 };
 
+nlohmann::ordered_json toJson(const FoundDevice &device) {
+  if (!device.problem.empty())
+    return {{"kind", device.kind},
+            {"name", device.name},
+            {"supported", false},
+            {"reason", device.problem}};
+  return {{"kind", device.kind},
+          {"name", device.name},
+          {"supported", true},
+          {"device", device.info.name},
+          {"architecture", device.info.architecture},
+          {"processors", device.info.processors},
+          {"memory_bytes", device.info.memory_bytes}};
+}
+
 int showTargets(bool asJson) {
   uint64_t features = lathe_host_features();
   char featureText[256];
@@ -40,9 +56,9 @@ int showTargets(bool asJson) {
     for (const Level &level : levels)
       report["targets"].push_back(
           {{"name", level.name}, {"runs_here", (level.features & ~features) == 0}});
-    report["devices"] = {{{"kind", "cpu"}, {"supported", true}},
-                         {{"kind", "cuda"}, {"supported", false}},
-                         {{"kind", "hip"}, {"supported", false}}};
+    report["devices"] = {{{"kind", "cpu"}, {"name", "cpu"}, {"supported", true}}};
+    for (const FoundDevice &device : findDevices())
+      report["devices"].push_back(toJson(device));
     std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     return ExitFine;
   }
@@ -57,8 +73,14 @@ int showTargets(bool asJson) {
               << '\n';
   std::cout << style.strong("devices") << '\n';
   std::cout << "  cpu\n";
-  std::cout << style.faint("  cuda  not supported in this version\n"
-                           "  hip   not supported in this version\n");
+  for (const FoundDevice &device : findDevices()) {
+    if (!device.problem.empty())
+      std::cout << style.faint("  " + device.kind + "  " + printable(device.problem)) << '\n';
+    else
+      std::cout << "  " << device.name << "  " << printable(device.info.name) << ", "
+                << device.info.architecture << ", " << (device.info.memory_bytes >> 30)
+                << " GiB  " << style.good("runs here") << '\n';
+  }
   return ExitFine;
 }
 

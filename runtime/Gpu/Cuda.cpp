@@ -1,0 +1,139 @@
+// NVIDIA's driver: libcuda.so.1, with the prototypes of CUDA 11 and later.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Gpu/Gpu.h"
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+
+using namespace lathe::runtime;
+
+namespace {
+
+constexpr DriverSymbol symbols[] = {
+    {offsetof(Driver, init), "cuInit", true},
+    {offsetof(Driver, version), "cuDriverGetVersion", true},
+    {offsetof(Driver, deviceCount), "cuDeviceGetCount", true},
+    {offsetof(Driver, deviceGet), "cuDeviceGet", true},
+    {offsetof(Driver, deviceName), "cuDeviceGetName", false},
+    {offsetof(Driver, deviceMemory), "cuDeviceTotalMem_v2", false},
+    {offsetof(Driver, deviceAttribute), "cuDeviceGetAttribute", true},
+    {offsetof(Driver, moduleLoad), "cuModuleLoadDataEx", true},
+    {offsetof(Driver, moduleFunction), "cuModuleGetFunction", true},
+    {offsetof(Driver, moduleUnload), "cuModuleUnload", true},
+    {offsetof(Driver, allocateManaged), "cuMemAllocManaged", true},
+    {offsetof(Driver, release), "cuMemFree_v2", true},
+    {offsetof(Driver, streamCreate), "cuStreamCreate", true},
+    {offsetof(Driver, streamSynchronize), "cuStreamSynchronize", true},
+    {offsetof(Driver, streamDestroy), "cuStreamDestroy_v2", true},
+    {offsetof(Driver, launch), "cuLaunchKernel", true},
+    {offsetof(Driver, contextRetain), "cuDevicePrimaryCtxRetain", true},
+    {offsetof(Driver, contextRelease), "cuDevicePrimaryCtxRelease_v2", true},
+    {offsetof(Driver, contextPush), "cuCtxPushCurrent_v2", true},
+    {offsetof(Driver, contextPop), "cuCtxPopCurrent_v2", true},
+    {offsetof(Driver, errorName), "cuGetErrorName", false},
+    {offsetof(Driver, errorString), "cuGetErrorString", false},
+};
+
+// CUdevice_attribute and CUjit_option.
+constexpr int multiprocessors = 16, capabilityMajor = 75, capabilityMinor = 76, managedMemory = 83,
+              concurrentManagedAccess = 89;
+constexpr int errorLogBuffer = 5, errorLogBytes = 6;
+
+void formatVersion(int version, char *text, size_t capacity) {
+  TextBuilder(text, capacity).add("CUDA %d.%d", version / 1000, version % 1000 / 10);
+}
+
+int32_t readAttribute(Gpu &gpu, int attribute, const char *what, int &value, lathe_status *status) {
+  int error = gpu.driver.deviceAttribute(&value, attribute, gpu.device);
+  return error ? gpu.fail(status, what, error) : int32_t(LATHE_STATUS_OK);
+}
+
+int32_t setUp(Gpu &gpu, lathe_status *status) {
+  int major = 0, minor = 0, managed = 0, concurrent = 0, processors = 0;
+  if (int32_t code = readAttribute(gpu, capabilityMajor, "its architecture", major, status))
+    return code;
+  if (int32_t code = readAttribute(gpu, capabilityMinor, "its architecture", minor, status))
+    return code;
+  if (int32_t code = readAttribute(gpu, managedMemory, "its managed memory", managed, status))
+    return code;
+  if (int32_t code =
+          readAttribute(gpu, concurrentManagedAccess, "its managed memory", concurrent, status))
+    return code;
+  gpu.capability = 10 * major + minor;
+  TextBuilder(gpu.info.architecture, sizeof(gpu.info.architecture)).add("sm_%d", gpu.capability);
+  // The host program reads and writes beside the kernels.
+  if (!managed || !concurrent)
+    return fail(status, LATHE_STATUS_DEVICE,
+                "%s: %s (%s) has no memory that it shares with a busy host, as a run needs (under "
+                "Windows and WSL, and before sm_60, none has)",
+                gpu.name, gpu.info.name, gpu.info.architecture);
+  if (!gpu.driver.deviceAttribute(&processors, multiprocessors, gpu.device))
+    gpu.info.processors = uint32_t(processors);
+  if (int error = gpu.driver.contextRetain(&gpu.context, gpu.device)) {
+    gpu.context = nullptr;
+    return gpu.fail(status, "its context", error);
+  }
+  return LATHE_STATUS_OK;
+}
+
+void shutDown(Gpu &gpu) {
+  if (gpu.context)
+    gpu.driver.contextRelease(gpu.device);
+}
+
+int enter(Gpu &gpu, void **) { return gpu.driver.contextPush(gpu.context); }
+
+void leave(Gpu &gpu, void *) {
+  void *popped;
+  gpu.driver.contextPop(&popped);
+}
+
+// Text for sm_80 goes on all that came later; that for sm_90a uses what sm_90 alone has.
+uint32_t fit(const Gpu &gpu, const char *architecture) {
+  if (strncmp(architecture, "sm_", 3))
+    return 0;
+  char *rest;
+  long made = strtol(architecture + 3, &rest, 10);
+  bool isOnlyFor = !strcmp(rest, "a");
+  if (made <= 0 || made > gpu.capability || (*rest && !isOnlyFor) ||
+      (isOnlyFor && made != gpu.capability))
+    return 0;
+  return uint32_t(2 * made + isOnlyFor);
+}
+
+int load(Gpu &gpu, const void *image, void **module, char *log, size_t capacity) {
+  const int names[] = {errorLogBuffer, errorLogBytes};
+  void *values[] = {log, reinterpret_cast<void *>(capacity)};
+  return gpu.driver.moduleLoad(module, image, 2, names, values);
+}
+
+void explain(const Driver &driver, int error, const char **name, const char **text) {
+  if (!driver.errorName || driver.errorName(error, name))
+    *name = nullptr;
+  if (!driver.errorString || driver.errorString(error, text))
+    *text = nullptr;
+}
+
+} // namespace
+
+const Vendor lathe::runtime::cudaVendor = {
+    LATHE_DEVICE_CUDA,
+    "cuda",
+    "nvidia:",
+    "LATHE_CUDA_DRIVER",
+    {"libcuda.so.1"},
+    symbols,
+    sizeof(symbols) / sizeof(*symbols),
+    11000, // the first that knows sm_80 and its text
+    formatVersion,
+    UINT64_MAX,
+    LATHE_IMAGE_PTX,
+    setUp,
+    shutDown,
+    enter,
+    leave,
+    fit,
+    load,
+    explain,
+};

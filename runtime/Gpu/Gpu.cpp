@@ -1,0 +1,270 @@
+// What modules and contexts do with a GPU: code, memory, queues.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Gpu/Gpu.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace lathe::runtime;
+
+namespace {
+
+constexpr unsigned attachGlobal = 1;      ///< CU_MEM_ATTACH_GLOBAL, hipMemAttachGlobal
+constexpr unsigned nonBlocking = 1;       ///< CU_STREAM_NON_BLOCKING, hipStreamNonBlocking
+constexpr uint64_t maxBlocks = INT32_MAX; ///< Of a launch, by both vendors.
+constexpr uint32_t maxParameters = 512;   ///< 4 KiB, what all devices of NVIDIA take.
+
+/// The kernels of one module.
+struct Program {
+  const lathe_device_variant *code;
+  void *module;
+  Array<void *> functions; ///< As code->kernels.
+};
+
+/// A stream: one for each context.
+struct Queue {
+  Gpu *gpu;
+  void *stream;
+  char failure[480] = {};
+};
+
+int32_t codeOf(int error) {
+  return error == driverOutOfMemory ? LATHE_STATUS_MEMORY : LATHE_STATUS_DEVICE;
+}
+
+Gpu &of(lathe_device *device) { return *static_cast<Gpu *>(device); }
+
+const lathe_image *imageFor(const Gpu &gpu, const lathe_device_variant &code) {
+  for (uint32_t i = 0; i < code.image_count; ++i)
+    if (code.images[i].kind == gpu.vendor->imageKind)
+      return &code.images[i];
+  return nullptr;
+}
+
+void destroy(lathe_device *device) {
+  Gpu &gpu = of(device);
+  gpu.vendor->shutDown(gpu);
+  // The driver's library stays: drivers have threads and handlers that do not expect it to go.
+  destroyObject(&gpu);
+}
+
+uint32_t fit(const lathe_device *device, const lathe_device_variant *code) {
+  const auto &gpu = *static_cast<const Gpu *>(device);
+  size_t length = strlen(gpu.vendor->targets);
+  if (strncmp(code->host.name, gpu.vendor->targets, length) || !imageFor(gpu, *code))
+    return 0;
+  return gpu.vendor->fit(gpu, code->host.name + length);
+}
+
+int32_t load(lathe_device *device, const lathe_device_variant *code, void **result,
+             lathe_status *status) {
+  Gpu &gpu = of(device);
+  Inside inside(gpu);
+  if (inside.error())
+    return gpu.fail(status, "its context", inside.error());
+  auto *program = createObject<Program>();
+  if (!program || !program->functions.create(code->kernel_count)) {
+    destroyObject(program);
+    return fail(status, LATHE_STATUS_MEMORY, "out of memory");
+  }
+  program->code = code;
+  char log[600] = "";
+  int error =
+      gpu.vendor->load(gpu, imageFor(gpu, *code)->data, &program->module, log, sizeof(log) - 1);
+  if (error) {
+    destroyObject(program);
+    char what[800];
+    for (size_t i = strlen(log); i && log[i - 1] == '\n';)
+      log[--i] = 0;
+    TextBuilder(what, sizeof(what))
+        .add("the driver does not take the code for %s%s%s", code->host.name, *log ? ": " : "",
+             log);
+    return gpu.fail(status, what, error);
+  }
+  for (uint32_t i = 0; i < code->kernel_count && !error; ++i) {
+    error =
+        gpu.driver.moduleFunction(&program->functions[i], program->module, code->kernels[i].name);
+    if (!error)
+      continue;
+    char what[300];
+    TextBuilder(what, sizeof(what)).add("kernel '%.200s'", code->kernels[i].name);
+    gpu.fail(status, what, error);
+  }
+  if (error) {
+    gpu.driver.moduleUnload(program->module);
+    destroyObject(program);
+    return codeOf(error);
+  }
+  *result = program;
+  return LATHE_STATUS_OK;
+}
+
+// Failures on the way back leave nothing to do: a driver that refuses to free has lost the device,
+// and its memory with it.
+void unload(lathe_device *device, void *given) {
+  Gpu &gpu = of(device);
+  Inside inside(gpu);
+  auto *program = static_cast<Program *>(given);
+  gpu.driver.moduleUnload(program->module);
+  destroyObject(program);
+}
+
+void *allocate(lathe_device *device, uint64_t bytes, uint64_t alignment) {
+  Gpu &gpu = of(device);
+  Inside inside(gpu);
+  void *memory = nullptr;
+  int error = inside.error();
+  // Drivers refuse to give no byte at all.
+  if (!error)
+    error = gpu.driver.allocateManaged(&memory, std::max<uint64_t>(bytes, 1), attachGlobal);
+  if (!error && reinterpret_cast<uint64_t>(memory) % alignment) {
+    gpu.driver.release(memory);
+    error = driverOutOfMemory; // drivers align to 256 at least, more than anything asks for
+  }
+  gpu.refusal.store(error, std::memory_order_relaxed);
+  return error ? nullptr : memory;
+}
+
+void release(lathe_device *device, void *memory, uint64_t) {
+  Gpu &gpu = of(device);
+  Inside inside(gpu);
+  gpu.driver.release(memory);
+}
+
+void *openQueue(lathe_device *device) {
+  Gpu &gpu = of(device);
+  Inside inside(gpu);
+  auto *queue = createObject<Queue>();
+  int error = queue ? inside.error() : driverOutOfMemory;
+  if (!error) {
+    queue->gpu = &gpu;
+    error = gpu.driver.streamCreate(&queue->stream, nonBlocking);
+  }
+  gpu.refusal.store(error, std::memory_order_relaxed);
+  if (!error)
+    return queue;
+  destroyObject(queue);
+  return nullptr;
+}
+
+void closeQueue(lathe_device *device, void *given) {
+  Gpu &gpu = of(device);
+  Inside inside(gpu);
+  auto *queue = static_cast<Queue *>(given);
+  gpu.driver.streamDestroy(queue->stream);
+  destroyObject(queue);
+}
+
+int32_t noteFailure(Queue &queue, const char *kernel, int error) {
+  TextBuilder text(queue.failure, sizeof(queue.failure));
+  text.add("%s: ", queue.gpu->name);
+  if (kernel)
+    text.add("kernel '%.160s': ", kernel);
+  queue.gpu->describe(text, error);
+  return LATHE_CODE_DEVICE;
+}
+
+int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, const uint64_t *args,
+               uint32_t argCount, int64_t count) {
+  Queue &queue = *static_cast<Queue *>(given);
+  Gpu &gpu = *queue.gpu;
+  const auto &program = *static_cast<const Program *>(givenProgram);
+  const lathe_device_kernel &kernel = program.code->kernels[number];
+  uint64_t threads = kernel.block_threads;
+  uint64_t blocks = (uint64_t(count) + threads - 1) / threads;
+  TextBuilder text(queue.failure, sizeof(queue.failure));
+  if (blocks > std::min(maxBlocks, gpu.vendor->maxThreads / threads)) {
+    text.add("%s: kernel '%.160s': %llu blocks of %llu threads are more than a launch can have",
+             gpu.name, kernel.name, static_cast<unsigned long long>(blocks),
+             static_cast<unsigned long long>(threads));
+    return LATHE_CODE_DEVICE;
+  }
+  if (argCount > maxParameters) {
+    text.add("%s: kernel '%.160s': %u parameters are more than the %u that a kernel can have",
+             gpu.name, kernel.name, argCount, maxParameters);
+    return LATHE_CODE_DEVICE;
+  }
+  // The driver copies what they point to before it returns.
+  void *parameters[maxParameters];
+  for (uint32_t i = 0; i < argCount; ++i)
+    parameters[i] = const_cast<uint64_t *>(args + i);
+  Inside inside(gpu);
+  int error = inside.error();
+  if (!error)
+    error = gpu.driver.launch(program.functions[number], unsigned(blocks), 1, 1, unsigned(threads),
+                              1, 1, 0, queue.stream, parameters, nullptr);
+  return error ? noteFailure(queue, kernel.name, error) : int32_t(LATHE_CODE_OK);
+}
+
+int32_t wait(void *given) {
+  Queue &queue = *static_cast<Queue *>(given);
+  Inside inside(*queue.gpu);
+  int error = inside.error();
+  if (!error)
+    error = queue.gpu->driver.streamSynchronize(queue.stream);
+  // What a launch that failed has noted is the cause, if both fail.
+  if (error && !*queue.failure)
+    noteFailure(queue, nullptr, error);
+  return error ? LATHE_CODE_DEVICE : LATHE_CODE_OK;
+}
+
+void explain(void *given, char *text, size_t capacity) {
+  Queue &queue = *static_cast<Queue *>(given);
+  TextBuilder(text, capacity).add("%s", queue.failure);
+  queue.failure[0] = 0;
+}
+
+int32_t explainRefusal(lathe_device *device, char *text, size_t capacity) {
+  Gpu &gpu = of(device);
+  TextBuilder builder(text, capacity);
+  int error = gpu.refusal.load(std::memory_order_relaxed);
+  if (error)
+    gpu.describe(builder, error);
+  return codeOf(error);
+}
+
+/// What errors mean to a user, where the driver's text does not say it.
+constexpr struct Advice {
+  int from, to;
+  const char *text;
+} advices[] = {
+    {100, 100, "; is a device there, and visible to this process?"},
+    {209, 209, "; the code was made for other devices"},
+    {218, 218, "; the driver may be older than the code: update it"},
+    {222, 222, "; the driver is older than the code: update it"},
+    // The driver gives the same answer to all that follows.
+    {700, 700, "; the process cannot use the device any more"},
+    {702, 702, "; the process cannot use the device any more"},
+    {714, 719, "; the process cannot use the device any more"},
+    {803, 804, "; the driver's library and its kernel module are of different versions"},
+};
+
+} // namespace
+
+void Gpu::describe(TextBuilder &text, int error) const {
+  const char *errorName = nullptr, *meaning = nullptr;
+  vendor->explain(driver, error, &errorName, &meaning);
+  text.add("%s", errorName ? errorName : "error");
+  if (!errorName)
+    text.add(" %d", error);
+  if (meaning && *meaning)
+    text.add(" (%s)", meaning);
+  for (const Advice &advice : advices)
+    if (error >= advice.from && error <= advice.to)
+      text.add("%s", advice.text);
+}
+
+int32_t Gpu::fail(lathe_status *status, const char *what, int error) const {
+  int32_t code = codeOf(error);
+  if (!status)
+    return code;
+  char text[400];
+  TextBuilder builder(text, sizeof(text));
+  describe(builder, error);
+  return runtime::fail(status, code, "%s: %s: %s", name, what, text);
+}
+
+const DeviceOps lathe::runtime::gpuOps = {
+    sizeof(DeviceOps), destroy,    fit,    load, unload,  allocate,       release,
+    openQueue,         closeQueue, launch, wait, explain, explainRefusal,
+};

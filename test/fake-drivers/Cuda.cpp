@@ -1,0 +1,216 @@
+// A libcuda.so.1 without a GPU. Licensed under Apache-2.0 WITH LLVM-exception.
+#include "Fake.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+using namespace lathe::fake;
+
+Fake &lathe::fake::fake() {
+  static Fake made("CUDA", LATHE_IMAGE_PTX);
+  return made;
+}
+
+namespace {
+
+thread_local int current = 0; ///< How deep the thread is in our one context.
+char theContext;
+
+// Most functions want a context.
+int beginInside(const char *function) {
+  if (int error = fake().begin(function))
+    return error;
+  if (current)
+    return Success;
+  fake().misuse(std::string(function) + " is called outside of the context");
+  return InvalidContext;
+}
+
+int capability() { return atoi(fake().architecture.c_str() + 3); }
+
+} // namespace
+
+extern "C" {
+
+LATHE_API int cuInit(unsigned flags) { return fake().begin("cuInit"); }
+
+LATHE_API int cuDriverGetVersion(int *version) {
+  if (int error = fake().begin("cuDriverGetVersion"))
+    return error;
+  *version = fake().version;
+  return Success;
+}
+
+LATHE_API int cuDeviceGetCount(int *count) {
+  if (int error = fake().begin("cuDeviceGetCount"))
+    return error;
+  *count = fake().devices;
+  return Success;
+}
+
+LATHE_API int cuDeviceGet(int *device, int ordinal) {
+  if (int error = fake().begin("cuDeviceGet"))
+    return error;
+  *device = 40 + ordinal; // what it is, only the driver knows
+  return ordinal < fake().devices ? Success : InvalidDevice;
+}
+
+LATHE_API int cuDeviceGetName(char *name, int capacity, int device) {
+  if (int error = fake().begin("cuDeviceGetName"))
+    return error;
+  snprintf(name, size_t(capacity), "Fake %s", fake().architecture.c_str());
+  return Success;
+}
+
+LATHE_API int cuDeviceTotalMem_v2(size_t *bytes, int device) {
+  if (int error = fake().begin("cuDeviceTotalMem_v2"))
+    return error;
+  *bytes = size_t(1) << 30;
+  return Success;
+}
+
+LATHE_API int cuDeviceGetAttribute(int *value, int attribute, int device) {
+  if (int error = fake().begin("cuDeviceGetAttribute"))
+    return error;
+  switch (attribute) {
+  case 16:
+    *value = 4;
+    return Success;
+  case 75:
+    *value = capability() / 10;
+    return Success;
+  case 76:
+    *value = capability() % 10;
+    return Success;
+  case 83:
+    *value = 1;
+    return Success;
+  case 89:
+    *value = fake().managed;
+    return Success;
+  default:
+    return InvalidValue;
+  }
+}
+
+LATHE_API int cuDevicePrimaryCtxRetain(void **context, int device) {
+  if (int error = fake().begin("cuDevicePrimaryCtxRetain"))
+    return error;
+  fake().retainContext();
+  *context = &theContext;
+  return Success;
+}
+
+LATHE_API int cuDevicePrimaryCtxRelease_v2(int device) {
+  int error = fake().begin("cuDevicePrimaryCtxRelease_v2");
+  fake().releaseContext();
+  return error;
+}
+
+LATHE_API int cuCtxPushCurrent_v2(void *context) {
+  if (int error = fake().begin("cuCtxPushCurrent_v2"))
+    return error;
+  if (context != &theContext)
+    return InvalidContext;
+  ++current;
+  return Success;
+}
+
+LATHE_API int cuCtxPopCurrent_v2(void **context) {
+  int error = fake().begin("cuCtxPopCurrent_v2");
+  if (--current < 0)
+    fake().misuse("a context is popped where none is");
+  *context = &theContext;
+  return error;
+}
+
+LATHE_API int cuModuleLoadDataEx(void **module, const void *image, unsigned count,
+                                 const int *options, void **values) {
+  if (int error = beginInside("cuModuleLoadDataEx")) {
+    char *log = nullptr;
+    size_t capacity = 0;
+    for (unsigned i = 0; i < count; ++i) {
+      if (options[i] == 5)
+        log = static_cast<char *>(values[i]);
+      if (options[i] == 6)
+        capacity = reinterpret_cast<size_t>(values[i]);
+    }
+    if (log)
+      snprintf(log, capacity, "ptxas fatal: as planned\n");
+    return error;
+  }
+  return fake().load(image, module, /*isPtx=*/true);
+}
+
+LATHE_API int cuModuleGetFunction(void **function, void *module, const char *name) {
+  if (int error = beginInside("cuModuleGetFunction"))
+    return error;
+  return fake().findFunction(function, module, name);
+}
+
+// What gives back does so also where it then fails: the caller cannot do more.
+
+LATHE_API int cuModuleUnload(void *module) {
+  int error = fake().begin("cuModuleUnload");
+  fake().unload(module);
+  return error;
+}
+
+LATHE_API int cuMemAllocManaged(void **memory, size_t bytes, unsigned flags) {
+  if (int error = beginInside("cuMemAllocManaged"))
+    return error;
+  return flags == 1 ? fake().allocate(memory, bytes) : int(InvalidValue);
+}
+
+LATHE_API int cuMemFree_v2(void *memory) {
+  int error = fake().begin("cuMemFree_v2");
+  fake().release(memory);
+  return error;
+}
+
+LATHE_API int cuStreamCreate(void **stream, unsigned flags) {
+  if (int error = beginInside("cuStreamCreate"))
+    return error;
+  return flags == 1 ? fake().createStream(stream) : int(InvalidValue);
+}
+
+LATHE_API int cuStreamSynchronize(void *stream) {
+  if (int error = beginInside("cuStreamSynchronize"))
+    return error;
+  return fake().synchronize(stream);
+}
+
+LATHE_API int cuStreamDestroy_v2(void *stream) {
+  int error = fake().begin("cuStreamDestroy_v2");
+  fake().destroyStream(stream);
+  return error;
+}
+
+LATHE_API int cuLaunchKernel(void *function, unsigned gridX, unsigned gridY, unsigned gridZ,
+                             unsigned blockX, unsigned blockY, unsigned blockZ,
+                             unsigned sharedBytes, void *stream, void **parameters, void **extra) {
+  if (int error = beginInside("cuLaunchKernel"))
+    return error;
+  if (gridY != 1 || gridZ != 1 || blockY != 1 || blockZ != 1 || sharedBytes || extra)
+    return InvalidValue;
+  return fake().launch(function, gridX, blockX, stream, parameters);
+}
+
+LATHE_API int cuGetErrorName(int error, const char **text) {
+  if (int failure = fake().begin("cuGetErrorName", /*isQuery=*/true))
+    return failure;
+  *text = error == OutOfMemory      ? "CUDA_ERROR_OUT_OF_MEMORY"
+          : error == IllegalAddress ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+          : error == LaunchFailure  ? "CUDA_ERROR_LAUNCH_FAILED"
+                                    : "CUDA_ERROR_UNKNOWN";
+  return Success;
+}
+
+LATHE_API int cuGetErrorString(int error, const char **text) {
+  if (int failure = fake().begin("cuGetErrorString", /*isQuery=*/true))
+    return failure;
+  *text = error == OutOfMemory ? "out of memory" : "some failure of the fake";
+  return Success;
+}
+}

@@ -1,0 +1,360 @@
+// The GPU behind the fake drivers. Licensed under Apache-2.0 WITH LLVM-exception.
+#include "Fake.h"
+#include "lathe-c/Emulator.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sstream>
+#include <unistd.h>
+
+using namespace lathe::fake;
+
+Fake::Fake(const char *name, uint32_t imageKind) : name(name), imageKind(imageKind) {
+  std::string variable = "LATHE_FAKE_" + this->name;
+  const char *text = getenv(variable.c_str());
+  configure(text ? text : "");
+}
+
+Fake::~Fake() {
+  std::string left = account();
+  if (!left.empty())
+    fprintf(stderr, "fake %s: at the end: %s\n", name.c_str(), left.c_str());
+  lathe_device_close(emulator);
+}
+
+void Fake::configure(const std::string &text) {
+  std::lock_guard<std::mutex> lock(mutex);
+  architecture = imageKind == LATHE_IMAGE_PTX ? "sm_80" : "gfx942";
+  devices = 1;
+  version = 12040;
+  managed = 1;
+  planned.clear();
+  plannedCall = plannedError = 0;
+  plannedLoss = false;
+  lost = Success;
+  counts.clear();
+  misuses.clear();
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    size_t equal = word.find('=');
+    std::string key = word.substr(0, equal), value = word.substr(equal + 1);
+    if (key == "arch")
+      architecture = value;
+    else if (key == "devices")
+      devices = std::stoi(value);
+    else if (key == "version")
+      version = std::stoi(value);
+    else if (key == "managed")
+      managed = std::stoi(value);
+    else if (key == "fail") {
+      size_t colon = value.find(':'), code = value.find('=');
+      planned = value.substr(0, colon);
+      plannedCall = std::stoi(value.substr(colon + 1));
+      plannedError = code == std::string::npos ? OutOfMemory : std::stoi(value.substr(code + 1));
+      plannedLoss = value.back() == '!';
+    } else {
+      fprintf(stderr, "fake %s: '%s' is not understood\n", name.c_str(), word.c_str());
+      abort();
+    }
+  }
+  if (emulator && modules.empty() && allocations.empty() && streams.empty()) {
+    lathe_device_close(emulator);
+    emulator = nullptr;
+  }
+}
+
+int Fake::begin(const char *function, bool isQuery) {
+  std::lock_guard<std::mutex> lock(mutex);
+  int call = ++counts[function];
+  if (lost && !isQuery)
+    return lost;
+  if (planned != function || call != plannedCall)
+    return Success;
+  if (plannedLoss)
+    lost = plannedError;
+  return plannedError;
+}
+
+void Fake::misuse(const std::string &what) {
+  fprintf(stderr, "fake %s: %s\n", name.c_str(), what.c_str());
+  misuses.push_back(what);
+}
+
+std::string Fake::account() const {
+  std::lock_guard<std::mutex> lock(mutex);
+  std::string text;
+  auto add = [&](size_t count, const char *what) {
+    if (count)
+      text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  };
+  add(allocations.size(), "allocations");
+  add(modules.size(), "modules");
+  add(streams.size(), "streams");
+  add(size_t(contexts), "contexts");
+  for (const std::string &what : misuses)
+    text += (text.empty() ? "" : ", ") + what;
+  return text;
+}
+
+lathe_device *Fake::device() {
+  if (!emulator && lathe_emulator_open(architecture.c_str(), nullptr, &emulator, nullptr))
+    abort();
+  return emulator;
+}
+
+namespace {
+
+/// A readable piece of the process.
+struct Range {
+  uint64_t begin, end;
+};
+
+// Near `address`: an artifact's tables and code are one mapping, or those of one library.
+std::vector<Range> readableRanges(uint64_t address) {
+  constexpr uint64_t near = uint64_t(64) << 20;
+  std::vector<Range> ranges;
+  FILE *maps = fopen("/proc/self/maps", "r");
+  char line[4400];
+  while (maps && fgets(line, sizeof(line), maps)) {
+    unsigned long long begin, end;
+    char mode;
+    if (sscanf(line, "%llx-%llx %c", &begin, &end, &mode) == 3 && mode == 'r' &&
+        end + near > address && begin < address + near)
+      ranges.push_back({begin, end});
+  }
+  if (maps)
+    fclose(maps);
+  return ranges;
+}
+
+// Through the kernel, which says no where a plain read would fault.
+class Memory {
+public:
+  explicit Memory(uint64_t address)
+      : ranges(readableRanges(address)), file(open("/proc/self/mem", O_RDONLY | O_CLOEXEC)) {}
+  ~Memory() { close(file); }
+  bool read(uint64_t address, void *to, size_t bytes) const {
+    return pread(file, to, bytes, off_t(address)) == ssize_t(bytes);
+  }
+  std::vector<uint64_t> find(uint64_t word) const {
+    std::vector<uint64_t> found, words(8192);
+    const size_t bytes = words.size() * sizeof(uint64_t);
+    for (const Range &range : ranges)
+      for (uint64_t at = range.begin; at < range.end; at += bytes) {
+        size_t wanted = std::min<uint64_t>(bytes, range.end - at);
+        if (!read(at, words.data(), wanted))
+          continue;
+        for (size_t i = 0; i < wanted / sizeof(uint64_t); ++i)
+          if (words[i] == word)
+            found.push_back(at + i * sizeof(uint64_t));
+      }
+    return found;
+  }
+
+private:
+  std::vector<Range> ranges;
+  int file;
+};
+
+} // namespace
+
+// The driver is given an image alone. The emulated kernels stand in the artifact's tables, which
+// are found by what points to the image.
+const lathe_device_variant *Fake::findVariant(const void *image) const {
+  Memory memory(reinterpret_cast<uint64_t>(image));
+  for (uint64_t place : memory.find(reinterpret_cast<uint64_t>(image))) {
+    lathe_image record;
+    uint64_t start = place - offsetof(lathe_image, data);
+    if (!memory.read(start, &record, sizeof(record)) || record.kind != imageKind || record.reserved)
+      continue;
+    for (uint32_t before = 0; before < LATHE_IMAGE_EMULATOR; ++before)
+      for (uint64_t user : memory.find(start - before * sizeof(lathe_image))) {
+        lathe_device_variant variant;
+        uint64_t address = user - offsetof(lathe_device_variant, images);
+        if (memory.read(address, &variant, sizeof(variant)) && variant.image_count > before &&
+            variant.image_count <= LATHE_IMAGE_EMULATOR && variant.kernels && variant.host.entries)
+          return reinterpret_cast<const lathe_device_variant *>(address);
+      }
+  }
+  return nullptr;
+}
+
+int Fake::load(const void *image, void **module, bool isPtx) {
+  const lathe_device_variant *code = findVariant(image);
+  if (!code) {
+    misuse("a module is loaded whose kernels are in no artifact");
+    return NoBinary;
+  }
+  auto made = std::make_unique<Module>();
+  made->code = code;
+  for (uint32_t i = 0; i < code->image_count; ++i)
+    if (code->images[i].data == image)
+      made->text.assign(static_cast<const char *>(image), code->images[i].bytes);
+  // Text is read up to its end, which nobody says where it is.
+  if (isPtx && made->text.find('\0') == std::string::npos)
+    misuse("the text of a module is not terminated");
+  std::lock_guard<std::mutex> lock(mutex);
+  modules.insert(made.get());
+  *module = made.release();
+  return Success;
+}
+
+int Fake::findFunction(void **function, void *given, const char *kernel) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *module = static_cast<Module *>(given);
+  if (!modules.count(module)) {
+    misuse("a function of no module is asked for");
+    return InvalidValue;
+  }
+  const lathe_device_variant &code = *module->code;
+  for (uint32_t i = 0; i < code.kernel_count; ++i) {
+    if (strcmp(code.kernels[i].name, kernel) || module->text.find(kernel) == std::string::npos)
+      continue;
+    auto &made = module->functions[kernel];
+    made = std::make_unique<Function>(Function{&code, i});
+    *function = made.get();
+    return Success;
+  }
+  return NotFound;
+}
+
+int Fake::unload(void *given) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *module = static_cast<Module *>(given);
+  if (!modules.erase(module))
+    misuse("a module is unloaded that is none");
+  else
+    delete module;
+  return Success;
+}
+
+int Fake::allocate(void **memory, size_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (!bytes)
+    return InvalidValue;
+  *memory = device()->ops->allocate(device(), bytes, 256);
+  if (!*memory)
+    return OutOfMemory;
+  allocations[*memory] = bytes;
+  return Success;
+}
+
+int Fake::release(void *memory) {
+  std::lock_guard<std::mutex> lock(mutex);
+  for (const Stream *stream : streams)
+    if (!stream->pending.empty() && !lost)
+      misuse("memory is freed while kernels may use it");
+  auto found = allocations.find(memory);
+  if (found == allocations.end()) {
+    misuse("memory is freed that is none of the device");
+    return InvalidValue;
+  }
+  device()->ops->release(device(), memory, found->second);
+  allocations.erase(found);
+  return Success;
+}
+
+int Fake::createStream(void **stream) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *made = new Stream{device()->ops->openQueue(device()), {}};
+  streams.insert(made);
+  *stream = made;
+  return Success;
+}
+
+int Fake::destroyStream(void *given) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *stream = static_cast<Stream *>(given);
+  if (!streams.erase(stream)) {
+    misuse("a stream is destroyed that is none");
+    return InvalidValue;
+  }
+  device()->ops->closeQueue(device(), stream->queue);
+  delete stream;
+  return Success;
+}
+
+int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, void **parameters) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *stream = static_cast<Stream *>(given);
+  auto *launched = static_cast<Function *>(function);
+  bool isKnown = false;
+  for (const Module *module : modules)
+    for (const auto &[kernel, known] : module->functions)
+      isKnown |= known.get() == launched;
+  if (!isKnown || !streams.count(stream)) {
+    misuse("a launch of no function or on no stream");
+    return InvalidValue;
+  }
+  const lathe_device_kernel &kernel = launched->code->kernels[launched->kernel];
+  Launch made{launched, {}};
+  for (uint32_t i = 0; i < kernel.arg_count; ++i)
+    made.args.push_back(*static_cast<const uint64_t *>(parameters[i]));
+  uint64_t count = made.args.back();
+  if (blockX != kernel.block_threads || gridX != (count + blockX - 1) / blockX || !gridX) {
+    misuse("kernel '" + std::string(kernel.name) + "' gets " + std::to_string(gridX) +
+           " blocks of " + std::to_string(blockX) + " threads for " + std::to_string(count) +
+           " items");
+    return InvalidValue;
+  }
+  stream->pending.push_back(std::move(made));
+  return Success;
+}
+
+int Fake::synchronize(void *given) {
+  auto *stream = static_cast<Stream *>(given);
+  std::vector<Launch> pending;
+  const lathe::runtime::DeviceOps *ops;
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (!streams.count(stream)) {
+      misuse("no stream is waited for");
+      return InvalidValue;
+    }
+    pending.swap(stream->pending);
+    ops = device()->ops;
+  }
+  for (const Launch &launch : pending) {
+    // The first parameter is the call.
+    auto *call = reinterpret_cast<lathe_call *>(launch.args.front());
+    auto *program = const_cast<lathe_device_variant *>(launch.function->code);
+    if (!ops->launch(stream->queue, program, call, launch.function->kernel, launch.args.data(),
+                     uint32_t(launch.args.size()), int64_t(launch.args.back())) &&
+        !ops->wait(stream->queue))
+      continue;
+    char text[500];
+    ops->explain(stream->queue, text, sizeof(text));
+    std::lock_guard<std::mutex> lock(mutex);
+    fprintf(stderr, "fake %s: %s\n", name.c_str(), text);
+    return lost = IllegalAddress;
+  }
+  return Success;
+}
+
+void Fake::retainContext() {
+  std::lock_guard<std::mutex> lock(mutex);
+  ++contexts;
+}
+
+void Fake::releaseContext() {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (contexts-- == 0)
+    misuse("a context is released that nobody has");
+}
+
+void lathe_fake_configure(const char *text) { fake().configure(text); }
+
+size_t lathe_fake_account(char *text, size_t capacity) {
+  std::string account = fake().account();
+  snprintf(text, capacity, "%s", account.c_str());
+  return account.size();
+}
+
+void lathe_fake_counts(void (*visit)(void *user, const char *function, int calls), void *user) {
+  for (const auto &[function, calls] : std::map<std::string, int>(fake().counts))
+    visit(user, function.c_str(), calls);
+}
