@@ -476,7 +476,8 @@ int32_t lathe_context::convertError(int32_t returned, lathe_status *status) {
     addRefusal(builder, refusal);
   if (code == LATHE_CODE_MEMORY && refusal.kind == Refusal::OutOfMemory && module->device) {
     char why[400];
-    module->device->explainRefusal(why, sizeof(why));
+    if (module->device->explainRefusal(why, sizeof(why)) == LATHE_STATUS_DEVICE)
+      status->code = LATHE_STATUS_DEVICE;
     builder.add("%s", why);
   }
   if (code == LATHE_CODE_DEVICE) {

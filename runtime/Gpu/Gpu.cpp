@@ -25,6 +25,8 @@ struct Program {
 struct Queue {
   Gpu *gpu;
   void *stream;
+  /// An error where kernels may still go on that nobody could wait for: none may follow them.
+  int broken = driverSuccess;
   char failure[480] = {};
 };
 
@@ -188,6 +190,8 @@ int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, c
   void *parameters[maxParameters];
   for (uint32_t i = 0; i < argCount; ++i)
     parameters[i] = const_cast<uint64_t *>(args + i);
+  if (queue.broken)
+    return noteFailure(queue, kernel.name, queue.broken);
   Inside inside(gpu);
   int error = inside.error();
   if (!error)
@@ -196,12 +200,17 @@ int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, c
   return error ? noteFailure(queue, kernel.name, error) : int32_t(LATHE_CODE_OK);
 }
 
-int32_t wait(void *given) {
-  Queue &queue = *static_cast<Queue *>(given);
+int synchronize(const Queue &queue) {
   Inside inside(*queue.gpu);
   int error = inside.error();
-  if (!error)
-    error = queue.gpu->driver.streamSynchronize(queue.stream);
+  return error ? error : queue.gpu->driver.streamSynchronize(queue.stream);
+}
+
+int32_t wait(void *given) {
+  Queue &queue = *static_cast<Queue *>(given);
+  int error = synchronize(queue);
+  // The caller will free what kernels use, so that they have to end even so.
+  queue.broken = error ? synchronize(queue) : driverSuccess;
   // What a launch that failed has noted is the cause, if both fail.
   if (error && !*queue.failure)
     noteFailure(queue, nullptr, error);

@@ -14,14 +14,13 @@ Fake &lathe::fake::fake() {
 
 namespace {
 
-thread_local int current = 0; ///< How deep the thread is in our one context.
 char theContext;
 
 // Most functions want a context.
 int beginInside(const char *function) {
   if (int error = fake().begin(function))
     return error;
-  if (current)
+  if (Fake::current)
     return Success;
   fake().misuse(std::string(function) + " is called outside of the context");
   return InvalidContext;
@@ -113,13 +112,13 @@ LATHE_API int cuCtxPushCurrent_v2(void *context) {
     return error;
   if (context != &theContext)
     return InvalidContext;
-  ++current;
+  ++Fake::current;
   return Success;
 }
 
 LATHE_API int cuCtxPopCurrent_v2(void **context) {
   int error = fake().begin("cuCtxPopCurrent_v2");
-  if (--current < 0)
+  if (--Fake::current < 0)
     fake().misuse("a context is popped where none is");
   *context = &theContext;
   return error;

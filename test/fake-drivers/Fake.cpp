@@ -13,6 +13,8 @@
 
 using namespace lathe::fake;
 
+thread_local int Fake::current = 0;
+
 Fake::Fake(const char *name, uint32_t imageKind) : name(name), imageKind(imageKind) {
   std::string variable = "LATHE_FAKE_" + this->name;
   const char *text = getenv(variable.c_str());
@@ -33,8 +35,6 @@ void Fake::configure(const std::string &text) {
   version = 12040;
   managed = 1;
   planned.clear();
-  plannedCall = plannedError = 0;
-  plannedLoss = false;
   lost = Success;
   counts.clear();
   misuses.clear();
@@ -52,10 +52,10 @@ void Fake::configure(const std::string &text) {
       managed = std::stoi(value);
     else if (key == "fail") {
       size_t colon = value.find(':'), code = value.find('=');
-      planned = value.substr(0, colon);
-      plannedCall = std::stoi(value.substr(colon + 1));
-      plannedError = code == std::string::npos ? OutOfMemory : std::stoi(value.substr(code + 1));
-      plannedLoss = value.back() == '!';
+      planned.push_back(
+          {value.substr(0, colon), std::stoi(value.substr(colon + 1)),
+           code == std::string::npos ? int(OutOfMemory) : std::stoi(value.substr(code + 1)),
+           value.back() == '!'});
     } else {
       fprintf(stderr, "fake %s: '%s' is not understood\n", name.c_str(), word.c_str());
       abort();
@@ -72,11 +72,13 @@ int Fake::begin(const char *function, bool isQuery) {
   int call = ++counts[function];
   if (lost && !isQuery)
     return lost;
-  if (planned != function || call != plannedCall)
-    return Success;
-  if (plannedLoss)
-    lost = plannedError;
-  return plannedError;
+  for (const Failure &failure : planned)
+    if (failure.function == function && failure.call == call) {
+      if (failure.isLoss)
+        lost = failure.error;
+      return failure.error;
+    }
+  return Success;
 }
 
 void Fake::misuse(const std::string &what) {
@@ -95,6 +97,8 @@ std::string Fake::account() const {
   add(modules.size(), "modules");
   add(streams.size(), "streams");
   add(size_t(contexts), "contexts");
+  if (current)
+    text += (text.empty() ? "" : ", ") + std::string("the thread's device is not what it was");
   for (const std::string &what : misuses)
     text += (text.empty() ? "" : ", ") + what;
   return text;

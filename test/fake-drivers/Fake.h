@@ -57,8 +57,8 @@ public:
   ~Fake();
 
   /// Takes words such as "fail=cuMemFree_v2:2=719!" (the second call fails with 719, and the device
-  /// is lost, because of the "!"), "arch=sm_80", "devices=1", "version=12040", "managed=1"; what is
-  /// not named is as at first. Counts from 0 again.
+  /// is lost, because of the "!"; there may be several), "arch=sm_80", "devices=1",
+  /// "version=12040", "managed=1"; what is not named is as at first. Counts from 0 again.
   void configure(const std::string &text);
 
   /// Counts a call. Not Success: the call is to return that, and do nothing.
@@ -82,6 +82,10 @@ public:
   /// What is alive, or was misused; empty if nothing.
   std::string account() const;
 
+  /// How deep the thread is in our one context, or which device is its own: 0 where no call goes
+  /// on.
+  static thread_local int current;
+
   std::string architecture;
   int devices, version, managed;
   std::map<std::string, int> counts;
@@ -92,10 +96,12 @@ private:
 
   const std::string name;
   const uint32_t imageKind;
-  std::string planned; ///< The function that fails,
-  int plannedCall;     ///< in which call,
-  int plannedError;
-  bool plannedLoss;
+  struct Failure {
+    std::string function;
+    int call, error;
+    bool isLoss;
+  };
+  std::vector<Failure> planned;
   int lost = Success; ///< What all calls return after the device was lost.
 
   mutable std::mutex mutex;

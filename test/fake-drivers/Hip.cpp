@@ -11,12 +11,6 @@ Fake &lathe::fake::fake() {
   return made;
 }
 
-namespace {
-
-thread_local int current = 0; ///< The thread's device.
-
-} // namespace
-
 extern "C" {
 
 LATHE_API int hipInit(unsigned flags) { return fake().begin("hipInit"); }
@@ -63,13 +57,14 @@ LATHE_API int hipGetDevicePropertiesR0600(void *properties, int device) {
 LATHE_API int hipGetDevice(int *device) {
   if (int error = fake().begin("hipGetDevice"))
     return error;
-  *device = current;
+  *device = Fake::current;
   return Success;
 }
 
 LATHE_API int hipSetDevice(int device) {
   int error = fake().begin("hipSetDevice");
-  current = device;
+  if (!error || device == 0) // going back to where the thread was always succeeds, as below
+    Fake::current = device;
   return error;
 }
 

@@ -1,0 +1,165 @@
+// A model for GPUs as the compiler would make it. Licensed under Apache-2.0 WITH LLVM-exception.
+#include "DriverModel.h"
+
+namespace {
+
+constexpr uint32_t blockThreads = 32;
+
+// ---- Kernels, as the emulator runs them: numbers that are parameters, the last the count
+// ----------
+
+uint64_t itemOf(const lathe_emulated_thread &thread) {
+  return uint64_t(thread.block) * thread.block_threads + thread.thread;
+}
+
+// An element, or null where the device has no such memory.
+float *at(lathe_emulated_thread *thread, uint64_t base, uint64_t index, bool isWrite) {
+  auto *element = reinterpret_cast<float *>(base) + index;
+  const char *range[2];
+  return thread->check(thread, element, sizeof(float), sizeof(float), isWrite, range) ? element
+                                                                                      : nullptr;
+}
+
+// to[i] = from[i] * weights[i % 4]
+void scale(const uint64_t *args, lathe_emulated_thread *thread) {
+  uint64_t i = itemOf(*thread);
+  if (i >= args[4])
+    return;
+  float *from = at(thread, args[1], i, false), *weight = at(thread, args[2], i % 4, false);
+  float *to = at(thread, args[3], i, true);
+  if (from && weight && to)
+    *to = *from * *weight;
+}
+
+// to[i] = from[i] + 1
+void increment(const uint64_t *args, lathe_emulated_thread *thread) {
+  uint64_t i = itemOf(*thread);
+  if (i >= args[3])
+    return;
+  float *from = at(thread, args[1], i, false), *to = at(thread, args[2], i, true);
+  if (from && to)
+    *to = *from + 1;
+}
+
+void never(const uint64_t *, lathe_emulated_thread *) {}
+
+enum { Scale, Increment, Wide };
+const lathe_device_kernel kernels[] = {
+    {"scale", 5, blockThreads},
+    {"increment", 4, blockThreads},
+    {"wide", lathe::test::tooManyParameters, blockThreads},
+};
+const lathe_emulated_kernel emulated[] = {scale, increment, never};
+
+// ---- The host program
+// ------------------------------------------------------------------------------
+
+uint64_t address(const void *pointer) { return reinterpret_cast<uint64_t>(pointer); }
+
+int32_t plan(lathe_call *call, lathe_plan *plan) {
+  call->outputs[0].dims[0] = call->inputs[0].dims[0];
+  plan->arena_bytes = uint64_t(call->inputs[0].dims[0]) * sizeof(float);
+  return LATHE_CODE_OK;
+}
+
+int32_t launchIncrement(lathe_call *call, const void *from, void *to, int64_t count) {
+  uint64_t args[] = {address(call), address(from), address(to), uint64_t(count)};
+  return call->services->launch(call, Increment, args, 4, count);
+}
+
+int32_t run(lathe_call *call) {
+  int64_t count = call->inputs[0].dims[0];
+  auto *temporary =
+      static_cast<float *>(call->services->allocate(call, uint64_t(count) * sizeof(float)));
+  if (!temporary)
+    return LATHE_CODE_MEMORY;
+  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
+                     address(call->arena), uint64_t(count)};
+  if (int32_t code = call->services->launch(call, Scale, args, 5, count))
+    return code;
+  if (int32_t code = launchIncrement(call, call->arena, temporary, count))
+    return code;
+  if (int32_t code = call->services->wait(call))
+    return code;
+  // Kernels that ran by now; the host looks at what they wrote, and changes it.
+  for (int64_t i = 0; i < count; ++i)
+    temporary[i] -= 1;
+  return launchIncrement(call, temporary, call->outputs[0].data, count);
+}
+
+int32_t runMany(lathe_call *call) {
+  return launchIncrement(call, call->arena, call->arena, INT64_MAX / 2);
+}
+
+int32_t runWide(lathe_call *call) {
+  uint64_t args[lathe::test::tooManyParameters] = {address(call)};
+  args[lathe::test::tooManyParameters - 1] = 1;
+  return call->services->launch(call, Wide, args, lathe::test::tooManyParameters, 1);
+}
+
+int32_t runWild(lathe_call *call) {
+  return launchIncrement(call, call->inputs[0].data, &call, call->inputs[0].dims[0]);
+}
+
+const lathe_dim dims[] = {{LATHE_DYNAMIC, "n", 0, INT64_MAX}};
+const lathe_tensor_spec input = {"x", LATHE_VALUE_TENSOR, LATHE_F32, 1, -1, -1, 0, {dims}};
+const lathe_tensor_spec output = {"y", LATHE_VALUE_TENSOR, LATHE_F32, 1, -1, -1, 0, {dims}};
+const lathe_entry entries[] = {
+    {"run", plan, run, 1, 1, &input, &output},
+    {"many", plan, runMany, 1, 1, &input, &output},
+    {"wide", plan, runWide, 1, 1, &input, &output},
+    {"wild", plan, runWild, 1, 1, &input, &output},
+};
+
+// ---- The artifact
+// ----------------------------------------------------------------------------------
+
+alignas(LATHE_ALIGNMENT) const float weights[16] = {2, 2, 2, 2};
+
+// Drivers look for the kernels' names in it; the fakes do no more. Each image has an address of its
+// own, as fakes tell them apart by it.
+#define TEXT(ARCH) "// scale increment wide, for " ARCH
+const char sm80[] = TEXT("sm_80"), sm86[] = TEXT("sm_86"), sm90a[] = TEXT("sm_90a"),
+           gfx90a[] = TEXT("gfx90a"), gfx942[] = TEXT("gfx942");
+
+#define IMAGES(KIND, TEXT)                                                                         \
+  {                                                                                                \
+    {KIND, 0, TEXT, sizeof(TEXT)}, { LATHE_IMAGE_EMULATOR, 0, emulated, sizeof(emulated) }         \
+  }
+const lathe_image images[][2] = {
+    IMAGES(LATHE_IMAGE_PTX, sm80),     IMAGES(LATHE_IMAGE_PTX, sm86),
+    IMAGES(LATHE_IMAGE_PTX, sm90a),    IMAGES(LATHE_IMAGE_HSACO, gfx90a),
+    IMAGES(LATHE_IMAGE_HSACO, gfx942),
+};
+
+constexpr lathe_variant host(const char *name) {
+  return {name, 0, 0, sizeof(weights), 4, 0, entries};
+}
+const lathe_device_variant variants[] = {
+    {host("nvidia:sm_80"), 3, 2, kernels, images[0]},
+    {host("nvidia:sm_86"), 3, 2, kernels, images[1]},
+    {host("nvidia:sm_90a"), 3, 2, kernels, images[2]},
+    {host("amd:gfx90a"), 3, 2, kernels, images[3]},
+    {host("amd:gfx942"), 3, 2, kernels, images[4]},
+};
+const lathe_artifact table = {LATHE_MAGIC,
+                              LATHE_FORMAT_VERSION,
+                              LATHE_ABI_VERSION,
+                              sizeof(lathe_artifact),
+                              0,
+                              nullptr,
+                              0,
+                              nullptr,
+                              5,
+                              variants};
+
+} // namespace
+
+const lathe_static_model lathe::test::driverModel = {sizeof(lathe_static_model),
+                                                     0,
+                                                     "gpu model",
+                                                     &table,
+                                                     reinterpret_cast<const char *>(weights),
+                                                     sizeof(weights),
+                                                     "{}",
+                                                     2};

@@ -1,0 +1,370 @@
+// Devices behind drivers, over the fake ones: what they compute, and that any call may fail, with a
+// status that says so, nothing lost, and all that is left to be closed.
+// Licensed under Apache-2.0 WITH LLVM-exception.
+#include "DriverModel.h"
+#include "TestArtifact.h"
+
+#include <cstdlib>
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <map>
+#include <thread>
+
+using namespace lathe::test;
+using testing::AnyOf;
+using testing::HasSubstr;
+
+namespace {
+
+struct Vendor {
+  const char *variable, *library, *oldLibrary, *device;
+  const char *memoryError, *lostError;
+  std::vector<std::string> mayFail; ///< Functions whose failure a run need not notice.
+};
+
+// What gives back may fail without harm, and so may what only describes. The contexts and devices
+// of threads are entered on the way back, too.
+const Vendor cuda = {"LATHE_CUDA_DRIVER",
+                     LATHE_FAKE_DRIVERS "/libcuda.so",
+                     LATHE_FAKE_DRIVERS "/libcuda-old.so",
+                     "cuda:0",
+                     "CUDA_ERROR_OUT_OF_MEMORY (out of memory)",
+                     "CUDA_ERROR_LAUNCH_FAILED (some failure of the fake); the process cannot use "
+                     "the device any more",
+                     {"cuMemFree_v2", "cuModuleUnload", "cuStreamDestroy_v2", "cuCtxPopCurrent_v2",
+                      "cuCtxPushCurrent_v2", "cuDevicePrimaryCtxRelease_v2", "cuDeviceGetName",
+                      "cuDeviceTotalMem_v2", "cuDeviceGetAttribute"}};
+const Vendor hip = {"LATHE_HIP_DRIVER",
+                    LATHE_FAKE_DRIVERS "/libamdhip64.so",
+                    LATHE_FAKE_DRIVERS "/libamdhip64-old.so",
+                    "hip:1",
+                    "hipErrorOutOfMemory (out of memory)",
+                    "hipErrorLaunchFailure (some failure of the fake); the process cannot use the "
+                    "device any more",
+                    {"hipFree", "hipModuleUnload", "hipStreamDestroy", "hipGetDevice",
+                     "hipSetDevice", "hipDeviceGetName", "hipDeviceTotalMem"}};
+
+struct CloseDevice {
+  void operator()(lathe_device *device) const { lathe_device_close(device); }
+};
+using DevicePtr = std::unique_ptr<lathe_device, CloseDevice>;
+
+struct Drivers : testing::TestWithParam<const Vendor *> {
+  const Vendor &vendor = *GetParam();
+  void *library = dlopen(vendor.library, RTLD_NOW | RTLD_LOCAL);
+  lathe_status status = {};
+
+  void SetUp() override {
+    ASSERT_TRUE(library) << dlerror();
+    setenv(vendor.variable, vendor.library, 1);
+    configure("");
+  }
+  void TearDown() override {
+    EXPECT_EQ(account(), "");
+    unsetenv(vendor.variable);
+  }
+
+  template <typename Function> Function *find(const char *name) const {
+    return reinterpret_cast<Function *>(dlsym(library, name));
+  }
+  void configure(const std::string &text) {
+    find<void(const char *)>("lathe_fake_configure")(("devices=2 " + text).c_str());
+  }
+  std::string account() const {
+    char text[1000];
+    find<size_t(char *, size_t)>("lathe_fake_account")(text, sizeof(text));
+    return text;
+  }
+  std::map<std::string, int> counts() const {
+    std::map<std::string, int> result;
+    auto visit = [](void *user, const char *function, int calls) {
+      (*static_cast<std::map<std::string, int> *>(user))[function] = calls;
+    };
+    find<void(void (*)(void *, const char *, int), void *)>("lathe_fake_counts")(visit, &result);
+    return result;
+  }
+
+  DevicePtr openDevice() {
+    lathe_device *device = nullptr;
+    lathe_device_open(vendor.device, &device, &status);
+    return DevicePtr(device);
+  }
+  ModulePtr openModule(lathe_device *device, const char *variant = nullptr) {
+    lathe_module_options options = moduleOptions();
+    options.device = device;
+    options.variant = variant;
+    lathe_module *module = nullptr;
+    lathe_module_open_static(&driverModel, &options, &module, &status);
+    return ModulePtr(module);
+  }
+  ContextPtr openContext(lathe_module *module) {
+    lathe_context_options options = contextOptions();
+    options.threads = 1;
+    lathe_context *context = nullptr;
+    lathe_context_create(module, &options, &context, &status);
+    return ContextPtr(context);
+  }
+  static int32_t run(lathe_context *context, uint32_t entry, size_t count, lathe_status &status) {
+    std::vector<float> x(count);
+    for (size_t i = 0; i < count; ++i)
+      x[i] = float(i) - 3;
+    lathe_value input = borrow(LATHE_F32, {int64_t(count)}, x), output = {};
+    int32_t code = lathe_context_run(context, entry, &input, 1, &output, 1, &status);
+    EXPECT_EQ(code, status.code);
+    if (code)
+      return code;
+    const auto *y = static_cast<const float *>(output.data);
+    for (size_t i = 0; i < count; ++i)
+      EXPECT_EQ(y[i], expectedResult(x[i])) << i;
+    lathe_value_release(&output);
+    return code;
+  }
+
+  /// All that a program does, as far as it gets; then two more runs where the first one failed.
+  int32_t useAll(bool mayRecover) {
+    DevicePtr device = openDevice();
+    if (!device)
+      return status.code;
+    ModulePtr module = openModule(device.get());
+    if (!module)
+      return status.code;
+    ContextPtr context = openContext(module.get());
+    if (!context)
+      return status.code;
+    for (size_t count : {40, 1000}) // the second one needs a larger arena
+      if (int32_t code = run(context.get(), 0, count, status)) {
+        lathe_status again;
+        EXPECT_EQ(run(context.get(), 0, count, again) == LATHE_STATUS_OK, mayRecover)
+            << status.message << ", then " << again.message;
+        if (!mayRecover) {
+          EXPECT_THAT(again.message, HasSubstr(vendor.lostError));
+        }
+        return code;
+      }
+    return LATHE_STATUS_OK;
+  }
+};
+
+TEST_P(Drivers, Run) {
+  DevicePtr device = openDevice();
+  ASSERT_TRUE(device) << status.message;
+  EXPECT_STREQ(lathe_device_name(device.get()), vendor.device);
+  lathe_device_info info = {};
+  info.size = sizeof(info);
+  ASSERT_EQ(lathe_device_describe(device.get(), &info, &status), LATHE_STATUS_OK);
+  EXPECT_EQ(info.kind, uint32_t(&vendor == &cuda ? LATHE_DEVICE_CUDA : LATHE_DEVICE_HIP));
+  EXPECT_STREQ(info.architecture, &vendor == &cuda ? "sm_80" : "gfx942");
+  EXPECT_STREQ(info.name, &vendor == &cuda ? "Fake sm_80" : "Fake gfx942");
+  EXPECT_EQ(info.memory_bytes, uint64_t(1) << 30);
+
+  ModulePtr module = openModule(device.get());
+  ASSERT_TRUE(module) << status.message;
+  device.reset(); // the module keeps it
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  for (size_t count : {1, 0, 31, 32, 33, 5000})
+    EXPECT_EQ(run(context.get(), 0, count, status), LATHE_STATUS_OK) << status.message;
+}
+
+TEST_P(Drivers, ManyThreads) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get());
+  ASSERT_TRUE(module) << status.message;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) {
+        lathe_context_options options = contextOptions();
+        options.threads = 1;
+        lathe_context *made = nullptr;
+        lathe_status own;
+        ASSERT_EQ(lathe_context_create(module.get(), &options, &made, &own), LATHE_STATUS_OK);
+        ContextPtr context(made);
+        for (int k = 0; k < 10; ++k)
+          EXPECT_EQ(run(made, 0, size_t(1 + 100 * t + k), own), LATHE_STATUS_OK) << own.message;
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+TEST_P(Drivers, EachCallMayFail) {
+  ASSERT_EQ(useAll(true), LATHE_STATUS_OK) << status.message;
+  std::map<std::string, int> calls = counts();
+  EXPECT_GT(calls.size(), 15u);
+  for (const auto &[function, count] : calls)
+    for (int call = 1; call <= count; ++call)
+      for (bool isLost : {false, true}) {
+        std::string plan =
+            "fail=" + function + ":" + std::to_string(call) + (isLost ? "=719!" : "=2");
+        SCOPED_TRACE(plan);
+        configure(plan);
+        int32_t code = useAll(/*mayRecover=*/!isLost);
+        EXPECT_EQ(account(), "");
+        bool mayBeOk = testing::Value(vendor.mayFail, testing::Contains(function));
+        if (code == LATHE_STATUS_OK) {
+          EXPECT_TRUE(mayBeOk);
+          continue;
+        }
+        EXPECT_EQ(code, status.code);
+        EXPECT_THAT(code, AnyOf(LATHE_STATUS_DEVICE, LATHE_STATUS_MEMORY, LATHE_STATUS_RUN_MEMORY));
+        EXPECT_THAT(status.message, HasSubstr(isLost ? vendor.lostError : vendor.memoryError));
+        EXPECT_FALSE(isLost && code == LATHE_STATUS_MEMORY) << status.message;
+      }
+}
+
+// The names of errors are no more than a help.
+TEST(CudaDriver, ErrorsWithoutNames) {
+  void *library = dlopen(cuda.library, RTLD_NOW | RTLD_LOCAL);
+  ASSERT_TRUE(library) << dlerror();
+  setenv(cuda.variable, cuda.library, 1);
+  auto *configure =
+      reinterpret_cast<void (*)(const char *)>(dlsym(library, "lathe_fake_configure"));
+  lathe_device *device = nullptr;
+  lathe_status status;
+  configure("fail=cuDeviceGet:1=222 fail=cuGetErrorName:1=1 fail=cuGetErrorString:1=1");
+  EXPECT_EQ(lathe_device_open("cuda:0", &device, &status), LATHE_STATUS_DEVICE);
+  EXPECT_STREQ(status.message, "cuda:0: the device: error 222; the driver is older than the code: "
+                               "update it");
+  configure("");
+  unsetenv(cuda.variable);
+}
+
+TEST_P(Drivers, SaysWhatTheCompilerSays) {
+  DevicePtr device = openDevice();
+  ASSERT_TRUE(device) << status.message;
+  configure(&vendor == &cuda ? "fail=cuModuleLoadDataEx:1=218" : "fail=hipModuleLoadDataEx:1=218");
+  EXPECT_FALSE(openModule(device.get()));
+  EXPECT_EQ(status.code, LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message,
+              HasSubstr(&vendor == &cuda
+                            ? "cuda:0: the driver does not take the code for nvidia:sm_80: ptxas "
+                              "fatal: as planned: CUDA_ERROR_UNKNOWN"
+                            : "hip:1: the driver does not take the code for amd:gfx942: "));
+}
+
+// Where nobody can tell whether kernels still go on, none may follow them.
+TEST_P(Drivers, StopsWhereWaitingFails) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get());
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  const std::string function = &vendor == &cuda ? "cuStreamSynchronize" : "hipStreamSynchronize";
+  // A run waits at its end, also where a launch has failed, and then once more.
+  configure("fail=" + function + ":1=2 fail=" + function + ":2=2");
+  EXPECT_EQ(run(context.get(), entryOf(module.get(), "many"), 8, status), LATHE_STATUS_DEVICE);
+  EXPECT_EQ(run(context.get(), 0, 8, status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message, HasSubstr("kernel 'scale': "));
+  EXPECT_THAT(status.message, HasSubstr(vendor.memoryError));
+  // That run waited at its end, which went well.
+  EXPECT_EQ(run(context.get(), 0, 8, status), LATHE_STATUS_OK) << status.message;
+}
+
+TEST_P(Drivers, LaunchesWithinLimits) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get());
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  EXPECT_EQ(run(context.get(), entryOf(module.get(), "many"), 8, status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message, HasSubstr("kernel 'increment': 144115188075855872 blocks of 32 "
+                                        "threads are more than a launch can have"));
+  EXPECT_EQ(run(context.get(), entryOf(module.get(), "wide"), 8, status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message, HasSubstr("kernel 'wide': 600 parameters are more than the 512"));
+  EXPECT_EQ(run(context.get(), 0, 8, status), LATHE_STATUS_OK) << status.message;
+}
+
+// What a kernel does is known when it is waited for, and then the device is lost.
+TEST_P(Drivers, FailsLate) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get());
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  EXPECT_EQ(run(context.get(), entryOf(module.get(), "wild"), 8, status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message,
+              AnyOf(HasSubstr("CUDA_ERROR_ILLEGAL_ADDRESS"), HasSubstr("hipErrorIllegalAddress")));
+  EXPECT_EQ(run(context.get(), 0, 8, status), LATHE_STATUS_DEVICE);
+  EXPECT_FALSE(openContext(module.get()));
+  EXPECT_EQ(status.code, LATHE_STATUS_DEVICE) << status.message;
+}
+
+TEST_P(Drivers, AreRefused) {
+  lathe_device *device = nullptr;
+  setenv(vendor.variable, vendor.oldLibrary, 1);
+  EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message,
+              HasSubstr(&vendor == &cuda ? "cuda:0: the driver lacks 'cuMemAllocManaged'"
+                                         : "hip:1: the driver lacks 'hipMallocManaged'"));
+  setenv(vendor.variable, "/none/driver.so", 1);
+  EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message, HasSubstr("there is no driver (/none/driver.so: cannot open"));
+  setenv(vendor.variable, vendor.library, 1);
+  configure("devices=0");
+  EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_ARGUMENT);
+  EXPECT_THAT(status.message, HasSubstr("there is no such device; the driver has 0"));
+  if (&vendor != &cuda)
+    return;
+  configure("version=10020");
+  EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message, HasSubstr("is for CUDA 10.2, which is too old; CUDA 11.0 is needed"));
+  configure("managed=0");
+  EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message, HasSubstr("Fake sm_80 (sm_80) has no memory that it shares"));
+  EXPECT_FALSE(device);
+}
+
+TEST_P(Drivers, TakesWhatFits) {
+  const std::map<std::string, std::string> expected =
+      &vendor == &cuda ? std::map<std::string, std::string>{{"sm_75", ""},
+                                                            {"sm_80", "nvidia:sm_80"},
+                                                            {"sm_86", "nvidia:sm_86"},
+                                                            {"sm_89", "nvidia:sm_86"},
+                                                            {"sm_90", "nvidia:sm_90a"},
+                                                            {"sm_100", "nvidia:sm_86"},
+                                                            {"sm_120", "nvidia:sm_86"}}
+                       : std::map<std::string, std::string>{
+                             {"gfx908", ""}, {"gfx90a", "amd:gfx90a"}, {"gfx942", "amd:gfx942"}};
+  for (const auto &[architecture, name] : expected) {
+    configure("arch=" + architecture);
+    DevicePtr device = openDevice();
+    ASSERT_TRUE(device) << status.message;
+    ModulePtr module = openModule(device.get());
+    if (name.empty()) {
+      EXPECT_EQ(status.code, LATHE_STATUS_VARIANT);
+      EXPECT_THAT(status.message, HasSubstr("it holds code for nvidia:sm_80, nvidia:sm_86, "));
+      continue;
+    }
+    ASSERT_TRUE(module) << status.message;
+    ModulePtr named = openModule(device.get(), name.c_str());
+    EXPECT_TRUE(named) << architecture << " does not take " << name << ": " << status.message;
+    for (const auto &[other, code] : expected)
+      if (!code.empty() && code != name && &vendor == &hip) {
+        EXPECT_FALSE(openModule(device.get(), code.c_str()));
+      }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Drivers, testing::Values(&cuda, &hip),
+                         [](const auto &info) { return info.param == &cuda ? "Cuda" : "Hip"; });
+
+TEST(Devices, NamesAreChecked) {
+  lathe_device *device = nullptr;
+  lathe_status status;
+  for (const char *name : {"", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "cuda:0 ", "hip",
+                           "vulkan:0", "cuda0", "CUDA:0"}) {
+    EXPECT_EQ(lathe_device_open(name, &device, &status), LATHE_STATUS_ARGUMENT) << name;
+    EXPECT_THAT(status.message, HasSubstr("is not known; known are cuda:N and hip:N"));
+  }
+  EXPECT_EQ(lathe_device_open("cpu", &device, &status), LATHE_STATUS_ARGUMENT);
+  EXPECT_THAT(status.message, HasSubstr("'cpu' needs no device"));
+  EXPECT_EQ(lathe_device_open("emulator:sm_80", &device, &status), LATHE_STATUS_ARGUMENT);
+  EXPECT_THAT(status.message, HasSubstr("lathe_emulator_open"));
+  EXPECT_EQ(lathe_device_open(nullptr, &device, &status), LATHE_STATUS_ARGUMENT);
+  EXPECT_EQ(lathe_device_open("cuda:0", nullptr, &status), LATHE_STATUS_ARGUMENT);
+  lathe_device_info info = {};
+  EXPECT_EQ(lathe_device_describe(nullptr, &info, &status), LATHE_STATUS_ARGUMENT);
+  EXPECT_EQ(device, nullptr);
+  EXPECT_STREQ(lathe_device_name(nullptr), "");
+  lathe_device_close(nullptr);
+}
+
+} // namespace
