@@ -152,7 +152,8 @@ LATHE_API int32_t lathe_device_open(const char *name, lathe_device **device, lat
 LATHE_API int32_t lathe_device_describe(const lathe_device *device, lathe_device_info *info,
                                         lathe_status *status);
 
-/* Gives the device up (NULL: nothing). Its memory goes when the last module opened for it is gone. */
+/* Gives the device up (NULL: nothing). Its memory goes when the last module opened for it is gone.
+ */
 LATHE_API void lathe_device_close(lathe_device *device);
 
 /* "emulator:sm_80"; lives as long as the device. Any thread. */

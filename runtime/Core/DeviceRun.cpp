@@ -24,8 +24,7 @@ uint64_t aligned(uint64_t bytes) {
   return (bytes + LATHE_ALIGNMENT - 1) / LATHE_ALIGNMENT * LATHE_ALIGNMENT;
 }
 
-int32_t refuseMemory(lathe_device *device, lathe_status *status, uint64_t bytes,
-                     const char *what) {
+int32_t refuseMemory(lathe_device *device, lathe_status *status, uint64_t bytes, const char *what) {
   char why[400];
   int32_t code = device->explainRefusal(why, sizeof(why));
   return fail(status, code, "%s has no memory for %llu bytes of %s%s", device->name,

@@ -173,7 +173,7 @@ int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, c
   const auto &program = *static_cast<const Program *>(givenProgram);
   const lathe_device_kernel &kernel = program.code->kernels[number];
   uint64_t threads = kernel.block_threads;
-  uint64_t blocks = (uint64_t(count) + threads - 1) / threads;
+  uint64_t blocks = (uint64_t(count) + kernel.block_items - 1) / kernel.block_items;
   TextBuilder text(queue.failure, sizeof(queue.failure));
   if (blocks > std::min(maxBlocks, gpu.vendor->maxThreads / threads)) {
     text.add("%s: kernel '%.160s': %llu blocks of %llu threads are more than a launch can have",

@@ -299,7 +299,8 @@ int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, v
   for (uint32_t i = 0; i < kernel.arg_count; ++i)
     made.args.push_back(*static_cast<const uint64_t *>(parameters[i]));
   uint64_t count = made.args.back();
-  if (blockX != kernel.block_threads || gridX != (count + blockX - 1) / blockX || !gridX) {
+  uint64_t items = kernel.block_items;
+  if (blockX != kernel.block_threads || gridX != (count + items - 1) / items || !gridX) {
     misuse("kernel '" + std::string(kernel.name) + "' gets " + std::to_string(gridX) +
            " blocks of " + std::to_string(blockX) + " threads for " + std::to_string(count) +
            " items");

@@ -78,8 +78,8 @@ int showTargets(bool asJson) {
       std::cout << style.faint("  " + device.kind + "  " + printable(device.problem)) << '\n';
     else
       std::cout << "  " << device.name << "  " << printable(device.info.name) << ", "
-                << device.info.architecture << ", " << (device.info.memory_bytes >> 30)
-                << " GiB  " << style.good("runs here") << '\n';
+                << device.info.architecture << ", " << (device.info.memory_bytes >> 30) << " GiB  "
+                << style.good("runs here") << '\n';
   }
   return ExitFine;
 }

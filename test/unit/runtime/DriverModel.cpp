@@ -45,9 +45,9 @@ void never(const uint64_t *, lathe_emulated_thread *) {}
 
 enum { Scale, Increment, Wide };
 const lathe_device_kernel kernels[] = {
-    {"scale", 5, blockThreads},
-    {"increment", 4, blockThreads},
-    {"wide", lathe::test::tooManyParameters, blockThreads},
+    {"scale", 5, blockThreads, blockThreads, 0},
+    {"increment", 4, blockThreads, blockThreads, 0},
+    {"wide", lathe::test::tooManyParameters, blockThreads, blockThreads, 0},
 };
 const lathe_emulated_kernel emulated[] = {scale, increment, never};
 

@@ -59,10 +59,11 @@ static void misaligned(const uint64_t *args, lathe_emulated_thread *thread) {
 }
 
 static const lathe_emulated_kernel emulated[KERNEL_COUNT] = {scale, past_end, order, misaligned};
-static const lathe_device_kernel kernels[KERNEL_COUNT] = {{"scale", 5, BLOCK_THREADS},
-                                                          {"past_end", 3, BLOCK_THREADS},
-                                                          {"order", 3, BLOCK_THREADS},
-                                                          {"misaligned", 3, BLOCK_THREADS}};
+static const lathe_device_kernel kernels[KERNEL_COUNT] = {
+    {"scale", 5, BLOCK_THREADS, BLOCK_THREADS, 0},
+    {"past_end", 3, BLOCK_THREADS, BLOCK_THREADS, 0},
+    {"order", 3, BLOCK_THREADS, BLOCK_THREADS, 0},
+    {"misaligned", 3, BLOCK_THREADS, BLOCK_THREADS, 0}};
 
 /* ---- Host programs --------------------------------------------------------------------------- */
 
