@@ -10,6 +10,7 @@
 extern "C" {
 #endif
 
+/* How an emulator behaves; zeroed but for the size: as it does without. */
 typedef struct lathe_emulator_options {
   uint32_t size; /* sizeof(lathe_emulator_options) */
   uint32_t reserved;
