@@ -40,6 +40,14 @@ void readModule(const lathe_module *module) {
     if (lathe_module_variant_info(module, i, &info, nullptr))
       __builtin_trap();
     readText(info.name);
+    for (uint32_t k = 0; k < lathe_module_image_count(module, i); ++k) {
+      lathe_image_info image = {};
+      image.size = sizeof(image);
+      if (lathe_module_image_info(module, i, k, &image, nullptr))
+        __builtin_trap();
+      for (uint64_t b = 0; b < image.bytes; ++b)
+        sum += static_cast<const unsigned char *>(image.data)[b];
+    }
   }
   for (uint32_t i = 0; i < lathe_module_section_count(module); ++i) {
     lathe_section_info info = {};
