@@ -222,6 +222,36 @@ private:
   const lathe_tensor_spec *spec;
 };
 
+/// A GPU, for lathe_module_options.device; modules that were opened for it keep it. Any thread may use
+/// it.
+class Device {
+public:
+  /// "cuda:0", "hip:0".
+  static Result<Device> open(const char *name) {
+    lathe_device *device = nullptr;
+    lathe_status status;
+    if (lathe_device_open(name, &device, &status))
+      return Error(status);
+    Device result;
+    result.handle.reset(device);
+    return result;
+  }
+  std::string name() const { return lathe_device_name(get()); }
+  lathe_device_info info() const {
+    lathe_device_info result = {};
+    result.size = sizeof(result);
+    lathe_device_describe(get(), &result, nullptr);
+    return result;
+  }
+  lathe_device *get() const { return handle.get(); }
+
+private:
+  struct Close {
+    void operator()(lathe_device *device) const { lathe_device_close(device); }
+  };
+  std::unique_ptr<lathe_device, Close> handle;
+};
+
 /// A loaded artifact. Any thread may use it.
 class Module {
 public:

@@ -111,7 +111,8 @@ int32_t attend(lathe_call *call, const char *kernel, uint64_t flops, uint64_t by
     return LATHE_CODE_CANCELLED;
   // What the traced kernel took is not known before it is done.
   if (context.module->device)
-    context.module->device->ops->wait(context.deviceRun.queue);
+    if (int32_t code = context.module->device->ops->wait(context.deviceRun.queue))
+      return code;
   int64_t now = nowNs();
   if (context.traced.kernel)
     context.endTraced(now);

@@ -31,7 +31,8 @@ struct Queue {
 };
 
 int32_t codeOf(int error) {
-  return error == driverOutOfMemory ? LATHE_STATUS_MEMORY : LATHE_STATUS_DEVICE;
+  return error == driverSuccess || error == driverOutOfMemory ? LATHE_STATUS_MEMORY
+                                                              : LATHE_STATUS_DEVICE;
 }
 
 Gpu &of(lathe_device *device) { return *static_cast<Gpu *>(device); }

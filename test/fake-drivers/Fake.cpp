@@ -247,16 +247,23 @@ int Fake::allocate(void **memory, size_t bytes) {
   return Success;
 }
 
+static bool pointsTo(const Launch &launch, const void *memory, size_t bytes) {
+  auto begin = reinterpret_cast<uint64_t>(memory);
+  return std::any_of(launch.args.begin(), launch.args.end(),
+                     [&](uint64_t arg) { return arg - begin < bytes; });
+}
+
 int Fake::release(void *memory) {
   std::lock_guard<std::mutex> lock(mutex);
-  for (const Stream *stream : streams)
-    if (!stream->pending.empty() && !lost)
-      misuse("memory is freed while kernels may use it");
   auto found = allocations.find(memory);
   if (found == allocations.end()) {
     misuse("memory is freed that is none of the device");
     return InvalidValue;
   }
+  for (const Stream *stream : streams)
+    for (const Launch &launch : stream->pending)
+      if (!lost && pointsTo(launch, memory, found->second))
+        misuse("memory is freed while kernels may use it");
   device()->ops->release(device(), memory, found->second);
   allocations.erase(found);
   return Success;

@@ -3,6 +3,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "DriverModel.h"
 #include "TestArtifact.h"
+#include "lathe-cpp/lathe.hpp"
 
 #include <cstdlib>
 #include <dlfcn.h>
@@ -211,6 +212,21 @@ TEST_P(Drivers, EachCallMayFail) {
         EXPECT_THAT(status.message, HasSubstr(isLost ? vendor.lostError : vendor.memoryError));
         EXPECT_FALSE(isLost && code == LATHE_STATUS_MEMORY) << status.message;
       }
+}
+
+TEST(CudaDriver, FromCpp) {
+  setenv(cuda.variable, cuda.library, 1);
+  auto device = lathe::Device::open("cuda:0");
+  ASSERT_TRUE(device) << device.error().message();
+  EXPECT_EQ(device->name(), "cuda:0");
+  EXPECT_STREQ(device->info().architecture, "sm_80");
+  lathe_module_options options = moduleOptions();
+  options.device = device->get();
+  auto module = lathe::Module::openStatic(driverModel, &options);
+  ASSERT_TRUE(module) << module.error().message();
+  unsetenv(cuda.variable);
+  EXPECT_THAT(std::string(lathe::Device::open("cpu").error().message()),
+              HasSubstr("'cpu' needs no device"));
 }
 
 // The names of errors are no more than a help.
