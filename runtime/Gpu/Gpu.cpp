@@ -16,15 +16,15 @@ constexpr uint32_t maxParameters = 512;   ///< 4 KiB, what all devices of NVIDIA
 
 /// The kernels of one module.
 struct Program {
-  const lathe_device_variant *code;
-  void *module;
+  const lathe_device_variant *code = nullptr;
+  void *module = nullptr;  ///< Null where there is no kernel.
   Array<void *> functions; ///< As code->kernels.
 };
 
 /// A stream: one for each context.
 struct Queue {
-  Gpu *gpu;
-  void *stream;
+  Gpu *gpu = nullptr;
+  void *stream = nullptr;
   /// An error where kernels may still go on that nobody could wait for: none may follow them.
   int broken = driverSuccess;
   char failure[480] = {};
@@ -71,12 +71,17 @@ int32_t load(lathe_device *device, const lathe_device_variant *code, void **resu
     return fail(status, LATHE_STATUS_MEMORY, "out of memory");
   }
   program->code = code;
-  char log[600] = "";
+  // Without kernels the host does it all.
+  if (!code->kernel_count) {
+    *result = program;
+    return LATHE_STATUS_OK;
+  }
+  char log[400] = "";
   int error =
       gpu.vendor->load(gpu, imageFor(gpu, *code)->data, &program->module, log, sizeof(log) - 1);
   if (error) {
     destroyObject(program);
-    char what[800];
+    char what[600];
     for (size_t i = strlen(log); i && log[i - 1] == '\n';)
       log[--i] = 0;
     TextBuilder(what, sizeof(what))
@@ -108,7 +113,8 @@ void unload(lathe_device *device, void *given) {
   Gpu &gpu = of(device);
   Inside inside(gpu);
   auto *program = static_cast<Program *>(given);
-  gpu.driver.moduleUnload(program->module);
+  if (program->module)
+    gpu.driver.moduleUnload(program->module);
   destroyObject(program);
 }
 
