@@ -168,26 +168,42 @@ private:
 
 // The driver is given an image alone. The emulated kernels stand in the artifact's tables, which
 // are found by what points to the image.
-const lathe_device_variant *Fake::findVariant(const void *image) const {
+const lathe_device_variant *Fake::findVariant(const void *image) {
   Memory memory(reinterpret_cast<uint64_t>(image));
-  for (uint64_t place : memory.find(reinterpret_cast<uint64_t>(image))) {
+  auto isImage = [&](uint64_t address) {
     lathe_image record;
-    uint64_t start = place - offsetof(lathe_image, data);
-    if (!memory.read(start, &record, sizeof(record)) || record.kind != imageKind || record.reserved)
+    return memory.read(address, &record, sizeof(record)) && record.kind == imageKind &&
+           !record.reserved && record.data == image;
+  };
+  auto isVariant = [&](uint64_t address) {
+    lathe_device_variant variant;
+    if (!memory.read(address, &variant, sizeof(variant)) || !variant.kernels ||
+        !variant.host.entries || !variant.image_count || variant.image_count > LATHE_IMAGE_EMULATOR)
+      return false;
+    auto images = reinterpret_cast<uint64_t>(variant.images);
+    for (uint32_t i = 0; i < variant.image_count; ++i)
+      if (isImage(images + i * sizeof(lathe_image)))
+        return true;
+    return false;
+  };
+  const lathe_device_variant *&known = variants[image];
+  if (known && isVariant(reinterpret_cast<uint64_t>(known)))
+    return known;
+  known = nullptr;
+  for (uint64_t place : memory.find(reinterpret_cast<uint64_t>(image))) {
+    uint64_t record = place - offsetof(lathe_image, data);
+    if (!isImage(record))
       continue;
     for (uint32_t before = 0; before < LATHE_IMAGE_EMULATOR; ++before)
-      for (uint64_t user : memory.find(start - before * sizeof(lathe_image))) {
-        lathe_device_variant variant;
-        uint64_t address = user - offsetof(lathe_device_variant, images);
-        if (memory.read(address, &variant, sizeof(variant)) && variant.image_count > before &&
-            variant.image_count <= LATHE_IMAGE_EMULATOR && variant.kernels && variant.host.entries)
-          return reinterpret_cast<const lathe_device_variant *>(address);
-      }
+      for (uint64_t user : memory.find(record - before * sizeof(lathe_image)))
+        if (uint64_t address = user - offsetof(lathe_device_variant, images); isVariant(address))
+          return known = reinterpret_cast<const lathe_device_variant *>(address);
   }
   return nullptr;
 }
 
 int Fake::load(const void *image, void **module, bool isPtx) {
+  std::lock_guard<std::mutex> lock(mutex);
   const lathe_device_variant *code = findVariant(image);
   if (!code) {
     misuse("a module is loaded whose kernels are in no artifact");
@@ -201,7 +217,6 @@ int Fake::load(const void *image, void **module, bool isPtx) {
   // Text is read up to its end, which nobody says where it is.
   if (isPtx && made->text.find('\0') == std::string::npos)
     misuse("the text of a module is not terminated");
-  std::lock_guard<std::mutex> lock(mutex);
   modules.insert(made.get());
   *module = made.release();
   return Success;

@@ -92,7 +92,7 @@ public:
 
 private:
   lathe_device *device();
-  const lathe_device_variant *findVariant(const void *image) const;
+  const lathe_device_variant *findVariant(const void *image);
 
   const std::string name;
   const uint32_t imageKind;
@@ -109,6 +109,7 @@ private:
   std::set<Module *> modules;
   std::set<Stream *> streams;
   std::map<void *, size_t> allocations;
+  std::map<const void *, const lathe_device_variant *> variants; ///< That were found before.
   int contexts = 0;
   std::vector<std::string> misuses;
 };
