@@ -22,9 +22,10 @@ static LogicalResult importIf(Node &node) {
   SmallVector<Value> values;
   if (std::optional<double> condition = node.knownScalar(0)) {
     FailureOr<SmallVector<Value>> taken =
-        node.inlineGraph(*condition != 0 ? *thenGraph : *elseGraph);
+        node.graphs().inlineGraph(*condition != 0 ? *thenGraph : *elseGraph, {}, /*repeated=*/false,
+                                  node.graphs().siteOf(node.getProto(), node.location()));
     if (failed(taken))
-      return failure();
+      return node.fail();
     values = *taken;
   } else {
     auto built = node.graphs().buildIf(node.location(), asScalar(node, node.input(0)), *thenGraph,

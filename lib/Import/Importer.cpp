@@ -467,6 +467,7 @@ LogicalResult GraphImporter::callFunction(Function &function, onnx::NodeProto &n
   body.bindings = &bindings;
   body.caller = location;
   body.once = false;
+  body.site = siteOf(node, location);
   for (auto [i, name] : llvm::enumerate(proto.input()))
     if (i < inputs.size() && inputs[i])
       body.values[name] = inputs[i];
@@ -478,6 +479,8 @@ LogicalResult GraphImporter::callFunction(Function &function, onnx::NodeProto &n
   scope = outside;
   if (failed(outcome))
     return failure();
+  if (body.left)
+    return success();
   for (auto [i, name] : llvm::enumerate(node.output())) {
     if (name.empty())
       continue;

@@ -22,6 +22,17 @@ bool isSymbol(llvm::StringRef dimParam);
 /// What a dimension of `value` that has no name is called.
 std::string unnamedDim(llvm::StringRef value, int64_t dim);
 
+struct Scope;
+
+/// Where a subgraph or function is imported in place.
+struct CallSite {
+  /// Its outputs are the results of the scope within.
+  const onnx::NodeProto *node;
+  /// That of the node.
+  Scope *scope;
+  mlir::Location location;
+};
+
 /// The names that nodes of one graph or function body see.
 struct Scope {
   explicit Scope(const OpsetMap &opsets) : opsets(opsets) {}
@@ -47,6 +58,10 @@ struct Scope {
   NodeList *nodes = nullptr;
   llvm::ArrayRef<int> order;
   size_t next = 0;
+  /// Null where the nodes are in a region of their own, and in the main graph.
+  std::optional<CallSite> site;
+  /// Whether what follows at the site has been imported already, in branches.
+  bool left = false;
 };
 
 class GraphImporter {
@@ -81,10 +96,15 @@ public:
   /// Whether tensors of the nodes at hand may be taken over.
   bool mayConsume() const { return scope->once; }
   /// Imports the nodes of a subgraph in place, with values for its inputs; its outputs' values.
-  /// With `repeated` it may be imported again.
+  /// With `repeated` it may be imported again. With a site they are null when all that follows
+  /// there was imported in branches of an If within.
   llvm::FailureOr<llvm::SmallVector<mlir::Value>>
   inlineGraph(onnx::GraphProto &graph, llvm::ArrayRef<mlir::Value> arguments = {},
-              bool repeated = false);
+              bool repeated = false, std::optional<CallSite> site = std::nullopt);
+  /// The site of a node of the graph at hand.
+  CallSite siteOf(const onnx::NodeProto &node, mlir::Location location) const {
+    return {&node, scope, location};
+  }
 
   /// What the body of a loop yields.
   struct LoopYield {
@@ -157,6 +177,9 @@ private:
   llvm::LogicalResult splitAtIf(mlir::Location loc, mlir::Value condition,
                                 llvm::ArrayRef<onnx::GraphProto *> branches,
                                 const onnx::NodeProto &node);
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>>
+  importBranch(onnx::GraphProto &branch, CallSite site, Scope *last,
+               llvm::ArrayRef<llvm::StringRef> names);
   llvm::LogicalResult importRest();
 
   onnx::ModelProto &model;
@@ -166,6 +189,8 @@ private:
   OpsetMap opsets;
   llvm::StringMap<Function> functions;
   Scope *scope = nullptr;
+  /// The last one that is imported in the branch at hand.
+  Scope *splitLast = nullptr;
   bool hasUnknownOperators = false;
   llvm::StringSet<> symbols;
   llvm::DenseMap<mlir::Value, mlir::Attribute> evaluated;

@@ -7,6 +7,7 @@
 #include "lib/Import/Importer.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -28,9 +29,11 @@ void GraphImporter::discard(Operation *op) {
 }
 
 FailureOr<SmallVector<Value>> GraphImporter::inlineGraph(onnx::GraphProto &graph,
-                                                         ArrayRef<Value> arguments, bool repeated) {
+                                                         ArrayRef<Value> arguments, bool repeated,
+                                                         std::optional<CallSite> site) {
   Scope inner(scope->opsets);
   inner.outer = scope;
+  inner.site = site;
   inner.bindings = scope->bindings;
   inner.caller = scope->caller;
   inner.once = scope->once && !repeated;
@@ -44,6 +47,10 @@ FailureOr<SmallVector<Value>> GraphImporter::inlineGraph(onnx::GraphProto &graph
   Scope *outside = std::exchange(scope, &inner);
   LogicalResult outcome = importNodes(*graph.mutable_node());
   SmallVector<Value> values;
+  if (inner.left) {
+    scope = outside;
+    return SmallVector<Value>(graph.output_size());
+  }
   for (const onnx::ValueInfoProto &info : graph.output()) {
     if (failed(outcome))
       break;
@@ -88,6 +95,18 @@ GraphImporter::fillIf(Location loc, Value condition, unsigned results,
   return op;
 }
 
+/// Whether the branches of an If, or of those within it, give a value of several known ranks.
+static bool ranksDiffer(Value value) {
+  auto op = value.getDefiningOp<graph::IfOp>();
+  if (!op || !isa<UnrankedTensorType>(value.getType()))
+    return false;
+  unsigned i = cast<OpResult>(value).getResultNumber();
+  return llvm::all_of(op->getRegions(), [&](Region &region) {
+    Value yielded = region.front().getTerminator()->getOperand(i);
+    return isa<RankedTensorType>(yielded.getType()) || ranksDiffer(yielded);
+  });
+}
+
 FailureOr<SmallVector<Value>> GraphImporter::buildIf(Location loc, Value condition,
                                                      onnx::GraphProto &thenGraph,
                                                      onnx::GraphProto &elseGraph,
@@ -100,14 +119,7 @@ FailureOr<SmallVector<Value>> GraphImporter::buildIf(Location loc, Value conditi
                    [&](unsigned i) { return inlineGraph(*graphs[i], {}, /*repeated=*/true); });
   if (failed(op))
     return failure();
-  bool ranksDiffer = false;
-  for (auto [i, result] : llvm::enumerate(op->getResults()))
-    ranksDiffer |=
-        isa<UnrankedTensorType>(result.getType()) &&
-        llvm::all_of((*op)->getRegions(), [&](Region &region) {
-          return isa<RankedTensorType>(region.front().getTerminator()->getOperand(i).getType());
-        });
-  if (!ranksDiffer)
+  if (!llvm::any_of(op->getResults(), ranksDiffer))
     return failed(inferShapes(*op)) ? FailureOr<SmallVector<Value>>()
                                     : SmallVector<Value>((*op)->getResults());
   discard(*op);
@@ -116,111 +128,175 @@ FailureOr<SmallVector<Value>> GraphImporter::buildIf(Location loc, Value conditi
   return SmallVector<Value>(thenGraph.output_size());
 }
 
-/// What follows an If whose results have different ranks is imported once in each branch, where the
-/// ranks are known; the outputs of the graph around it are then those of the two. A branch that
-/// does not fit what follows ends the run.
-LogicalResult GraphImporter::splitAtIf(Location loc, Value condition,
-                                       ArrayRef<onnx::GraphProto *> branches,
-                                       const onnx::NodeProto &node) {
-  SmallVector<StringRef> names; // of results that are not there yet
-  for (StringRef name : scope->results)
-    if (!isDefined(name) && !llvm::is_contained(names, name))
-      names.push_back(name);
-  llvm::StringMap<Value> before = scope->values;
-  size_t next = scope->next;
-  scope->once = false; // its nodes are imported again
-  auto goBack = [&] {
-    llvm::StringMap<Value> after = std::exchange(scope->values, before);
-    for (auto &entry : after) // initializers are read once
-      if (scope->initializers.contains(entry.getKey()) ||
-          scope->sparseInitializers.contains(entry.getKey()))
-        scope->values.insert({entry.getKey(), entry.getValue()});
-    scope->next = next;
-  };
-  auto importBranch = [&](unsigned i) -> FailureOr<SmallVector<Value>> {
-    FailureOr<SmallVector<Value>> values = inlineGraph(*branches[i], {}, /*repeated=*/true);
-    if (failed(values))
-      return failure();
-    for (auto [name, value] : llvm::zip(node.output(), *values))
-      if (!name.empty() && failed(define(name, value, loc)))
+/// Imports a branch of an If and all that follows, up to the end of the nodes of `last`. The values
+/// of `names` in it.
+FailureOr<SmallVector<Value>> GraphImporter::importBranch(onnx::GraphProto &branch, CallSite site,
+                                                          Scope *last, ArrayRef<StringRef> names) {
+  llvm::SaveAndRestore saveScope(scope), saveLast(splitLast, last);
+  FailureOr<SmallVector<Value>> values = inlineGraph(branch, {}, /*repeated=*/true, site);
+  if (failed(values))
+    return failure();
+  while (true) {
+    // What follows another such If is imported by it.
+    bool isDone = scope->next > scope->order.size();
+    for (auto [name, value] : llvm::zip(site.node->output(), *values))
+      if (!isDone && !name.empty() && failed(define(name, value, site.location)))
         return failure();
     if (failed(importRest()))
       return failure();
-    SmallVector<Value> results;
-    for (StringRef name : names) {
-      results.push_back(lookup(name));
-      if (!results.back())
-        return emitError(loc) << "output '" << name << "' is not defined by any node";
+    if (scope == last)
+      break;
+    site = *scope->site;
+    values->assign(scope->results.size(), Value());
+    for (auto [name, value] : llvm::zip(scope->results, *values)) {
+      if (scope->left)
+        continue;
+      value = lookup(name);
+      if (!value)
+        return emitError(site.location) << "output '" << name << "' is not defined by any node";
     }
-    return results;
-  };
-  // First alone, to see whether it fits.
-  std::vector<Diagnostic> diagnostics;
-  SmallVector<std::string> errors;
-  SmallVector<SmallVector<Type>> types(2);
-  SmallVector<bool> fits;
-  for (unsigned i = 0; i < 2; ++i) {
-    std::string text;
-    ScopedDiagnosticHandler handler(builder.getContext(), [&](Diagnostic &diagnostic) {
-      if (text.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
-        text = diagnostic.str();
-      diagnostics.push_back(std::move(diagnostic));
-      return success();
-    });
-    auto trial = graph::IfOp::create(builder, loc, TypeRange(), condition);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.createBlock(&trial.getThenRegion());
-    FailureOr<SmallVector<Value>> values = importBranch(i);
-    fits.push_back(succeeded(values));
-    if (succeeded(values))
-      llvm::append_range(types[i], ValueRange(*values).getTypes());
-    errors.push_back(std::move(text));
-    goBack();
-    discard(trial);
+    scope = site.scope;
   }
+  SmallVector<Value> results;
+  for (StringRef name : names) {
+    results.push_back(lookup(name));
+    if (!results.back())
+      return emitError(site.location) << "output '" << name << "' is not defined by any node";
+  }
+  return results;
+}
+
+/// What follows an If whose results have different ranks is imported once in each branch, where the
+/// ranks are known; the outputs of the graph around it are then those of the two. If their ranks
+/// differ too and the graph is imported in place, what follows it is imported as well. A branch
+/// that does not fit what follows ends the run.
+LogicalResult GraphImporter::splitAtIf(Location loc, Value condition,
+                                       ArrayRef<onnx::GraphProto *> branches,
+                                       const onnx::NodeProto &node) {
+  /// A scope whose nodes are imported in both branches, as it is before them.
+  struct Part {
+    Scope *scope;
+    llvm::StringMap<Value> values;
+    size_t next;
+  };
+  SmallVector<Part> parts;
+  CallSite site{&node, scope, loc};
+  SmallVector<StringRef> names; // of results that are not there yet
+  auto goFurther = [&](Scope *next) {
+    parts.push_back({next, next->values, next->next});
+    next->once = false; // its nodes are imported again
+    names.clear();
+    llvm::SaveAndRestore saveScope(scope, next);
+    for (StringRef name : next->results)
+      if (!isDefined(name) && !llvm::is_contained(names, name))
+        names.push_back(name);
+  };
+  auto goBack = [&] {
+    for (Part &part : parts) {
+      llvm::StringMap<Value> after = std::exchange(part.scope->values, part.values);
+      for (auto &entry : after) // initializers are read once
+        if (part.scope->initializers.contains(entry.getKey()) ||
+            part.scope->sparseInitializers.contains(entry.getKey()))
+          part.scope->values.insert({entry.getKey(), entry.getValue()});
+      part.scope->next = part.next;
+      part.scope->left = false;
+    }
+  };
+  // Each branch alone, to see whether it fits.
+  struct Trial {
+    graph::IfOp op;
+    FailureOr<SmallVector<Value>> values;
+    std::vector<Diagnostic> diagnostics;
+    std::string error, contradiction;
+  };
+  Trial trials[2];
+  goFurther(scope);
+  while (true) {
+    for (auto [branch, trial] : llvm::zip(branches, trials)) {
+      trial = {};
+      ScopedDiagnosticHandler handler(builder.getContext(), [&](Diagnostic &diagnostic) {
+        if (trial.error.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
+          trial.error = diagnostic.str();
+        trial.diagnostics.push_back(std::move(diagnostic));
+        return success();
+      });
+      trial.op = graph::IfOp::create(builder, loc, TypeRange(), condition);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.createBlock(&trial.op.getThenRegion());
+      trial.values = importBranch(*branch, site, parts.back().scope, names);
+      goBack();
+    }
+    Scope *last = parts.back().scope;
+    if (last == splitLast || !last->site || failed(trials[0].values) || failed(trials[1].values) ||
+        llvm::none_of(llvm::zip(*trials[0].values, *trials[1].values), [](auto pair) {
+          Type yes = std::get<0>(pair).getType(), no = std::get<1>(pair).getType();
+          return isa<TensorType>(yes) && graph::isSameKind(yes, no) &&
+                 isa<UnrankedTensorType>(graph::joinTypes(yes, no));
+        }))
+      break;
+    for (Trial &trial : trials)
+      discard(trial.op);
+    goFurther(last->site->scope);
+  }
+  Scope *last = parts.back().scope;
+  bool fits[] = {succeeded(trials[0].values), succeeded(trials[1].values)};
   if (!fits[0] && !fits[1]) {
-    for (Diagnostic &diagnostic : diagnostics)
-      builder.getContext()->getDiagEngine().emit(std::move(diagnostic));
+    for (Trial &trial : trials) {
+      discard(trial.op);
+      for (Diagnostic &diagnostic : trial.diagnostics)
+        builder.getContext()->getDiagEngine().emit(std::move(diagnostic));
+    }
     return failure();
   }
   // Of two that fit, one that contradicts the ranks that the model declares does not.
-  std::string contradictions[2];
-  for (auto [types, text] : llvm::zip(types, contradictions))
-    for (auto [name, type] : llvm::zip(names, types)) {
-      std::optional<int64_t> declared = declaredRank(name);
-      auto ranked = dyn_cast<RankedTensorType>(type);
-      if (declared && ranked && *declared != ranked.getRank())
-        text = llvm::formatv("output '{0}' would have rank {1}, the model declares {2}", name,
-                             ranked.getRank(), *declared);
+  for (auto [trial, isFit] : llvm::zip(trials, fits))
+    for (auto [i, name] : llvm::enumerate(names)) {
+      auto declared = last->declaredRanks.find(name);
+      auto ranked = isFit ? dyn_cast<RankedTensorType>((*trial.values)[i].getType()) : nullptr;
+      if (ranked && declared != last->declaredRanks.end() && declared->second != ranked.getRank())
+        trial.contradiction =
+            llvm::formatv("output '{0}' would have rank {1}, the model declares {2}", name,
+                          ranked.getRank(), declared->second);
     }
   for (unsigned i = 0; i < 2; ++i)
-    if (fits[i] && fits[1 - i] && !contradictions[i].empty() && contradictions[1 - i].empty()) {
+    if (fits[i] && fits[1 - i] && !trials[i].contradiction.empty() &&
+        trials[1 - i].contradiction.empty()) {
       fits[i] = false;
-      errors[i] = contradictions[i];
+      trials[i].error = trials[i].contradiction;
       break;
     }
   auto op = fillIf(loc, condition, names.size(), [&](unsigned i) -> FailureOr<SmallVector<Value>> {
     if (!fits[i]) {
       SmallVector<Value> values;
-      for (Type type : types[1 - i]) {
+      for (Value other : *trials[1 - i].values) {
+        Type type = other.getType();
         Value nothing = graph::OptionalConstructOp::create(
             builder, loc, graph::OptionalType::get(builder.getContext(), type), Value());
         auto get = graph::OptionalGetOp::create(builder, loc, type, nothing);
-        get->setAttr("message",
-                     builder.getStringAttr("this branch does not fit what follows: " + errors[i]));
+        get->setAttr("message", builder.getStringAttr("this branch does not fit what follows: " +
+                                                      trials[i].error));
         values.push_back(get.getResult());
       }
       return values;
     }
-    FailureOr<SmallVector<Value>> values = importBranch(i);
-    goBack();
-    return values;
+    Block *block = builder.getInsertionBlock();
+    block->getOperations().splice(block->end(),
+                                  trials[i].op.getThenRegion().front().getOperations());
+    for (Diagnostic &diagnostic : trials[i].diagnostics)
+      builder.getContext()->getDiagEngine().emit(std::move(diagnostic));
+    return *trials[i].values;
   });
+  for (Trial &trial : trials)
+    discard(trial.op);
   if (failed(op) || failed(inferShapes(*op)))
     return failure();
+  for (Part &part : parts) {
+    part.scope->next =
+        part.scope->order.size() + 1; // nothing is left, not even this node's outputs
+    part.scope->left = part.scope != last;
+  }
   for (auto [name, result] : llvm::zip_equal(names, op->getResults()))
-    scope->values[name] = result;
-  scope->next = scope->order.size() + 1; // nothing is left, not even this node's outputs
+    last->values[name] = result;
   return success();
 }
 
