@@ -155,8 +155,18 @@ static LogicalResult castTo(Node &node, Type element) {
   unsigned rounding = node.choice("round_mode", {"up", "down", "nearest"}, 0);
   if (!element || node.hasFailed())
     return failure();
-  auto op = node.create<graph::CastOp>(node.tensorOf(element), node.input(0), saturate,
-                                       roundings[rounding]);
+  Value x = node.input(0);
+  Type from = Node::elementOf(x);
+  auto isSmallFloat = [](Type type) {
+    return isa<FloatType>(type) && type.getIntOrFloatBitWidth() <= 8;
+  };
+  // Strings hold numbers of the usual types; of the small ones f32 holds all.
+  if (isa<graph::StringType>(from) ? isSmallFloat(element)
+                                   : isSmallFloat(from) && isa<graph::StringType>(element))
+    x = node.cast(x, node.builder().getF32Type());
+  if (!x)
+    return failure();
+  auto op = node.create<graph::CastOp>(node.tensorOf(element), x, saturate, roundings[rounding]);
   return op ? node.result(op.getResult()) : failure();
 }
 

@@ -14,6 +14,8 @@ namespace {
 struct Step {
   Node &node;
   unsigned count;
+  /// What is computed in: the widest type of the rate and the tensors.
+  Type element;
 
   Step(Node &node, unsigned kinds) : node(node), count((node.inputCount() - 2) / kinds) {
     if (count == 0 || node.inputCount() != 2 + count * kinds ||
@@ -21,11 +23,25 @@ struct Step {
       node.error() << node.opType() << " has " << node.inputCount() << " inputs and "
                    << node.outputCount() << " outputs, it takes 2 and " << kinds
                    << " for each tensor, and gives " << kinds - 1;
+    element = Node::elementOf(node.input(0));
+    for (Value input : node.allInputs().drop_front(std::min(node.inputCount(), 2u)))
+      if (input && isa<FloatType>(Node::elementOf(input)) &&
+          Node::elementOf(input).getIntOrFloatBitWidth() > element.getIntOrFloatBitWidth())
+        element = Node::elementOf(input);
   }
-  Value rate() { return node.input(0); }
+  Value rate() { return node.cast(node.input(0), element); }
   Value steps() { return node.input(1); }
-  Value operand(unsigned kind, unsigned i) { return node.require(2 + kind * count + i); }
-  void set(unsigned kind, unsigned i, Value value) { node.setResult(kind * count + i, value); }
+  Value operand(unsigned kind, unsigned i) {
+    Value value = node.require(2 + kind * count + i);
+    return value && isa<FloatType>(Node::elementOf(value)) ? node.cast(value, element) : value;
+  }
+  /// Results are the first kind of tensor and the states, each of the type that it had.
+  void set(unsigned kind, unsigned i, Value value) {
+    Value before = node.require(2 + (kind ? kind + 1 : 0) * count + i);
+    if (value && before)
+      value = node.cast(value, Node::elementOf(before));
+    node.setResult(kind * count + i, value);
+  }
 
   Value add(Value a, Value b) { return node.binary(BinaryKind::add, a, b); }
   Value sub(Value a, Value b) { return node.binary(BinaryKind::sub, a, b); }
@@ -54,8 +70,7 @@ static LogicalResult importAdagrad(Node &node) {
   double penalty = node.floatAttribute("norm_coefficient", 0);
   if (node.hasFailed())
     return failure();
-  Type element = Node::elementOf(step.rate());
-  Value slowdown = step.scale(node.cast(step.steps(), element), decay);
+  Value slowdown = step.scale(node.cast(step.steps(), step.element), decay);
   Value rate = step.div(step.rate(), node.binary(BinaryKind::add, slowdown, 1));
   for (unsigned i = 0; i < step.count; ++i) {
     Value gradient = step.gradient(i, penalty);
@@ -75,7 +90,7 @@ static LogicalResult importAdam(Node &node) {
   double shrink = node.floatAttribute("norm_coefficient_post", 0);
   if (node.hasFailed())
     return failure();
-  Type element = Node::elementOf(step.rate());
+  Type element = step.element;
   Value steps = node.cast(step.steps(), element), one = node.scalar(1, element);
   auto bias = [&](double factor) {
     return step.sub(one, node.binary(BinaryKind::pow, node.scalar(factor, element), steps));
@@ -103,7 +118,7 @@ static LogicalResult importMomentum(Node &node) {
   bool nesterov = node.choice("mode", {"standard", "nesterov"}, 0) == 1;
   if (node.hasFailed())
     return failure();
-  Type element = Node::elementOf(step.rate());
+  Type element = step.element;
   Value weight = node.select(step.isFirst(), node.scalar(1, element), node.scalar(beta, element));
   for (unsigned i = 0; i < step.count; ++i) {
     Value gradient = step.gradient(i, penalty);
