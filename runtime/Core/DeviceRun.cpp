@@ -31,6 +31,12 @@ int32_t refuseMemory(lathe_device *device, lathe_status *status, uint64_t bytes,
               static_cast<unsigned long long>(bytes), what, why);
 }
 
+// Nothing may have no address, which memcpy does not take.
+void copyBytes(void *to, const void *from, int64_t bytes) {
+  if (bytes > 0)
+    memcpy(to, from, bytes);
+}
+
 // Kernels on strings run on the host, which needs no copy of them.
 bool staysOnHost(const lathe_value &value) { return value.kind == LATHE_VALUE_STRINGS; }
 
@@ -168,7 +174,7 @@ int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
       value.data = state.hostData;
       state.hostData = nullptr;
       if (!code)
-        memcpy(value.data, written, lathe_value_bytes(&value));
+        copyBytes(value.data, written, lathe_value_bytes(&value));
     } else if (state.memory == OutputMemory::Device) {
       // Of a size that the run found out.
       const void *written = value.data;
@@ -189,7 +195,7 @@ int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
         }
         state.memory = OutputMemory::Owned;
       }
-      memcpy(value.data, written, bytes);
+      copyBytes(value.data, written, bytes);
     }
   }
   return code;
