@@ -46,11 +46,10 @@ void Launch::fail(const lathe_emulated_thread &thread, const char *what) const {
   std::lock_guard<std::mutex> lock(queue->mutex);
   if (queue->failed.exchange(true))
     return;
-  char text[480];
-  snprintf(text, sizeof(text), "kernel '%.100s', block %u of %u, thread %u: %.240s (seed %llu)",
-           kernel->name, thread.block, thread.block_count, thread.thread, what,
+  snprintf(queue->failure, sizeof(queue->failure),
+           "kernel '%.100s', block %u of %u, thread %u: %.240s (seed %llu)", kernel->name,
+           thread.block, thread.block_count, thread.thread, what,
            static_cast<unsigned long long>(queue->device->seed));
-  queue->failure = text;
 }
 
 BlockRunner::BlockRunner(const Launch &launch)

@@ -48,7 +48,7 @@ struct Queue {
   Emulator *device;
   uint64_t launches = 0;
   std::mutex mutex;
-  std::string failure; ///< The first since the last launch that went well.
+  char failure[480] = {}; ///< The first since the last launch that went well.
   std::atomic<bool> failed{false};
 };
 

@@ -14,22 +14,27 @@ using namespace lathe::emulator;
 
 namespace {
 
-int32_t answer(lathe_status *status, int32_t code, const std::string &message = "") {
+int32_t answer(lathe_status *status, int32_t code, const char *message = "") {
   if (!status)
     return code;
   *status = lathe_status();
   status->code = code;
   status->site = UINT32_MAX;
-  snprintf(status->message, sizeof(status->message), "%s", message.c_str());
+  snprintf(status->message, sizeof(status->message), "%s", message);
   return code;
 }
 
+// Called through the runtime, which no exception may pass.
 void runBlocks(const uint64_t *argument, int64_t begin, int64_t end) {
   const auto &launch = *reinterpret_cast<const Launch *>(argument[0]);
   Order blocks(launch.blocks, launch.seed);
-  BlockRunner runner(launch);
-  for (int64_t i = begin; i < end && !launch.queue->failed.load(std::memory_order_relaxed); ++i)
-    runner.run(uint32_t(blocks(uint64_t(i))));
+  try {
+    BlockRunner runner(launch);
+    for (int64_t i = begin; i < end && !launch.queue->failed.load(std::memory_order_relaxed); ++i)
+      runner.run(uint32_t(blocks(uint64_t(i))));
+  } catch (const std::bad_alloc &) {
+    launch.fail(lathe_emulated_thread(), "the host has no memory for its threads");
+  }
 }
 
 const lathe_image *emulatedImage(const lathe_device_variant &code) {
@@ -66,7 +71,12 @@ const DeviceOps ops = {
       Emulator &emulator = *of(device);
       std::unique_lock<std::shared_mutex> lock(emulator.mutex);
       auto *begin = static_cast<const char *>(memory);
-      emulator.pieces[begin] = begin + bytes;
+      try {
+        emulator.pieces[begin] = begin + bytes;
+      } catch (const std::bad_alloc &) {
+        free(memory);
+        return nullptr;
+      }
       return memory;
     },
     [](lathe_device *device, void *memory, uint64_t) {
@@ -88,8 +98,11 @@ const DeviceOps ops = {
       const auto &code = *static_cast<const lathe_device_variant *>(program);
       const lathe_device_kernel &kernel = code.kernels[number];
       uint64_t blocks = (uint64_t(count) + kernel.block_items - 1) / kernel.block_items;
-      if (blocks > INT32_MAX)
-        return LATHE_CODE_DEVICE; // as a GPU would
+      if (blocks > INT32_MAX) { // as a GPU would
+        snprintf(queue.failure, sizeof(queue.failure), "kernel '%.100s': %llu blocks are too many",
+                 kernel.name, static_cast<unsigned long long>(blocks));
+        return LATHE_CODE_DEVICE;
+      }
       auto *functions = static_cast<const lathe_emulated_kernel *>(emulatedImage(code)->data);
       queue.failed.store(false, std::memory_order_relaxed);
       Launch launch{
@@ -105,7 +118,7 @@ const DeviceOps ops = {
     [](void *given, char *text, size_t capacity) {
       Queue &queue = *static_cast<Queue *>(given);
       std::lock_guard<std::mutex> lock(queue.mutex);
-      snprintf(text, capacity, "%s", queue.failure.c_str());
+      snprintf(text, capacity, "%s", queue.failure);
     },
     nullptr,
 };
@@ -117,15 +130,22 @@ int32_t lathe_emulator_open(const char *architecture, const lathe_emulator_optio
   if (!architecture || !*architecture || !device)
     return answer(status, LATHE_STATUS_ARGUMENT,
                   device ? "no architecture is named, such as sm_80" : "device is NULL");
-  if (options && options->size < sizeof(lathe_emulator_options))
-    return answer(status, LATHE_STATUS_ARGUMENT,
-                  "lathe_emulator_options.size is " + std::to_string(options->size) +
-                      "; set it to sizeof(lathe_emulator_options)");
-  auto *emulator = new (std::nothrow) Emulator;
-  if (!emulator)
+  if (options && options->size < sizeof(lathe_emulator_options)) {
+    char text[120];
+    snprintf(text, sizeof(text),
+             "lathe_emulator_options.size is %u; set it to sizeof(lathe_emulator_options)",
+             options->size);
+    return answer(status, LATHE_STATUS_ARGUMENT, text);
+  }
+  Emulator *emulator = nullptr;
+  try {
+    emulator = new Emulator;
+    emulator->architecture = architecture;
+  } catch (const std::bad_alloc &) {
+    delete emulator;
     return answer(status, LATHE_STATUS_MEMORY, "out of memory");
+  }
   emulator->ops = &ops;
-  emulator->architecture = architecture;
   emulator->info.kind = LATHE_DEVICE_EMULATOR;
   emulator->info.streams = 1;
   snprintf(emulator->info.name, sizeof(emulator->info.name), "emulated %s", architecture);
