@@ -207,13 +207,9 @@ LogicalResult RtLowering::lower(Operation *op) {
                                            ArrayRef<LLVM::GEPArg>{toI64(loc, arena.getOffset())}));
       })
       .Case([&](rt::AllocateOp allocate) {
-        Value services = load(loc, pointer, allocate.getCall(), offsetof(lathe_call, services));
-        Value function = load(loc, pointer, services, offsetof(lathe_services, allocate));
-        auto type = LLVM::LLVMFunctionType::get(pointer, {pointer, i64});
-        auto call = LLVM::CallOp::create(
-            builder, loc, type,
-            ValueRange{function, allocate.getCall(), toI64(loc, allocate.getBytes())});
-        lowerAllocation(op, call.getResult(), allocate.getBytes());
+        Value memory = callService(loc, pointer, offsetof(lathe_services, allocate),
+                                   allocate.getCall(), {toI64(loc, allocate.getBytes())});
+        lowerAllocation(op, memory, allocate.getBytes());
         return success();
       })
       .Case([&](rt::ReserveOp reserve) {
@@ -251,16 +247,10 @@ LogicalResult RtLowering::lower(Operation *op) {
         }
         for (auto [i, dim] : llvm::enumerate(allocate.getDims()))
           store(loc, toI64(loc, dim), dims, 8 * i);
-        Value services = load(loc, pointer, allocate.getCall(), offsetof(lathe_call, services));
-        Value function = load(loc, pointer, services, offsetof(lathe_services, allocate_output));
-        auto type = LLVM::LLVMFunctionType::get(pointer, {pointer, i32, i32, pointer});
-        auto call = LLVM::CallOp::create(
-            builder, loc, type,
-            ValueRange{function, allocate.getCall(),
-                       arith::ConstantIntOp::create(builder, loc, allocate.getIndex(), 32),
-                       arith::ConstantIntOp::create(builder, loc, allocate.getDims().size(), 32),
-                       dims});
-        lowerAllocation(op, call.getResult());
+        Value index = arith::ConstantIntOp::create(builder, loc, allocate.getIndex(), 32);
+        Value rank = arith::ConstantIntOp::create(builder, loc, allocate.getDims().size(), 32);
+        lowerAllocation(op, callService(loc, pointer, offsetof(lathe_services, allocate_output),
+                                        allocate.getCall(), {index, rank, dims}));
         return success();
       })
       .Case([&](rt::PlanOutputOp plan) {
