@@ -57,6 +57,18 @@ Expected<std::unique_ptr<TargetMachine>> createMachine(const DeviceTarget &targe
   return machine;
 }
 
+/// What a special register holds, as 64 bits.
+Value *readRegister(IRBuilder<> &builder, Intrinsic::ID id) {
+  return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}),
+                            builder.getInt64Ty());
+}
+
+/// The number of the thread in its block.
+Value *readThread(IRBuilder<> &builder, const DeviceTarget &target) {
+  return readRegister(builder, target.isNvidia() ? Intrinsic::nvvm_read_ptx_sreg_tid_x
+                                                 : Intrinsic::amdgcn_workitem_id_x);
+}
+
 /// Makes `kernel`, a function of the items [begin, end), one that an entry of the same name calls
 /// for the item of its thread.
 void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &target) {
@@ -73,32 +85,26 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
     entry->addParamAttrs(i,
                          AttrBuilder(module.getContext(), body->getAttributes().getParamAttrs(i)));
   entry->setDoesNotThrow();
-  Intrinsic::ID thread, block;
+  Intrinsic::ID block;
   if (target.isNvidia()) {
     entry->setCallingConv(CallingConv::PTX_Kernel);
     entry->addFnAttr("nvvm.maxntid", utostr(kernel.blockThreads));
-    thread = Intrinsic::nvvm_read_ptx_sreg_tid_x;
     block = Intrinsic::nvvm_read_ptx_sreg_ctaid_x;
   } else {
     entry->setCallingConv(CallingConv::AMDGPU_KERNEL);
     entry->setVisibility(GlobalValue::ProtectedVisibility);
     entry->addFnAttr("amdgpu-flat-work-group-size", formatv("{0},{0}", kernel.blockThreads).str());
     entry->addFnAttr("uniform-work-group-size", "true");
-    thread = Intrinsic::amdgcn_workitem_id_x;
     block = Intrinsic::amdgcn_workgroup_id_x;
   }
   auto *start = BasicBlock::Create(module.getContext(), "", entry);
   auto *inside = BasicBlock::Create(module.getContext(), "item", entry);
   auto *exit = BasicBlock::Create(module.getContext(), "exit", entry);
   builder.SetInsertPoint(start);
-  auto number = [&](Intrinsic::ID id) {
-    return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}),
-                              builder.getInt64Ty());
-  };
-  Value *item = number(block);
+  Value *item = readRegister(builder, block);
   if (!kernel.isBlockItem)
     item = builder.CreateNUWAdd(builder.CreateNUWMul(item, builder.getInt64(kernel.blockThreads)),
-                                number(thread));
+                                readThread(builder, target));
   builder.CreateCondBr(builder.CreateICmpULT(item, std::prev(entry->arg_end())), inside, exit);
   builder.SetInsertPoint(inside);
   SmallVector<Value *> arguments;
@@ -128,12 +134,7 @@ void replaceBlockCalls(Module &module, const DeviceTarget &target) {
     }
     function->eraseFromParent();
   };
-  replace(threadFunction, [&]() -> Value * {
-    Intrinsic::ID id =
-        target.isNvidia() ? Intrinsic::nvvm_read_ptx_sreg_tid_x : Intrinsic::amdgcn_workitem_id_x;
-    return builder.CreateZExt(builder.CreateIntrinsic(builder.getInt32Ty(), id, {}),
-                              builder.getInt64Ty());
-  });
+  replace(threadFunction, [&] { return readThread(builder, target); });
   replace(barrierFunction, [&]() -> Value * {
     if (target.isNvidia()) {
       builder.CreateIntrinsic(builder.getVoidTy(), Intrinsic::nvvm_barrier_cta_sync_aligned_all,
