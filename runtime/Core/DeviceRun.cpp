@@ -114,8 +114,16 @@ void lathe_context::closeDevice() {
 // Puts the inputs where the device reads them, and the outputs where it can write.
 int32_t lathe_context::stage(lathe_status *status) {
   lathe_device *device = module->device;
+  // States that are kept lie in memory of the device already.
+  auto isCopied = [this](uint32_t input) {
+    int32_t state = entry->inputs[input].state;
+    bool kept = state >= 0 && inputs[input].data == states[state].value.data;
+    return !kept && !staysOnHost(inputs[input]);
+  };
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < entry->input_count; ++i) {
+    if (!isCopied(i))
+      continue;
     uint64_t size = copiedBytes(inputs[i]);
     if (size > uint64_t(maxBytes) - bytes)
       return fail(status, LATHE_STATUS_MEMORY, "input '%.200s' is too large for %s",
@@ -137,9 +145,7 @@ int32_t lathe_context::stage(lathe_status *status) {
   }
   char *place = deviceRun.staging;
   for (uint32_t i = 0; i < entry->input_count; ++i) {
-    bool kept =
-        entry->inputs[i].state >= 0 && inputs[i].data == states[entry->inputs[i].state].value.data;
-    if (kept || staysOnHost(inputs[i]))
+    if (!isCopied(i))
       continue;
     lathe_value copy;
     copyInto(inputs[i], place, copy);
