@@ -39,6 +39,7 @@ struct HostTarget {
   unsigned vectorRegisters = 0;
   uint64_t l1Bytes = 0; ///< Data caches per core, the smallest that is common for the level.
   uint64_t l2Bytes = 0;
+  unsigned memoryBytes = 0; ///< What one core reads from memory in a nanosecond.
   /// LLVM's intrinsics that multiply pairs of i16 and of bf16 and add the products up; "": none.
   /// The sum of the former with an accumulator is one instruction with VNNI.
   std::string dotI16, dotBF16;

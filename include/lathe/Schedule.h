@@ -20,6 +20,8 @@ struct TargetInfo {
   unsigned vectorRegisters = 16;
   uint64_t l1Bytes = 32 << 10;
   uint64_t l2Bytes = 512 << 10;
+  /// What one core reads from memory in a nanosecond.
+  unsigned memoryBytes = 10;
   /// LLVM's names of the instructions that multiply pairs of 16 bits in each 32-bit lane; empty
   /// where there is none. The products of a pair of i16 added up; those of a pair of bf16 added to
   /// an f32 accumulator, the first operand.

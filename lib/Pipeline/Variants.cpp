@@ -85,6 +85,7 @@ schedule::Options Compilation::scheduleOptions(const codegen::HostTarget &target
   result.target.vectorRegisters = target.vectorRegisters;
   result.target.l1Bytes = target.l1Bytes;
   result.target.l2Bytes = target.l2Bytes;
+  result.target.memoryBytes = target.memoryBytes;
   result.target.dotI16 = target.dotI16;
   result.target.dotBF16 = target.dotBF16;
   result.target.matrixBF16 = target.matrixBF16;

@@ -110,6 +110,8 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     Option<"scheduleFile", "schedule", "std::string", "",
            "Table of schedules that comes before the built-in one">,
     Option<"l2Bytes", "l2-bytes", "uint64_t", "512 << 10", "Data in the second-level cache">,
+    Option<"memoryBytes", "memory-bytes", "unsigned", "10",
+           "What one core reads from memory in a nanosecond">,
     Option<"dotI16", "dot-i16", "std::string", "",
            "LLVM's intrinsic that adds up the products of pairs of i16">,
     Option<"dotBF16", "dot-bf16", "std::string", "",
