@@ -428,7 +428,7 @@ struct LoopWithoutIteration : OpRewritePattern<LoopOp> {
   }
 };
 
-/// A short loop that carries a sequence: unrolled, the items may be known.
+/// A short loop that carries a sequence or an optional: unrolled, what they hold may be known.
 struct UnrollSequences : OpRewritePattern<LoopOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(LoopOp op, PatternRewriter &rewriter) const override {
@@ -437,7 +437,7 @@ struct UnrollSequences : OpRewritePattern<LoopOp> {
     bool isCounted = getConstantCondition(op.getCondition()) == true &&
                      getConstantCondition(op.getYielded()[0]) == true;
     bool isKnown = llvm::any_of(op.getInits(), [](Value init) {
-      return init.getDefiningOp<SequenceConstructOp>() != nullptr;
+      return isa_and_nonnull<SequenceConstructOp, OptionalConstructOp>(init.getDefiningOp());
     });
     if (!trip || trip->size() != 1 || trip->front() > maxIterations || !isCounted || !isKnown ||
         !op.getStacked().empty())

@@ -13,7 +13,6 @@ LogicalResult FourierOp::verify() {
   Type element = cast<TensorType>(getReal().getType()).getElementType();
   if (!element.isF32() && !element.isF64())
     return emitOpError("takes f32 or f64, not ") << element;
-  std::optional<int64_t> rank = getRank(getReal());
   return verifyAxis(*this, "axis", int64_t(getAxis()), getRank(getReal()));
 }
 

@@ -400,6 +400,16 @@ static void requireLength(Lowering &l, Value list, int64_t length, StringRef mes
   l.requireEqual(l.get(list).sizes[0], l.size(length), message);
 }
 
+// What the import could not know.
+static void requirePositive(Lowering &l, const Amount &scale) {
+  if (scale.known)
+    return;
+  Scalars s = l.scalars();
+  Value zero = s.constant(l.b.getF32Type(), 0);
+  s.check(s.cmp(arith::CmpFPredicate::OGT, scale.value, zero), LATHE_CODE_SIZE,
+          "a scale of a resize is not positive");
+}
+
 // floor(size * part * scale), where `part` is how much of the dimension is resized (none: all of
 // it)
 static OpFoldResult scaledSize(Lowering &l, OpFoldResult size, const std::optional<Amount> &part,
@@ -505,6 +515,7 @@ static LogicalResult lowerResize(graph::ResizeOp op, Lowering &l) {
     requireLength(l, op.getScales(), axes.size(), "scales has %0 elements, it must have %1");
     for (auto [i, dim] : llvm::enumerate(dims)) {
       scales.push_back(floatElement(l, op.getScales(), i));
+      requirePositive(l, scales.back());
       // Only the part of the dimension that roi names is scaled.
       std::optional<Amount> part;
       if (crops)

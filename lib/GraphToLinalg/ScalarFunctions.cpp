@@ -210,20 +210,22 @@ static Value fmod(const Scalars &s, Value x, Value y, bool isUnsigned, Attribute
   return arith::RemSIOp::create(s.b, s.loc, x, y);
 }
 
-// The remainder with the sign of the divisor.
+// The remainder with the sign of the divisor, which a zero has as well.
 static Value mod(const Scalars &s, Value x, Value y, bool isUnsigned, Attribute constant) {
   Value rest = fmod(s, x, y, isUnsigned, constant);
   if (isUnsigned)
     return rest;
+  bool isFloat = isa<FloatType>(x.getType());
   Value zero = s.constant(x.getType(), 0);
   auto negative = [&](Value v) {
-    return isa<FloatType>(v.getType()) ? s.cmp(arith::CmpFPredicate::OLT, v, zero)
-                                       : s.cmp(arith::CmpIPredicate::slt, v, zero);
+    return isFloat ? s.cmp(arith::CmpFPredicate::OLT, v, zero)
+                   : s.cmp(arith::CmpIPredicate::slt, v, zero);
   };
-  Value nonZero = isa<FloatType>(x.getType()) ? s.cmp(arith::CmpFPredicate::UNE, rest, zero)
-                                              : s.cmp(arith::CmpIPredicate::ne, rest, zero);
+  Value isZero = isFloat ? s.cmp(arith::CmpFPredicate::OEQ, rest, zero)
+                         : s.cmp(arith::CmpIPredicate::eq, rest, zero);
   Value differ = s.cmp(arith::CmpIPredicate::ne, negative(rest), negative(y));
-  return s.select(s.andI(nonZero, differ), s.add(rest, y), rest);
+  Value none = isFloat ? math::CopySignOp::create(s.b, s.loc, zero, y).getResult() : zero;
+  return s.select(isZero, none, s.select(differ, s.add(rest, y), rest));
 }
 
 // Shifts by the width or more give 0, to the right copies of the sign.

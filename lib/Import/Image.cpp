@@ -54,8 +54,9 @@ static LogicalResult importAffineGrid(Node &node) {
     return node.error() << "input 0 of AffineGrid has type " << theta.getType()
                         << ", it takes [N, 2, 3] or [N, 3, 4]";
   int64_t spatial = *dimensions;
-  theta = node.requireShape(theta, {-1, spatial, spatial + 1});
   size = node.requireShape(size, {spatial + 2});
+  theta = node.requireShape(
+      theta, node.concat({node.slice(size, 0, 0, 1), node.constant({spatial, spatial + 1})}, 0));
   if (!theta || !size)
     return failure();
   Type given = Node::elementOf(theta), element = placeType(node, given);

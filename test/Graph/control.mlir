@@ -105,6 +105,30 @@ func.func @never(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<0x4xf32>) {
 
 // -----
 
+// A loop that carries an optional of known content is unrolled, so that it is known as well.
+// SIMPLE-LABEL: func @carried_optional
+// SIMPLE-NOT: graph.loop
+// SIMPLE: %[[A:.*]] = graph.unary exp %arg0
+// SIMPLE: %[[B:.*]] = graph.unary exp %[[A]]
+// SIMPLE: return %[[B]]
+func.func @carried_optional(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %trip = graph.constant dense<2> : tensor<i64>
+  %true = graph.constant dense<true> : tensor<i1>
+  %some = graph.optional_construct %x : (tensor<4xf32>) -> !graph.optional<tensor<4xf32>>
+  %last = graph.loop %trip, %true iter(%some) {
+  ^bb0(%i: tensor<i64>, %carried: !graph.optional<tensor<4xf32>>):
+    %go = graph.constant dense<true> : tensor<i1>
+    %value = graph.optional_get %carried : (!graph.optional<tensor<4xf32>>) -> tensor<4xf32>
+    %negated = graph.unary exp %value : (tensor<4xf32>) -> tensor<4xf32>
+    %next = graph.optional_construct %negated : (tensor<4xf32>) -> !graph.optional<tensor<4xf32>>
+    graph.yield %go, %next : tensor<i1>, !graph.optional<tensor<4xf32>>
+  } : (tensor<i64>, tensor<i1>, !graph.optional<tensor<4xf32>>) -> !graph.optional<tensor<4xf32>>
+  %result = graph.optional_get %last : (!graph.optional<tensor<4xf32>>) -> tensor<4xf32>
+  return %result : tensor<4xf32>
+}
+
+// -----
+
 // Sequences of known items are no sequences when running.
 // SIMPLE-LABEL: func @sequence
 // SIMPLE: %[[N:.*]] = graph.constant dense<2> : tensor<i64>

@@ -65,8 +65,9 @@ Value *readRegister(IRBuilder<> &builder, Intrinsic::ID id) {
 
 /// The number of the thread in its block.
 Value *readThread(IRBuilder<> &builder, const DeviceTarget &target) {
-  return readRegister(builder, target.isNvidia() ? Intrinsic::nvvm_read_ptx_sreg_tid_x
-                                                 : Intrinsic::amdgcn_workitem_id_x);
+  return readRegister(builder, target.isNvidia()
+                                   ? Intrinsic::ID(Intrinsic::nvvm_read_ptx_sreg_tid_x)
+                                   : Intrinsic::ID(Intrinsic::amdgcn_workitem_id_x));
 }
 
 /// Makes `kernel`, a function of the items [begin, end), one that an entry of the same name calls

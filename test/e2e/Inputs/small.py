@@ -9,7 +9,7 @@ Writes FOLDER/<name>/model.onnx, most with test_data_set_0, and inputs as .npy f
   unknown   an operator that does not exist
   no-data   a model without data sets
   squeeze   Squeeze without axes
-  gather divide reshape fill window lengths cut   what the data of a run can make fail
+  gather divide reshape fill window lengths cut resize   what the data of a run can make fail
 """
 import os
 import sys
@@ -111,6 +111,11 @@ def main(root):
     write_model(path("cut"), [node("Slice", ["x", "s", "e", "axes"], ["y"], "the_Slice")],
                 [("x", "float32", [3, 2]), ("s", "int64", [2]), ("e", "int64", [2]), ("axes", "int64", [2])],
                 [("y", "float32", ["m", "n"])])
+    write_model(path("resize"), [node("Resize", ["x", "", "s"], ["y"], "the_Resize")],
+                [("x", "float32", [3, 2]), ("s", "float32", [2])], [("y", "float32", ["m", "n"])])
+    np.save(path("halves.npy"), f32(1, 0.5))
+    np.save(path("no-scale.npy"), f32(1, 0))
+    np.save(path("nan-scale.npy"), f32(1, np.nan))
     for n in (2, 3):
         np.save(path(f"wide-{n}.npy"), np.arange(1, n + 1, dtype=np.float32).reshape(1, 1, n))
     for name, array in (
