@@ -346,10 +346,10 @@ typedef struct lathe_variant_info {
   const char *name;
   uint64_t features;
   uint64_t weights_offset, weights_bytes;
-  int32_t chosen;    /* 1: the one that contexts run */
-  int32_t runnable;  /* 1: this host (as restricted by the options) could run it */
-  int32_t device;    /* 1: it is for a device, and runs where one is given that it fits */
-  int32_t reserved2; /* 0 */
+  int32_t chosen;        /* 1: the one that contexts run */
+  int32_t runnable;      /* 1: this host (as restricted by the options) could run it */
+  int32_t device;        /* 1: it is for a device, and runs where one is given that it fits */
+  uint32_t device_flags; /* for a device: LATHE_DEVICE_HOST_... */
 } lathe_variant_info;
 
 /* Variants in the file, best first, then those for devices. `info` returns ARGUMENT where `index`

@@ -292,15 +292,23 @@ typedef struct lathe_device_kernel {
                             wait for each other */
 } lathe_device_kernel;
 
+/* What the host program of a device reads and writes itself. */
+enum lathe_device_flags {
+  LATHE_DEVICE_HOST_VALUES = 1, /* arena, states, data of inputs and outputs, what it allocates */
+  LATHE_DEVICE_HOST_WEIGHTS = 2
+};
+
 /* Code for a device and the host program that drives it. The memory that the host program hands to
- * kernels (arena, weights, states, the data of inputs and outputs, what it allocates, the call and
- * its error) must be readable and writable for both sides. */
+ * kernels must be readable and writable for them, and for the host what `flags` name, and always
+ * the call and its error. */
 typedef struct lathe_device_variant {
   lathe_variant host; /* its name is the device's: "nvidia:sm_80" */
   uint32_t kernel_count;
   uint32_t image_count;
   const lathe_device_kernel *kernels;
   const lathe_image *images;
+  uint32_t flags; /* LATHE_DEVICE_... */
+  uint32_t reserved;
 } lathe_device_variant;
 
 /* Instructions that multiply matrices of 16-bit numbers, 16 x 16 by 16 x 8 or 16 x 16, by all lanes

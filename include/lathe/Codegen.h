@@ -196,6 +196,7 @@ struct DeviceKernel {
 struct DeviceKernels {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::vector<DeviceKernel> kernels;
+  uint32_t hostFlags = 0; ///< LATHE_DEVICE_...: the memory that the host program itself looks at.
 };
 
 /// Takes the kernels that a device can run out of a scheduled module (declarations stay), has its

@@ -105,10 +105,10 @@ private:
       return made(constant(ConstantDataArray::getString(context, code), LATHE_ALIGNMENT),
                   code.size() + 1); // terminated
     });
-    static_assert(sizeof(lathe_device_variant) == 72);
+    static_assert(sizeof(lathe_device_variant) == 80);
     SmallVector<Constant *> fields = fieldsOf(device.host);
-    fields.append(
-        {number(32, device.kernels.size()), number(32, device.images.size()), kernels, images});
+    fields.append({number(32, device.kernels.size()), number(32, device.images.size()), kernels,
+                   images, number(32, device.flags), number(32, 0)});
     return record(fields);
   }
 

@@ -53,8 +53,12 @@ struct DeviceRun {
     lathe_call call;
     lathe_error error;
   } *shared = nullptr;
-  char *staging = nullptr; ///< For inputs and outputs.
-  uint64_t stagingBytes = 0;
+  /// Inputs, then outputs, where the host reads and writes them.
+  char *staging = nullptr;
+  /// The same for the kernels: `staging`, or a copy that the host does not see.
+  char *values = nullptr;
+  uint64_t capacity = 0; ///< of both
+  uint64_t inputBytes = 0, outputBytes = 0;
 };
 
 /// Why the runtime refused a service; added to the message of the failure it leads to.
@@ -172,6 +176,8 @@ private:
   int32_t execute(lathe_status *status);
   int32_t openDevice(lathe_status *status);
   void closeDevice();
+  void releaseStaging();
+  int32_t reserveStaging(uint64_t bytes, lathe_status *status);
   int32_t stage(lathe_status *status);
   bool isStaged(uint32_t output) const;
   int32_t unstage(int32_t code, lathe_status *status);

@@ -10,6 +10,12 @@
 
 namespace lathe::runtime {
 
+/// Who looks at memory.
+enum class DeviceMemory : uint32_t {
+  Local, ///< Kernels, and copies.
+  Shared ///< The host as well, at the same address.
+};
+
 /// Functions of a device. Any thread, but for those of one queue.
 struct DeviceOps {
   uint32_t size; ///< sizeof(DeviceOps)
@@ -21,9 +27,12 @@ struct DeviceOps {
   int32_t (*load)(lathe_device *device, const lathe_device_variant *code, void **program,
                   lathe_status *status);
   void (*unload)(lathe_device *device, void *program);
-  /// Memory that the device and the host read and write; null when there is none.
-  void *(*allocate)(lathe_device *device, uint64_t bytes, uint64_t alignment);
-  void (*release)(lathe_device *device, void *memory, uint64_t bytes);
+  /// Memory of the device; null when there is none.
+  void *(*allocate)(lathe_device *device, uint64_t bytes, uint64_t alignment, DeviceMemory kind);
+  void (*release)(lathe_device *device, void *memory, uint64_t bytes, DeviceMemory kind);
+  /// Copies from the host, of which the memory may be any, to the device, and is done when it
+  /// returns: an error of `explainRefusal`, or 0.
+  int32_t (*upload)(lathe_device *device, void *to, const void *from, uint64_t bytes);
   /// Where kernels run one after the other; null when there is none.
   void *(*openQueue)(lathe_device *device);
   void (*closeQueue)(lathe_device *device, void *queue);
@@ -31,10 +40,14 @@ struct DeviceOps {
   int32_t (*launch)(void *queue, void *program, lathe_call *call, uint32_t kernel,
                     const uint64_t *args, uint32_t argCount, int64_t count);
   int32_t (*wait)(void *queue);
-  /// Writes what went wrong in the queue, terminated, since `launch` or `wait` last failed.
+  /// Copies, one way or the other, between Local and Shared memory, after what was launched and
+  /// before what is launched next.
+  int32_t (*copy)(void *queue, void *to, const void *from, uint64_t bytes);
+  /// Writes what went wrong in the queue, terminated, since `launch`, `wait` or `copy` last failed.
   void (*explain)(void *queue, char *text, size_t capacity);
-  /// Writes, terminated, why `allocate` or `openQueue` last gave null, and returns what it is for a
-  /// status: LATHE_STATUS_MEMORY or LATHE_STATUS_DEVICE. Null: there was no memory.
+  /// Writes, terminated, why `allocate` or `openQueue` last gave null or `upload` failed, and
+  /// returns what it is for a status: LATHE_STATUS_MEMORY or LATHE_STATUS_DEVICE. Null: there was
+  /// no memory.
   int32_t (*explainRefusal)(lathe_device *device, char *text, size_t capacity);
 };
 

@@ -10,14 +10,19 @@ using namespace lathe::runtime;
 
 namespace {
 
+template <DeviceMemory kind>
 void *allocateOnDevice(void *user, uint64_t bytes, uint64_t alignment) {
   auto *device = static_cast<lathe_device *>(user);
-  return device->ops->allocate(device, bytes, alignment);
+  return device->ops->allocate(device, bytes, alignment, kind);
 }
 
-void releaseOnDevice(void *user, void *memory, uint64_t bytes) {
+template <DeviceMemory kind> void releaseOnDevice(void *user, void *memory, uint64_t bytes) {
   auto *device = static_cast<lathe_device *>(user);
-  device->ops->release(device, memory, bytes);
+  device->ops->release(device, memory, bytes, kind);
+}
+
+template <DeviceMemory kind> lathe_allocator allocatorOf(lathe_device *device) {
+  return {device, allocateOnDevice<kind>, releaseOnDevice<kind>};
 }
 
 uint64_t aligned(uint64_t bytes) {
@@ -58,20 +63,34 @@ int32_t lathe_module::loadOnDevice(lathe_status *status) {
   uint64_t bytes = deviceCode->host.weights_bytes;
   if (!bytes)
     return LATHE_STATUS_OK;
-  auto *memory = static_cast<char *>(ops.allocate(device, bytes, LATHE_ALIGNMENT));
+  auto *memory = static_cast<char *>(ops.allocate(device, bytes, LATHE_ALIGNMENT, weightsMemory()));
   if (!memory)
     return refuseMemory(device, status, bytes, "weights");
-  memcpy(memory, weights, bytes);
   deviceWeights = memory;
+  if (weightsMemory() == DeviceMemory::Shared) {
+    memcpy(memory, weights, bytes);
+  } else if (ops.upload(device, memory, weights, bytes)) {
+    char why[400];
+    int32_t code = device->explainRefusal(why, sizeof(why));
+    return fail(status, code, "%s does not take the weights%s", device->name, why);
+  }
   weights = memory;
   return LATHE_STATUS_OK;
+}
+
+DeviceMemory lathe_module::weightsMemory() const {
+  return deviceCode->flags & LATHE_DEVICE_HOST_WEIGHTS ? DeviceMemory::Shared : DeviceMemory::Local;
+}
+
+DeviceMemory lathe_module::valuesMemory() const {
+  return deviceCode->flags & LATHE_DEVICE_HOST_VALUES ? DeviceMemory::Shared : DeviceMemory::Local;
 }
 
 lathe_module::~lathe_module() {
   if (!device)
     return;
   if (deviceWeights)
-    device->ops->release(device, deviceWeights, deviceCode->host.weights_bytes);
+    device->ops->release(device, deviceWeights, deviceCode->host.weights_bytes, weightsMemory());
   if (program)
     device->ops->unload(device, program);
   device->release();
@@ -86,7 +105,9 @@ int32_t lathe_context::openDevice(lathe_status *status) {
     return fail(status, LATHE_STATUS_ARGUMENT,
                 "an arena is given, but a run on %s uses memory of the device; leave it out",
                 device->name);
-  workAllocator = {device, allocateOnDevice, releaseOnDevice};
+  workAllocator = module->valuesMemory() == DeviceMemory::Shared
+                      ? allocatorOf<DeviceMemory::Shared>(device)
+                      : allocatorOf<DeviceMemory::Local>(device);
   deviceRun.queue = device->ops->openQueue(device);
   if (!deviceRun.queue) {
     char why[400];
@@ -94,7 +115,8 @@ int32_t lathe_context::openDevice(lathe_status *status) {
     return fail(status, code, "%s gives no queue for a context%s", device->name, why);
   }
   constexpr uint64_t bytes = sizeof(DeviceRun::Shared);
-  void *shared = device->ops->allocate(device, bytes, alignof(DeviceRun::Shared));
+  void *shared =
+      device->ops->allocate(device, bytes, alignof(DeviceRun::Shared), DeviceMemory::Shared);
   deviceRun.shared = static_cast<DeviceRun::Shared *>(shared);
   return shared ? int32_t(LATHE_STATUS_OK) : refuseMemory(device, status, bytes, "a context");
 }
@@ -103,52 +125,77 @@ void lathe_context::closeDevice() {
   lathe_device *device = module ? module->device : nullptr;
   if (!device)
     return;
-  if (deviceRun.staging)
-    device->ops->release(device, deviceRun.staging, deviceRun.stagingBytes);
+  releaseStaging();
   if (deviceRun.shared)
-    device->ops->release(device, deviceRun.shared, sizeof(DeviceRun::Shared));
+    device->ops->release(device, deviceRun.shared, sizeof(DeviceRun::Shared), DeviceMemory::Shared);
   if (deviceRun.queue)
     device->ops->closeQueue(device, deviceRun.queue);
 }
 
-// Puts the inputs where the device reads them, and the outputs where it can write.
+void lathe_context::releaseStaging() {
+  lathe_device *device = module->device;
+  DeviceRun &run = deviceRun;
+  if (run.values && run.values != run.staging)
+    device->ops->release(device, run.values, run.capacity, DeviceMemory::Local);
+  if (run.staging)
+    device->ops->release(device, run.staging, run.capacity, DeviceMemory::Shared);
+  run.staging = run.values = nullptr;
+  run.capacity = 0;
+}
+
+int32_t lathe_context::reserveStaging(uint64_t bytes, lathe_status *status) {
+  lathe_device *device = module->device;
+  DeviceRun &run = deviceRun;
+  if (bytes <= run.capacity)
+    return LATHE_STATUS_OK;
+  releaseStaging();
+  auto allocate = [&](DeviceMemory kind) {
+    return static_cast<char *>(device->ops->allocate(device, bytes, LATHE_ALIGNMENT, kind));
+  };
+  run.capacity = bytes;
+  run.staging = allocate(DeviceMemory::Shared);
+  if (run.staging)
+    run.values = module->valuesMemory() == DeviceMemory::Shared ? run.staging
+                                                                : allocate(DeviceMemory::Local);
+  if (run.values)
+    return LATHE_STATUS_OK;
+  int32_t code = refuseMemory(device, status, bytes, "inputs and outputs");
+  releaseStaging();
+  return code;
+}
+
+// Puts the inputs where they are copied from, and outputs where the device can write.
 int32_t lathe_context::stage(lathe_status *status) {
   lathe_device *device = module->device;
+  DeviceRun &run = deviceRun;
   // States that are kept lie in memory of the device already.
   auto isCopied = [this](uint32_t input) {
     int32_t state = entry->inputs[input].state;
     bool kept = state >= 0 && inputs[input].data == states[state].value.data;
     return !kept && !staysOnHost(inputs[input]);
   };
-  uint64_t bytes = 0;
+  run.inputBytes = run.outputBytes = 0;
   for (uint32_t i = 0; i < entry->input_count; ++i) {
     if (!isCopied(i))
       continue;
     uint64_t size = copiedBytes(inputs[i]);
-    if (size > uint64_t(maxBytes) - bytes)
+    if (size > uint64_t(maxBytes) - run.inputBytes)
       return fail(status, LATHE_STATUS_MEMORY, "input '%.200s' is too large for %s",
                   entry->inputs[i].name, device->name);
-    bytes += aligned(size);
+    run.inputBytes += aligned(size);
   }
   for (uint32_t i = 0; i < entry->output_count; ++i)
     if (isStaged(i))
-      bytes += aligned(lathe_value_bytes(&outputs[i]));
-  if (bytes > deviceRun.stagingBytes) {
-    if (deviceRun.staging)
-      workAllocator.release(workAllocator.user, deviceRun.staging, deviceRun.stagingBytes);
-    deviceRun.stagingBytes = 0;
-    deviceRun.staging =
-        static_cast<char *>(workAllocator.allocate(workAllocator.user, bytes, LATHE_ALIGNMENT));
-    if (!deviceRun.staging)
-      return refuseMemory(device, status, bytes, "inputs and outputs");
-    deviceRun.stagingBytes = bytes;
-  }
-  char *place = deviceRun.staging;
+      run.outputBytes += aligned(lathe_value_bytes(&outputs[i]));
+  if (int32_t code = reserveStaging(run.inputBytes + run.outputBytes, status))
+    return code;
+  uint64_t place = 0;
   for (uint32_t i = 0; i < entry->input_count; ++i) {
     if (!isCopied(i))
       continue;
     lathe_value copy;
-    copyInto(inputs[i], place, copy);
+    copyInto(inputs[i], run.staging + place, copy);
+    copy.data = run.values + place;
     place += aligned(copiedBytes(inputs[i]));
     inputs[i] = copy;
   }
@@ -156,7 +203,7 @@ int32_t lathe_context::stage(lathe_status *status) {
     if (!isStaged(i))
       continue;
     outputStates[i].hostData = outputs[i].data;
-    outputs[i].data = place;
+    outputs[i].data = run.values + place;
     place += aligned(lathe_value_bytes(&outputs[i]));
   }
   return LATHE_STATUS_OK;
@@ -176,7 +223,8 @@ int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
     OutputState &state = outputStates[i];
     lathe_value &value = outputs[i];
     if (state.hostData) {
-      const void *written = value.data;
+      const char *written =
+          deviceRun.staging + (static_cast<char *>(value.data) - deviceRun.values);
       value.data = state.hostData;
       state.hostData = nullptr;
       if (!code)
@@ -209,13 +257,21 @@ int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
 
 int32_t lathe_context::runOnDevice() {
   // What kernels may look at lies where the device sees it.
-  DeviceRun::Shared &shared = *deviceRun.shared;
-  shared.call = call;
-  shared.error = lathe_error();
-  shared.call.error = &shared.error;
-  int32_t code = entry->run(&shared.call);
-  int32_t waited = module->device->ops->wait(deviceRun.queue);
-  error = shared.error;
+  DeviceRun &run = deviceRun;
+  run.shared->call = call;
+  run.shared->error = lathe_error();
+  run.shared->call.error = &run.shared->error;
+  const DeviceOps &ops = *module->device->ops;
+  auto copy = [&](char *to, const char *from, uint64_t bytes) {
+    return to == from || !bytes ? int32_t(LATHE_CODE_OK) : ops.copy(run.queue, to, from, bytes);
+  };
+  int32_t code = copy(run.values, run.staging, run.inputBytes);
+  if (!code)
+    code = entry->run(&run.shared->call);
+  if (!code)
+    code = copy(run.staging + run.inputBytes, run.values + run.inputBytes, run.outputBytes);
+  int32_t waited = ops.wait(run.queue);
+  error = run.shared->error;
   return code ? code : waited;
 }
 

@@ -5,6 +5,7 @@
 
 #include "runtime/Artifact/Debugger.h"
 #include "runtime/Artifact/Image.h"
+#include "runtime/Core/Device.h"
 
 #include <atomic>
 
@@ -56,6 +57,9 @@ struct lathe_module {
   /// The same for a model that is part of the program.
   int32_t adopt(const lathe_static_model &model, const lathe_module_options &options,
                 lathe_status *status);
+
+  /// With a device: where weights lie, and what kernels read and write beside them.
+  lathe::runtime::DeviceMemory weightsMemory() const, valuesMemory() const;
 
   void retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void release();

@@ -47,8 +47,10 @@ int32_t lathe_module_variant_info(const lathe_module *module, uint32_t index,
                                !isDevice && (variant.features & ~module->features) == 0,
                                isDevice,
                                0};
-  if (isDevice)
+  if (isDevice) {
     filled.runnable = filled.chosen;
+    filled.device_flags = table.device_variants[index - table.variant_count].flags;
+  }
   return answer(info, "lathe_variant_info", filled, status);
 }
 

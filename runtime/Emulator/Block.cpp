@@ -34,12 +34,30 @@ bool Emulator::find(const char *address, uint64_t bytes, const char **range) con
   auto after = pieces.upper_bound(address);
   if (after == pieces.begin())
     return false;
-  auto [begin, end] = *std::prev(after);
+  const char *begin = std::prev(after)->first, *end = std::prev(after)->second.end;
   if (address >= end || bytes > uint64_t(end - address))
     return false;
   range[0] = begin;
   range[1] = end;
   return true;
+}
+
+static void protect(const std::map<const char *, Emulator::Piece> &pieces, int access) {
+  for (const auto &[begin, piece] : pieces)
+    if (piece.mapped)
+      mprotect(const_cast<char *>(begin), piece.mapped, access);
+}
+
+void Emulator::enter() {
+  std::unique_lock<std::shared_mutex> lock(mutex);
+  if (users++ == 0)
+    protect(pieces, PROT_READ | PROT_WRITE);
+}
+
+void Emulator::leave() {
+  std::unique_lock<std::shared_mutex> lock(mutex);
+  if (--users == 0)
+    protect(pieces, PROT_NONE);
 }
 
 void Launch::fail(const lathe_emulated_thread &thread, const char *what) const {

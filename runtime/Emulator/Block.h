@@ -36,9 +36,17 @@ private:
 struct Emulator : lathe_device {
   std::string architecture;
   uint64_t seed = 1;
-  /// What was handed out: begin to end.
-  std::map<const char *, const char *> pieces;
+  struct Piece {
+    const char *end;
+    uint64_t mapped; ///< Bytes of the pages of Local memory, else 0.
+  };
+  std::map<const char *, Piece> pieces; ///< What was handed out, by where it begins.
   mutable std::shared_mutex mutex;
+  unsigned users = 0; ///< Launches and copies in progress.
+
+  /// Local memory can be touched while somebody is in: a host that looks at it itself faults.
+  void enter();
+  void leave();
 
   /// The piece that holds these bytes; false where there is none.
   bool find(const char *address, uint64_t bytes, const char **range) const;

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace lathe::runtime;
 using namespace lathe::emulator;
@@ -46,6 +48,63 @@ const lathe_image *emulatedImage(const lathe_device_variant &code) {
 
 Emulator *of(lathe_device *device) { return static_cast<Emulator *>(device); }
 
+void giveBack(void *memory, uint64_t mapped) {
+  if (mapped)
+    munmap(memory, mapped);
+  else
+    free(memory);
+}
+
+struct Inside {
+  explicit Inside(Emulator &emulator) : emulator(emulator) { emulator.enter(); }
+  ~Inside() { emulator.leave(); }
+  Emulator &emulator;
+};
+
+int32_t copyBytes(Emulator &emulator, void *to, const void *from, uint64_t bytes) {
+  Inside inside(emulator);
+  memcpy(to, from, bytes);
+  return LATHE_CODE_OK;
+}
+
+// At least a byte, so that every piece has an address of its own.
+void *allocate(lathe_device *device, uint64_t bytes, uint64_t alignment, DeviceMemory kind) {
+  Emulator &emulator = *of(device);
+  uint64_t size = std::max<uint64_t>(bytes, 1), page = uint64_t(sysconf(_SC_PAGESIZE));
+  void *memory = nullptr;
+  uint64_t mapped = kind == DeviceMemory::Local ? (size + page - 1) / page * page : 0;
+  if ((kind == DeviceMemory::Local && mapped < size) || alignment > page)
+    return nullptr;
+  if (mapped) {
+    memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+      return nullptr;
+  } else if (posix_memalign(&memory, std::max<uint64_t>(alignment, sizeof(void *)), size)) {
+    return nullptr;
+  }
+  memset(memory, poison, size);
+  auto *begin = static_cast<const char *>(memory);
+  std::unique_lock<std::shared_mutex> lock(emulator.mutex);
+  try {
+    emulator.pieces[begin] = {begin + bytes, mapped};
+  } catch (const std::bad_alloc &) {
+    giveBack(memory, mapped);
+    return nullptr;
+  }
+  if (mapped && !emulator.users)
+    mprotect(memory, mapped, PROT_NONE);
+  return memory;
+}
+
+void release(lathe_device *device, void *memory, uint64_t, DeviceMemory) {
+  Emulator &emulator = *of(device);
+  std::unique_lock<std::shared_mutex> lock(emulator.mutex);
+  auto piece = emulator.pieces.find(static_cast<const char *>(memory));
+  uint64_t mapped = piece->second.mapped;
+  emulator.pieces.erase(piece);
+  giveBack(memory, mapped);
+}
+
 const DeviceOps ops = {
     sizeof(DeviceOps),
     [](lathe_device *device) { delete of(device); },
@@ -61,29 +120,10 @@ const DeviceOps ops = {
       return answer(status, LATHE_STATUS_OK);
     },
     [](lathe_device *, void *) {},
-    [](lathe_device *device, uint64_t bytes, uint64_t alignment) -> void * {
-      void *memory = nullptr;
-      // At least a byte, so that every piece has an address of its own.
-      uint64_t size = std::max<uint64_t>(bytes, 1);
-      if (posix_memalign(&memory, std::max<uint64_t>(alignment, sizeof(void *)), size))
-        return nullptr;
-      memset(memory, poison, size);
-      Emulator &emulator = *of(device);
-      std::unique_lock<std::shared_mutex> lock(emulator.mutex);
-      auto *begin = static_cast<const char *>(memory);
-      try {
-        emulator.pieces[begin] = begin + bytes;
-      } catch (const std::bad_alloc &) {
-        free(memory);
-        return nullptr;
-      }
-      return memory;
-    },
-    [](lathe_device *device, void *memory, uint64_t) {
-      Emulator &emulator = *of(device);
-      std::unique_lock<std::shared_mutex> lock(emulator.mutex);
-      emulator.pieces.erase(static_cast<const char *>(memory));
-      free(memory);
+    allocate,
+    release,
+    [](lathe_device *device, void *to, const void *from, uint64_t bytes) -> int32_t {
+      return copyBytes(*of(device), to, from, bytes);
     },
     [](lathe_device *device) -> void * {
       auto *queue = new (std::nothrow) Queue;
@@ -111,10 +151,14 @@ const DeviceOps ops = {
       uint64_t argument = reinterpret_cast<uint64_t>(&launch);
       // Some thousand threads are worth the hand-over.
       int64_t grain = std::max<int64_t>(1, 4096 / kernel.block_threads);
+      Inside inside(*queue.device);
       call->services->parallel(call, runBlocks, &argument, int64_t(blocks), grain);
       return queue.failed.load(std::memory_order_relaxed) ? LATHE_CODE_DEVICE : LATHE_CODE_OK;
     },
     [](void *) -> int32_t { return LATHE_CODE_OK; },
+    [](void *given, void *to, const void *from, uint64_t bytes) -> int32_t {
+      return copyBytes(*static_cast<Queue *>(given)->device, to, from, bytes);
+    },
     [](void *given, char *text, size_t capacity) {
       Queue &queue = *static_cast<Queue *>(given);
       std::lock_guard<std::mutex> lock(queue.mutex);

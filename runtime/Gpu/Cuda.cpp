@@ -21,8 +21,12 @@ constexpr DriverSymbol symbols[] = {
     {offsetof(Driver, moduleLoad), "cuModuleLoadDataEx", true},
     {offsetof(Driver, moduleFunction), "cuModuleGetFunction", true},
     {offsetof(Driver, moduleUnload), "cuModuleUnload", true},
-    {offsetof(Driver, allocateManaged), "cuMemAllocManaged", true},
-    {offsetof(Driver, release), "cuMemFree_v2", true},
+    {offsetof(Driver, allocateLocal), "cuMemAlloc_v2", true},
+    {offsetof(Driver, releaseLocal), "cuMemFree_v2", true},
+    {offsetof(Driver, allocateShared), "cuMemHostAlloc", true},
+    {offsetof(Driver, releaseShared), "cuMemFreeHost", true},
+    {offsetof(Driver, copyNow), "cuMemcpy", true},
+    {offsetof(Driver, copyLater), "cuMemcpyAsync", true},
     {offsetof(Driver, streamCreate), "cuStreamCreate", true},
     {offsetof(Driver, streamSynchronize), "cuStreamSynchronize", true},
     {offsetof(Driver, streamDestroy), "cuStreamDestroy_v2", true},
@@ -36,8 +40,8 @@ constexpr DriverSymbol symbols[] = {
 };
 
 // CUdevice_attribute and CUjit_option.
-constexpr int multiprocessors = 16, capabilityMajor = 75, capabilityMinor = 76, managedMemory = 83,
-              concurrentManagedAccess = 89;
+constexpr int multiprocessors = 16, unifiedAddressing = 41, capabilityMajor = 75,
+              capabilityMinor = 76;
 constexpr int errorLogBuffer = 5, errorLogBytes = 6;
 
 void formatVersion(int version, char *text, size_t capacity) {
@@ -50,23 +54,20 @@ int32_t readAttribute(Gpu &gpu, int attribute, const char *what, int &value, lat
 }
 
 int32_t setUp(Gpu &gpu, lathe_status *status) {
-  int major = 0, minor = 0, managed = 0, concurrent = 0, processors = 0;
+  int major = 0, minor = 0, isUnified = 0, processors = 0;
   if (int32_t code = readAttribute(gpu, capabilityMajor, "its architecture", major, status))
     return code;
   if (int32_t code = readAttribute(gpu, capabilityMinor, "its architecture", minor, status))
     return code;
-  if (int32_t code = readAttribute(gpu, managedMemory, "its managed memory", managed, status))
-    return code;
-  if (int32_t code =
-          readAttribute(gpu, concurrentManagedAccess, "its managed memory", concurrent, status))
+  if (int32_t code = readAttribute(gpu, unifiedAddressing, "its addresses", isUnified, status))
     return code;
   gpu.capability = 10 * major + minor;
   TextBuilder(gpu.info.architecture, sizeof(gpu.info.architecture)).add("sm_%d", gpu.capability);
-  // The host program reads and writes beside the kernels.
-  if (!managed || !concurrent)
+  // Kernels find memory of the host where the host does.
+  if (!isUnified)
     return fail(status, LATHE_STATUS_DEVICE,
-                "%s: %s (%s) has no memory that it shares with a busy host, as a run needs (under "
-                "Windows and WSL, and before sm_60, none has)",
+                "%s: %s (%s) has other addresses than the host, which a run needs (a program of 32 "
+                "bits?)",
                 gpu.name, gpu.info.name, gpu.info.architecture);
   if (!gpu.driver.deviceAttribute(&processors, multiprocessors, gpu.device))
     gpu.info.processors = uint32_t(processors);
@@ -108,6 +109,10 @@ int load(Gpu &gpu, const void *image, void **module, char *log, size_t capacity)
   return gpu.driver.moduleLoad(module, image, 2, names, values);
 }
 
+int copy(const Driver &driver, void *to, const void *from, size_t bytes, void *stream) {
+  return stream ? driver.copyLater(to, from, bytes, stream) : driver.copyNow(to, from, bytes);
+}
+
 void explain(const Driver &driver, int error, const char **name, const char **text) {
   if (!driver.errorName || driver.errorName(error, name))
     *name = nullptr;
@@ -135,5 +140,6 @@ const Vendor lathe::runtime::cudaVendor = {
     leave,
     fit,
     load,
+    copy,
     explain,
 };

@@ -9,7 +9,8 @@ using namespace lathe::runtime;
 
 namespace {
 
-constexpr unsigned attachGlobal = 1;      ///< CU_MEM_ATTACH_GLOBAL, hipMemAttachGlobal
+/// CU_MEMHOSTALLOC_PORTABLE and DEVICEMAP, hipHostMallocPortable and Mapped.
+constexpr unsigned portableAndMapped = 1 | 2;
 constexpr unsigned nonBlocking = 1;       ///< CU_STREAM_NON_BLOCKING, hipStreamNonBlocking
 constexpr uint64_t maxBlocks = INT32_MAX; ///< Of a launch, by both vendors.
 constexpr uint32_t maxParameters = 512;   ///< 4 KiB, what all devices of NVIDIA take.
@@ -118,26 +119,48 @@ void unload(lathe_device *device, void *given) {
   destroyObject(program);
 }
 
-void *allocate(lathe_device *device, uint64_t bytes, uint64_t alignment) {
+void giveBack(Gpu &gpu, void *memory, DeviceMemory kind) {
+  if (kind == DeviceMemory::Local)
+    gpu.driver.releaseLocal(memory);
+  else
+    gpu.driver.releaseShared(memory);
+}
+
+// Shared memory is the host's, pinned, which kernels reach at the same address: slow, but small or
+// rarely used. Nothing is managed memory, which moves in pages by faults.
+void *allocate(lathe_device *device, uint64_t bytes, uint64_t alignment, DeviceMemory kind) {
   Gpu &gpu = of(device);
   Inside inside(gpu);
   void *memory = nullptr;
   int error = inside.error();
   // Drivers refuse to give no byte at all.
+  size_t wanted = std::max<uint64_t>(bytes, 1);
   if (!error)
-    error = gpu.driver.allocateManaged(&memory, std::max<uint64_t>(bytes, 1), attachGlobal);
+    error = kind == DeviceMemory::Local
+                ? gpu.driver.allocateLocal(&memory, wanted)
+                : gpu.driver.allocateShared(&memory, wanted, portableAndMapped);
   if (!error && reinterpret_cast<uint64_t>(memory) % alignment) {
-    gpu.driver.release(memory);
+    giveBack(gpu, memory, kind);
     error = driverOutOfMemory; // drivers align to 256 at least, more than anything asks for
   }
   gpu.refusal.store(error, std::memory_order_relaxed);
   return error ? nullptr : memory;
 }
 
-void release(lathe_device *device, void *memory, uint64_t) {
+void release(lathe_device *device, void *memory, uint64_t, DeviceMemory kind) {
   Gpu &gpu = of(device);
   Inside inside(gpu);
-  gpu.driver.release(memory);
+  giveBack(gpu, memory, kind);
+}
+
+int32_t upload(lathe_device *device, void *to, const void *from, uint64_t bytes) {
+  Gpu &gpu = of(device);
+  Inside inside(gpu);
+  int error = inside.error();
+  if (!error)
+    error = gpu.vendor->copy(gpu.driver, to, from, bytes, nullptr);
+  gpu.refusal.store(error, std::memory_order_relaxed);
+  return error ? LATHE_CODE_DEVICE : LATHE_CODE_OK;
 }
 
 void *openQueue(lathe_device *device) {
@@ -224,6 +247,17 @@ int32_t wait(void *given) {
   return error ? LATHE_CODE_DEVICE : LATHE_CODE_OK;
 }
 
+int32_t copy(void *given, void *to, const void *from, uint64_t bytes) {
+  Queue &queue = *static_cast<Queue *>(given);
+  if (queue.broken)
+    return noteFailure(queue, nullptr, queue.broken);
+  Inside inside(*queue.gpu);
+  int error = inside.error();
+  if (!error)
+    error = queue.gpu->vendor->copy(queue.gpu->driver, to, from, bytes, queue.stream);
+  return error ? noteFailure(queue, nullptr, error) : int32_t(LATHE_CODE_OK);
+}
+
 void explain(void *given, char *text, size_t capacity) {
   Queue &queue = *static_cast<Queue *>(given);
   TextBuilder(text, capacity).add("%s", queue.failure);
@@ -281,6 +315,6 @@ int32_t Gpu::fail(lathe_status *status, const char *what, int error) const {
 }
 
 const DeviceOps lathe::runtime::gpuOps = {
-    sizeof(DeviceOps), destroy,    fit,    load, unload,  allocate,       release,
-    openQueue,         closeQueue, launch, wait, explain, explainRefusal,
+    sizeof(DeviceOps), destroy,    fit,    load, unload, allocate, release,        upload,
+    openQueue,         closeQueue, launch, wait, copy,   explain,  explainRefusal,
 };

@@ -29,8 +29,10 @@ struct Driver {
                     void **values);
   int (*moduleFunction)(void **function, void *module, const char *name);
   int (*moduleUnload)(void *module);
-  int (*allocateManaged)(void **memory, size_t bytes, unsigned flags);
-  int (*release)(void *memory);
+  int (*allocateLocal)(void **memory, size_t bytes);
+  int (*releaseLocal)(void *memory);
+  int (*allocateShared)(void **memory, size_t bytes, unsigned flags);
+  int (*releaseShared)(void *memory);
   int (*streamCreate)(void **stream, unsigned flags);
   int (*streamSynchronize)(void *stream);
   int (*streamDestroy)(void *stream);
@@ -42,11 +44,15 @@ struct Driver {
   int (*contextRelease)(int device);
   int (*contextPush)(void *context);
   int (*contextPop)(void **context);
+  int (*copyNow)(void *to, const void *from, size_t bytes);
+  int (*copyLater)(void *to, const void *from, size_t bytes, void *stream);
   int (*errorName)(int error, const char **text);
   int (*errorString)(int error, const char **text);
   // AMD's alone.
   int (*getDevice)(int *device);
   int (*setDevice)(int device);
+  int (*copyNowOfKind)(void *to, const void *from, size_t bytes, int kind);
+  int (*copyLaterOfKind)(void *to, const void *from, size_t bytes, int kind, void *stream);
   int (*properties)(void *properties, int device);
   const char *(*nameOfError)(int error);
   const char *(*textOfError)(int error);
@@ -82,6 +88,8 @@ struct Vendor {
   uint32_t (*fit)(const Gpu &gpu, const char *architecture);
   /// Loads an image; what the driver's compiler says goes to `log`.
   int (*load)(Gpu &gpu, const void *image, void **module, char *log, size_t capacity);
+  /// Copies after what was launched in `stream`; null: now.
+  int (*copy)(const Driver &driver, void *to, const void *from, size_t bytes, void *stream);
   /// The name of an error and what it means; null where the driver knows none.
   void (*explain)(const Driver &driver, int error, const char **name, const char **text);
 };

@@ -18,8 +18,12 @@ constexpr DriverSymbol symbols[] = {
     {offsetof(Driver, moduleLoad), "hipModuleLoadDataEx", true},
     {offsetof(Driver, moduleFunction), "hipModuleGetFunction", true},
     {offsetof(Driver, moduleUnload), "hipModuleUnload", true},
-    {offsetof(Driver, allocateManaged), "hipMallocManaged", true},
-    {offsetof(Driver, release), "hipFree", true},
+    {offsetof(Driver, allocateLocal), "hipMalloc", true},
+    {offsetof(Driver, releaseLocal), "hipFree", true},
+    {offsetof(Driver, allocateShared), "hipHostMalloc", true},
+    {offsetof(Driver, releaseShared), "hipHostFree", true},
+    {offsetof(Driver, copyNowOfKind), "hipMemcpy", true},
+    {offsetof(Driver, copyLaterOfKind), "hipMemcpyAsync", true},
     {offsetof(Driver, streamCreate), "hipStreamCreateWithFlags", true},
     {offsetof(Driver, streamSynchronize), "hipStreamSynchronize", true},
     {offsetof(Driver, streamDestroy), "hipStreamDestroy", true},
@@ -94,6 +98,12 @@ int load(Gpu &gpu, const void *image, void **module, char *, size_t) {
   return gpu.driver.moduleLoad(module, image, 0, nullptr, nullptr);
 }
 
+int copy(const Driver &driver, void *to, const void *from, size_t bytes, void *stream) {
+  constexpr int anyWay = 4; // hipMemcpyDefault
+  return stream ? driver.copyLaterOfKind(to, from, bytes, anyWay, stream)
+                : driver.copyNowOfKind(to, from, bytes, anyWay);
+}
+
 void explain(const Driver &driver, int error, const char **name, const char **text) {
   *name = driver.nameOfError ? driver.nameOfError(error) : nullptr;
   *text = driver.textOfError ? driver.textOfError(error) : nullptr;
@@ -119,5 +129,6 @@ const Vendor lathe::runtime::hipVendor = {
     leave,
     fit,
     load,
+    copy,
     explain,
 };

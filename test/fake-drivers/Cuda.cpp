@@ -6,6 +6,7 @@
 #include <cstring>
 
 using namespace lathe::fake;
+using lathe::runtime::DeviceMemory;
 
 Fake &lathe::fake::fake() {
   static Fake made("CUDA", LATHE_IMAGE_PTX);
@@ -76,17 +77,14 @@ LATHE_API int cuDeviceGetAttribute(int *value, int attribute, int device) {
   case 16:
     *value = 4;
     return Success;
+  case 41:
+    *value = fake().unified;
+    return Success;
   case 75:
     *value = capability() / 10;
     return Success;
   case 76:
     *value = capability() % 10;
-    return Success;
-  case 83:
-    *value = 1;
-    return Success;
-  case 89:
-    *value = fake().managed;
     return Success;
   default:
     return InvalidValue;
@@ -156,16 +154,40 @@ LATHE_API int cuModuleUnload(void *module) {
   return error;
 }
 
-LATHE_API int cuMemAllocManaged(void **memory, size_t bytes, unsigned flags) {
-  if (int error = beginInside("cuMemAllocManaged"))
+LATHE_API int cuMemAlloc_v2(void **memory, size_t bytes) {
+  if (int error = beginInside("cuMemAlloc_v2"))
     return error;
-  return flags == 1 ? fake().allocate(memory, bytes) : int(InvalidValue);
+  return fake().allocate(memory, bytes, DeviceMemory::Local);
 }
 
 LATHE_API int cuMemFree_v2(void *memory) {
   int error = fake().begin("cuMemFree_v2");
-  fake().release(memory);
+  fake().release(memory, DeviceMemory::Local);
   return error;
+}
+
+LATHE_API int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
+  if (int error = beginInside("cuMemHostAlloc"))
+    return error;
+  return flags == 3 ? fake().allocate(memory, bytes, DeviceMemory::Shared) : int(InvalidValue);
+}
+
+LATHE_API int cuMemFreeHost(void *memory) {
+  int error = fake().begin("cuMemFreeHost");
+  fake().release(memory, DeviceMemory::Shared);
+  return error;
+}
+
+LATHE_API int cuMemcpy(void *to, const void *from, size_t bytes) {
+  if (int error = beginInside("cuMemcpy"))
+    return error;
+  return fake().copy(to, from, bytes, nullptr, /*isNow=*/true);
+}
+
+LATHE_API int cuMemcpyAsync(void *to, const void *from, size_t bytes, void *stream) {
+  if (int error = beginInside("cuMemcpyAsync"))
+    return error;
+  return fake().copy(to, from, bytes, stream, /*isNow=*/false);
 }
 
 LATHE_API int cuStreamCreate(void **stream, unsigned flags) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 using namespace lathe::fake;
+using lathe::runtime::DeviceMemory;
 
 thread_local int Fake::current = 0;
 
@@ -33,7 +34,7 @@ void Fake::configure(const std::string &text) {
   architecture = imageKind == LATHE_IMAGE_PTX ? "sm_80" : "gfx942";
   devices = 1;
   version = 12040;
-  managed = 1;
+  unified = 1;
   planned.clear();
   lost = Success;
   counts.clear();
@@ -48,8 +49,8 @@ void Fake::configure(const std::string &text) {
       devices = std::stoi(value);
     else if (key == "version")
       version = std::stoi(value);
-    else if (key == "managed")
-      managed = std::stoi(value);
+    else if (key == "unified")
+      unified = std::stoi(value);
     else if (key == "fail") {
       size_t colon = value.find(':'), code = value.find('=');
       planned.push_back(
@@ -251,36 +252,67 @@ int Fake::unload(void *given) {
   return Success;
 }
 
-int Fake::allocate(void **memory, size_t bytes) {
+int Fake::allocate(void **memory, size_t bytes, DeviceMemory kind) {
   std::lock_guard<std::mutex> lock(mutex);
   if (!bytes)
     return InvalidValue;
-  *memory = device()->ops->allocate(device(), bytes, 256);
+  *memory = device()->ops->allocate(device(), bytes, 256, kind);
   if (!*memory)
     return OutOfMemory;
-  allocations[*memory] = bytes;
+  allocations[*memory] = {bytes, kind};
   return Success;
 }
 
-static bool pointsTo(const Launch &launch, const void *memory, size_t bytes) {
-  auto begin = reinterpret_cast<uint64_t>(memory);
-  return std::any_of(launch.args.begin(), launch.args.end(),
-                     [&](uint64_t arg) { return arg - begin < bytes; });
+const DeviceMemory *Fake::findMemory(const void *memory, size_t bytes) const {
+  auto after = allocations.upper_bound(const_cast<void *>(memory));
+  if (after == allocations.begin())
+    return nullptr;
+  const auto &[begin, found] = *std::prev(after);
+  size_t offset = size_t(static_cast<const char *>(memory) - static_cast<const char *>(begin));
+  return offset < found.bytes && bytes <= found.bytes - offset ? &found.kind : nullptr;
 }
 
-int Fake::release(void *memory) {
+static bool pointsTo(const Work &work, const void *memory, size_t bytes) {
+  auto begin = reinterpret_cast<uint64_t>(memory);
+  auto isIn = [&](uint64_t address) { return address - begin < bytes; };
+  return std::any_of(work.args.begin(), work.args.end(), isIn) ||
+         (!work.function && (isIn(reinterpret_cast<uint64_t>(work.to)) ||
+                             isIn(reinterpret_cast<uint64_t>(work.from))));
+}
+
+int Fake::release(void *memory, DeviceMemory kind) {
   std::lock_guard<std::mutex> lock(mutex);
   auto found = allocations.find(memory);
-  if (found == allocations.end()) {
-    misuse("memory is freed that is none of the device");
+  if (found == allocations.end() || found->second.kind != kind) {
+    misuse("memory is freed that is none of the device, or of another kind");
     return InvalidValue;
   }
   for (const Stream *stream : streams)
-    for (const Launch &launch : stream->pending)
-      if (!lost && pointsTo(launch, memory, found->second))
-        misuse("memory is freed while kernels may use it");
-  device()->ops->release(device(), memory, found->second);
+    for (const Work &work : stream->pending)
+      if (!lost && pointsTo(work, memory, found->second.bytes))
+        misuse("memory is freed while kernels or copies may use it");
+  device()->ops->release(device(), memory, found->second.bytes, kind);
   allocations.erase(found);
+  return Success;
+}
+
+// A real driver copies pageable memory of the host at once, in its own time: what is to be copied
+// later must be pinned.
+int Fake::copy(void *to, const void *from, size_t bytes, void *given, bool isNow) {
+  std::lock_guard<std::mutex> lock(mutex);
+  const DeviceMemory *target = findMemory(to, bytes), *source = findMemory(from, bytes);
+  if ((!target && !source) || (!isNow && (!target || !source))) {
+    misuse("a copy of memory that the driver did not give");
+    return InvalidValue;
+  }
+  if (isNow)
+    return device()->ops->upload(device(), to, from, bytes) ? int(InvalidValue) : int(Success);
+  auto *stream = static_cast<Stream *>(given);
+  if (!streams.count(stream)) {
+    misuse("a copy on no stream");
+    return InvalidValue;
+  }
+  stream->pending.push_back({nullptr, {}, to, from, bytes});
   return Success;
 }
 
@@ -317,7 +349,7 @@ int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, v
     return InvalidValue;
   }
   const lathe_device_kernel &kernel = launched->code->kernels[launched->kernel];
-  Launch made{launched, {}};
+  Work made{launched, {}};
   for (uint32_t i = 0; i < kernel.arg_count; ++i)
     made.args.push_back(*static_cast<const uint64_t *>(parameters[i]));
   uint64_t count = made.args.back();
@@ -334,7 +366,7 @@ int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, v
 
 int Fake::synchronize(void *given) {
   auto *stream = static_cast<Stream *>(given);
-  std::vector<Launch> pending;
+  std::vector<Work> pending;
   const lathe::runtime::DeviceOps *ops;
   {
     std::lock_guard<std::mutex> lock(mutex);
@@ -345,7 +377,11 @@ int Fake::synchronize(void *given) {
     pending.swap(stream->pending);
     ops = device()->ops;
   }
-  for (const Launch &launch : pending) {
+  for (const Work &launch : pending) {
+    if (!launch.function) {
+      ops->copy(stream->queue, launch.to, launch.from, launch.bytes);
+      continue;
+    }
     // The first parameter is the call.
     auto *call = reinterpret_cast<lathe_call *>(launch.args.front());
     auto *program = const_cast<lathe_device_variant *>(launch.function->code);

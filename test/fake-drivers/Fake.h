@@ -40,14 +40,18 @@ struct Module {
   std::map<std::string, std::unique_ptr<Function>> functions;
 };
 
-struct Launch {
-  const Function *function;
+/// A launch, or a copy.
+struct Work {
+  const Function *function; ///< Null: a copy.
   std::vector<uint64_t> args;
+  void *to = nullptr;
+  const void *from = nullptr;
+  size_t bytes = 0;
 };
 
 struct Stream {
   void *queue;
-  std::vector<Launch> pending;
+  std::vector<Work> pending;
 };
 
 /// One for each fake driver of a process.
@@ -58,7 +62,7 @@ public:
 
   /// Takes words such as "fail=cuMemFree_v2:2=719!" (the second call fails with 719, and the device
   /// is lost, because of the "!"; there may be several), "arch=sm_80", "devices=1",
-  /// "version=12040", "managed=1"; what is not named is as at first. Counts from 0 again.
+  /// "version=12040", "unified=1"; what is not named is as at first. Counts from 0 again.
   void configure(const std::string &text);
 
   /// Counts a call. Not Success: the call is to return that, and do nothing.
@@ -68,8 +72,10 @@ public:
   int load(const void *image, void **module, bool isPtx);
   int findFunction(void **function, void *module, const char *name);
   int unload(void *module);
-  int allocate(void **memory, size_t bytes);
-  int release(void *memory);
+  int allocate(void **memory, size_t bytes, runtime::DeviceMemory kind);
+  int release(void *memory, runtime::DeviceMemory kind);
+  /// Without a stream: now.
+  int copy(void *to, const void *from, size_t bytes, void *stream, bool isNow);
   int createStream(void **stream);
   int synchronize(void *stream);
   int destroyStream(void *stream);
@@ -87,7 +93,7 @@ public:
   static thread_local int current;
 
   std::string architecture;
-  int devices, version, managed;
+  int devices, version, unified;
   std::map<std::string, int> counts;
 
 private:
@@ -108,7 +114,13 @@ private:
   lathe_device *emulator = nullptr;
   std::set<Module *> modules;
   std::set<Stream *> streams;
-  std::map<void *, size_t> allocations;
+  struct Allocation {
+    size_t bytes;
+    runtime::DeviceMemory kind;
+  };
+  std::map<void *, Allocation> allocations;
+  /// The kind of the memory that holds these bytes; null: it is none of ours.
+  const runtime::DeviceMemory *findMemory(const void *memory, size_t bytes) const;
   std::map<const void *, const lathe_device_variant *> variants; ///< That were found before.
   int contexts = 0;
   std::vector<std::string> misuses;

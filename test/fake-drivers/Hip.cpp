@@ -5,6 +5,7 @@
 #include <cstring>
 
 using namespace lathe::fake;
+using lathe::runtime::DeviceMemory;
 
 Fake &lathe::fake::fake() {
   static Fake made("HIP", LATHE_IMAGE_HSACO);
@@ -89,16 +90,40 @@ LATHE_API int hipModuleUnload(void *module) {
   return error;
 }
 
-LATHE_API int hipMallocManaged(void **memory, size_t bytes, unsigned flags) {
-  if (int error = fake().begin("hipMallocManaged"))
+LATHE_API int hipMalloc(void **memory, size_t bytes) {
+  if (int error = fake().begin("hipMalloc"))
     return error;
-  return flags == 1 ? fake().allocate(memory, bytes) : int(InvalidValue);
+  return fake().allocate(memory, bytes, DeviceMemory::Local);
 }
 
 LATHE_API int hipFree(void *memory) {
   int error = fake().begin("hipFree");
-  fake().release(memory);
+  fake().release(memory, DeviceMemory::Local);
   return error;
+}
+
+LATHE_API int hipHostMalloc(void **memory, size_t bytes, unsigned flags) {
+  if (int error = fake().begin("hipHostMalloc"))
+    return error;
+  return flags == 3 ? fake().allocate(memory, bytes, DeviceMemory::Shared) : int(InvalidValue);
+}
+
+LATHE_API int hipHostFree(void *memory) {
+  int error = fake().begin("hipHostFree");
+  fake().release(memory, DeviceMemory::Shared);
+  return error;
+}
+
+LATHE_API int hipMemcpy(void *to, const void *from, size_t bytes, int kind) {
+  if (int error = fake().begin("hipMemcpy"))
+    return error;
+  return kind == 4 ? fake().copy(to, from, bytes, nullptr, /*isNow=*/true) : int(InvalidValue);
+}
+
+LATHE_API int hipMemcpyAsync(void *to, const void *from, size_t bytes, int kind, void *stream) {
+  if (int error = fake().begin("hipMemcpyAsync"))
+    return error;
+  return kind == 4 ? fake().copy(to, from, bytes, stream, /*isNow=*/false) : int(InvalidValue);
 }
 
 LATHE_API int hipStreamCreateWithFlags(void **stream, unsigned flags) {

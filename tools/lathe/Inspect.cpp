@@ -121,6 +121,16 @@ void printMemory(const Style &style, const RunMemory &memory) {
             << (memory.info.dynamic ? ", and values whose size depends on data" : "") << '\n';
 }
 
+/// What the host program of a device reads and writes itself.
+const char *hostSees(const lathe_variant_info &variant) {
+  bool values = variant.device_flags & LATHE_DEVICE_HOST_VALUES,
+       weights = variant.device_flags & LATHE_DEVICE_HOST_WEIGHTS;
+  return values && weights ? "values and weights"
+         : values          ? "values"
+         : weights         ? "weights"
+                           : "nothing";
+}
+
 /// The images of a variant; none where it is for a processor.
 std::vector<lathe_image_info> imagesOf(const Module &module, uint32_t variant) {
   std::vector<lathe_image_info> images(lathe_module_image_count(module.get(), variant));
@@ -193,6 +203,7 @@ void printJson(const InspectOptions &options, const Module &module, const Manife
     if (variant.device) {
       Json &described = report["variants"].back();
       described["device"] = true;
+      described["host_sees"] = hostSees(variant);
       described["images"] = Json::array();
       for (const lathe_image_info &image : imagesOf(module, i)) {
         described["kernels"] = image.kernel_count;
@@ -286,14 +297,15 @@ void printArena(const TargetInfo &code) {
     std::cout << ", at most " << formatBytes(static_cast<uint64_t>(code.arenaMost));
 }
 
-void printDevice(const Module &module, uint32_t variant) {
+void printDevice(const Module &module, uint32_t variant, const lathe_variant_info &info) {
   std::vector<lathe_image_info> images = imagesOf(module, variant);
   std::vector<std::string> texts;
   for (const lathe_image_info &image : images)
     texts.push_back(imageKind(image) +
                     (image.kind == LATHE_IMAGE_EMULATOR ? "" : " " + formatBytes(image.bytes)));
   std::cout << "    " << formatCount(images.empty() ? 0 : images[0].kernel_count, "kernel")
-            << " on the device as " << join(texts, ", ") << '\n';
+            << " on the device as " << join(texts, ", ") << "; the host sees " << hostSees(info)
+            << '\n';
 }
 
 int inspect(const InspectOptions &options) {
@@ -343,7 +355,7 @@ int inspect(const InspectOptions &options) {
       std::cout << "  " << formatCount(target->kernels.size(), "kernel");
     std::cout << '\n';
     if (variant.device)
-      printDevice(module, i);
+      printDevice(module, i, variant);
     if (options.kernels && target)
       printKernels(style, *target);
     if (target)

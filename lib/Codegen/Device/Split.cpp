@@ -1,6 +1,7 @@
 // Which kernels of a scheduled module run on a device, and where the host waits for it.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Rt/Rt.h"
+#include "lathe/ArtifactFormat.h"
 #include "lathe/Codegen.h"
 #include "lib/Codegen/Device/Device.h"
 #include "lib/Codegen/Host/Host.h"
@@ -38,6 +39,29 @@ static bool touchesMemory(Operation &op) {
   if (isa<rt::DispatchOp>(op))
     return !isLaunch(op);
   return isa<LLVM::LoadOp, LLVM::StoreOp, rt::InvokeOp, rt::ReserveOp, rt::OutputValueOp>(op);
+}
+
+/// Where an address leads: the operation that gives the memory, or null.
+static Operation *findMemory(Value address) {
+  while (auto place = address.getDefiningOp<LLVM::GEPOp>())
+    address = place.getBase();
+  return address.getDefiningOp();
+}
+
+/// LATHE_DEVICE_...: what an operation of the host program looks at or changes.
+static uint32_t getTouched(Operation &op) {
+  if (isa<rt::AllocateOp, rt::AllocateOutputOp>(op)) // with a head that the runtime writes
+    return LATHE_DEVICE_HOST_VALUES;
+  if (!touchesMemory(op))
+    return 0;
+  Value address = isa<LLVM::LoadOp>(op)    ? cast<LLVM::LoadOp>(op).getAddr()
+                  : isa<LLVM::StoreOp>(op) ? cast<LLVM::StoreOp>(op).getAddr()
+                                           : Value();
+  if (isa<rt::ReserveOp>(op) ||
+      (address && isa_and_nonnull<rt::ArenaOp, rt::InputOp, rt::OutputOp, rt::SlotOp,
+                                  rt::AllocateOp, rt::ReserveOp>(findMemory(address))))
+    return LATHE_DEVICE_HOST_VALUES;
+  return LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS;
 }
 
 /// Puts waits before what touches memory, but where nothing was launched since the last.
@@ -78,8 +102,10 @@ DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
     if (auto number = numbers.find(op.getKernel()); number != numbers.end())
       op->setAttr(launchAttr, builder.getI32IntegerAttr(number->second));
   });
-  if (auto run = scheduled.lookupSymbol<func::FuncOp>("run"))
+  if (auto run = scheduled.lookupSymbol<func::FuncOp>("run")) {
     for (Block &block : run.getBody())
       addWaits(block, run.getArgument(0));
+    run.walk([&](Operation *op) { result.hostFlags |= getTouched(*op); });
+  }
   return result;
 }

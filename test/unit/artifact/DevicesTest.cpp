@@ -1,6 +1,7 @@
 // Devices by name, and which part of a scheduled module becomes theirs.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "dialects/Rt/Rt.h"
+#include "lathe/ArtifactFormat.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -120,6 +121,35 @@ func.func @run(%call: !llvm.ptr) -> i32 {
   EXPECT_EQ(outline(run.getBody().front()),
             "launch launch rt.wait dispatch llvm.load launch rt.wait llvm.store llvm.store "
             "[ rt.wait llvm.load launch ] rt.wait llvm.load ");
+  // The kernel on strings may read weights.
+  EXPECT_EQ(taken.hostFlags, LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS);
+}
+
+TEST(DeviceKernels, LeaveTheHostWhatItSees) {
+  mlir::MLIRContext context;
+  auto flagsOf = [&](llvm::StringRef body) {
+    auto module = parse(context, (llvm::Twine(kernels) + R"(
+func.func @run(%call: !llvm.ptr) -> i32 {
+  %0 = arith.constant 0 : i32
+  %c9 = arith.constant 9 : index
+  %x = rt.input %call[0] : !llvm.ptr -> !llvm.ptr
+  rt.dispatch @add(%call) buffers(%x) sizes() count %c9 {grain = 1 : i64} : !llvm.ptr, !llvm.ptr
+)" + body + R"(
+  return %0 : i32
+})")
+                                     .str());
+    return module ? codegen::takeDeviceKernels(*module).hostFlags : ~0u;
+  };
+  EXPECT_EQ(flagsOf(""), 0u);
+  EXPECT_EQ(flagsOf("%a = llvm.load %x : !llvm.ptr -> f32"), uint32_t(LATHE_DEVICE_HOST_VALUES));
+  EXPECT_EQ(flagsOf("%p = llvm.getelementptr %x[4] : (!llvm.ptr) -> !llvm.ptr, i8\n"
+                    "llvm.store %0, %p : i32, !llvm.ptr"),
+            uint32_t(LATHE_DEVICE_HOST_VALUES));
+  EXPECT_EQ(flagsOf("%p = rt.allocate %call, %c9 : !llvm.ptr -> !llvm.ptr"),
+            uint32_t(LATHE_DEVICE_HOST_VALUES));
+  // It may be anywhere.
+  EXPECT_EQ(flagsOf("%a = llvm.load %call : !llvm.ptr -> f32"),
+            uint32_t(LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS));
 }
 
 } // namespace

@@ -384,6 +384,7 @@ TEST(Device, RefusesTablesThatBreakTheRules) {
        [](Bytes &b) { objectOf<lathe_device_kernel>(b, "kernels").block_items = 129; }},
       {"a kernel for a device",
        [](Bytes &b) { objectOf<lathe_device_kernel>(b, "kernels").shared_bytes = 1 << 30; }},
+      {"the flags of a device", [](Bytes &b) { objectOf<Device>(b, "devices").flags = 4; }},
       {"the images for a device",
        [](Bytes &b) { objectOf<Device>(b, "devices").image_count = 1 << 20; }},
       {"an image for a device",

@@ -87,6 +87,21 @@ int32_t run(lathe_call *call) {
   return launchIncrement(call, temporary, call->outputs[0].data, count);
 }
 
+// The same without a look at memory.
+int32_t runUnseen(lathe_call *call) {
+  int64_t count = call->inputs[0].dims[0];
+  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
+                     address(call->arena), uint64_t(count)};
+  if (int32_t code = call->services->launch(call, Scale, args, 5, count))
+    return code;
+  return launchIncrement(call, call->arena, call->outputs[0].data, count);
+}
+
+// What no host program may do whose table does not say so.
+int32_t runPeeking(lathe_call *call) {
+  return *static_cast<volatile float *>(call->inputs[0].data) != 0;
+}
+
 int32_t runMany(lathe_call *call) {
   return launchIncrement(call, call->arena, call->arena, INT64_MAX / 2);
 }
@@ -111,6 +126,11 @@ const lathe_entry entries[] = {
     {"wild", plan, runWild, 1, 1, &input, &output},
 };
 
+const lathe_entry unseenEntries[] = {
+    {"run", plan, runUnseen, 1, 1, &input, &output},
+    {"peeking", plan, runPeeking, 1, 1, &input, &output},
+};
+
 // ---- The artifact
 // ----------------------------------------------------------------------------------
 
@@ -131,35 +151,55 @@ const lathe_image images[][2] = {
     IMAGES(LATHE_IMAGE_PTX, sm90a),    IMAGES(LATHE_IMAGE_HSACO, gfx90a),
     IMAGES(LATHE_IMAGE_HSACO, gfx942),
 };
+const char unseenPtx[] = TEXT("sm_80, unseen"), unseenObject[] = TEXT("gfx942, unseen");
+const lathe_image unseenImages[][2] = {
+    IMAGES(LATHE_IMAGE_PTX, unseenPtx),
+    IMAGES(LATHE_IMAGE_HSACO, unseenObject),
+};
 
 constexpr lathe_variant host(const char *name) {
   return {name, 0, 0, sizeof(weights), 4, 0, entries};
 }
+constexpr lathe_variant unseen(const char *name) {
+  return {name, 0, 0, sizeof(weights), 2, 0, unseenEntries};
+}
 const lathe_device_variant variants[] = {
-    {host("nvidia:sm_80"), 3, 2, kernels, images[0]},
-    {host("nvidia:sm_86"), 3, 2, kernels, images[1]},
-    {host("nvidia:sm_90a"), 3, 2, kernels, images[2]},
-    {host("amd:gfx90a"), 3, 2, kernels, images[3]},
-    {host("amd:gfx942"), 3, 2, kernels, images[4]},
+    {host("nvidia:sm_80"), 3, 2, kernels, images[0], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_86"), 3, 2, kernels, images[1], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_90a"), 3, 2, kernels, images[2], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("amd:gfx90a"), 3, 2, kernels, images[3], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("amd:gfx942"), 3, 2, kernels, images[4], LATHE_DEVICE_HOST_VALUES, 0},
 };
-const lathe_artifact table = {LATHE_MAGIC,
-                              LATHE_FORMAT_VERSION,
-                              LATHE_ABI_VERSION,
-                              sizeof(lathe_artifact),
-                              0,
-                              nullptr,
-                              0,
-                              nullptr,
-                              5,
-                              variants};
+const lathe_device_variant unseenVariants[] = {
+    {unseen("nvidia:sm_80"), 3, 2, kernels, unseenImages[0], 0, 0},
+    {unseen("amd:gfx942"), 3, 2, kernels, unseenImages[1], 0, 0},
+};
+constexpr lathe_artifact tableOf(uint32_t count, const lathe_device_variant *devices) {
+  return {LATHE_MAGIC,
+          LATHE_FORMAT_VERSION,
+          LATHE_ABI_VERSION,
+          sizeof(lathe_artifact),
+          0,
+          nullptr,
+          0,
+          nullptr,
+          count,
+          devices};
+}
+const lathe_artifact table = tableOf(5, variants), unseenTable = tableOf(2, unseenVariants);
+
+lathe_static_model modelOf(const lathe_artifact &table) {
+  return {sizeof(lathe_static_model),
+          0,
+          "gpu model",
+          &table,
+          reinterpret_cast<const char *>(weights),
+          sizeof(weights),
+          "{}",
+          2};
+}
 
 } // namespace
 
-const lathe_static_model lathe::test::driverModel = {sizeof(lathe_static_model),
-                                                     0,
-                                                     "gpu model",
-                                                     &table,
-                                                     reinterpret_cast<const char *>(weights),
-                                                     sizeof(weights),
-                                                     "{}",
-                                                     2};
+const lathe_static_model lathe::test::driverModel = modelOf(table);
+const lathe_static_model lathe::test::unseenModel = modelOf(unseenTable);

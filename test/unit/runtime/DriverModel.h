@@ -20,6 +20,11 @@ inline constexpr uint32_t tooManyParameters = 600;
 ///   wild  has a kernel that writes where no memory is
 extern const lathe_static_model driverModel;
 
+/// Code for nvidia:sm_80 and amd:gfx942, whose host program looks at no memory:
+///   run      as above
+///   peeking  looks at its input even so
+extern const lathe_static_model unseenModel;
+
 } // namespace lathe::test
 
 #endif // LATHE_TEST_UNIT_RUNTIME_DRIVERMODEL_H

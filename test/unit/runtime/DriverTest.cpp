@@ -32,9 +32,9 @@ const Vendor cuda = {"LATHE_CUDA_DRIVER",
                      "CUDA_ERROR_OUT_OF_MEMORY (out of memory)",
                      "CUDA_ERROR_LAUNCH_FAILED (some failure of the fake); the process cannot use "
                      "the device any more",
-                     {"cuMemFree_v2", "cuModuleUnload", "cuStreamDestroy_v2", "cuCtxPopCurrent_v2",
-                      "cuCtxPushCurrent_v2", "cuDevicePrimaryCtxRelease_v2", "cuDeviceGetName",
-                      "cuDeviceTotalMem_v2", "cuDeviceGetAttribute"}};
+                     {"cuMemFree_v2", "cuMemFreeHost", "cuModuleUnload", "cuStreamDestroy_v2",
+                      "cuCtxPopCurrent_v2", "cuCtxPushCurrent_v2", "cuDevicePrimaryCtxRelease_v2",
+                      "cuDeviceGetName", "cuDeviceTotalMem_v2", "cuDeviceGetAttribute"}};
 const Vendor hip = {"LATHE_HIP_DRIVER",
                     LATHE_FAKE_DRIVERS "/libamdhip64.so",
                     LATHE_FAKE_DRIVERS "/libamdhip64-old.so",
@@ -42,8 +42,8 @@ const Vendor hip = {"LATHE_HIP_DRIVER",
                     "hipErrorOutOfMemory (out of memory)",
                     "hipErrorLaunchFailure (some failure of the fake); the process cannot use the "
                     "device any more",
-                    {"hipFree", "hipModuleUnload", "hipStreamDestroy", "hipGetDevice",
-                     "hipSetDevice", "hipDeviceGetName", "hipDeviceTotalMem"}};
+                    {"hipFree", "hipHostFree", "hipModuleUnload", "hipStreamDestroy",
+                     "hipGetDevice", "hipSetDevice", "hipDeviceGetName", "hipDeviceTotalMem"}};
 
 struct CloseDevice {
   void operator()(lathe_device *device) const { lathe_device_close(device); }
@@ -90,12 +90,13 @@ struct Drivers : testing::TestWithParam<const Vendor *> {
     lathe_device_open(vendor.device, &device, &status);
     return DevicePtr(device);
   }
-  ModulePtr openModule(lathe_device *device, const char *variant = nullptr) {
+  ModulePtr openModule(lathe_device *device, const char *variant = nullptr,
+                       const lathe_static_model &model = driverModel) {
     lathe_module_options options = moduleOptions();
     options.device = device;
     options.variant = variant;
     lathe_module *module = nullptr;
-    lathe_module_open_static(&driverModel, &options, &module, &status);
+    lathe_module_open_static(&model, &options, &module, &status);
     return ModulePtr(module);
   }
   ContextPtr openContext(lathe_module *module) {
@@ -122,11 +123,11 @@ struct Drivers : testing::TestWithParam<const Vendor *> {
   }
 
   /// All that a program does, as far as it gets; then two more runs where the first one failed.
-  int32_t useAll(bool mayRecover) {
+  int32_t useAll(bool mayRecover, const lathe_static_model &model) {
     DevicePtr device = openDevice();
     if (!device)
       return status.code;
-    ModulePtr module = openModule(device.get());
+    ModulePtr module = openModule(device.get(), nullptr, model);
     if (!module)
       return status.code;
     ContextPtr context = openContext(module.get());
@@ -189,10 +190,19 @@ TEST_P(Drivers, ManyThreads) {
     thread.join();
 }
 
-TEST_P(Drivers, EachCallMayFail) {
-  ASSERT_EQ(useAll(true), LATHE_STATUS_OK) << status.message;
+struct EachCall : Drivers {
+  void failEach(const lathe_static_model &model);
+};
+
+TEST_P(EachCall, MayFail) { failEach(driverModel); }
+TEST_P(EachCall, MayFailWhereTheHostSeesNothing) { failEach(unseenModel); }
+
+void EachCall::failEach(const lathe_static_model &model) {
+  ASSERT_EQ(useAll(true, model), LATHE_STATUS_OK) << status.message;
   std::map<std::string, int> calls = counts();
   EXPECT_GT(calls.size(), 15u);
+  const char *copy = &vendor == &cuda ? "cuMemcpyAsync" : "hipMemcpyAsync";
+  EXPECT_EQ(calls.count(copy), size_t(&model == &unseenModel));
   for (const auto &[function, count] : calls)
     for (int call = 1; call <= count; ++call)
       for (bool isLost : {false, true}) {
@@ -200,7 +210,7 @@ TEST_P(Drivers, EachCallMayFail) {
             "fail=" + function + ":" + std::to_string(call) + (isLost ? "=719!" : "=2");
         SCOPED_TRACE(plan);
         configure(plan);
-        int32_t code = useAll(/*mayRecover=*/!isLost);
+        int32_t code = useAll(/*mayRecover=*/!isLost, model);
         EXPECT_EQ(account(), "");
         bool mayBeOk = testing::Value(vendor.mayFail, testing::Contains(function));
         if (code == LATHE_STATUS_OK) {
@@ -289,6 +299,18 @@ TEST_P(Drivers, LaunchesWithinLimits) {
   EXPECT_EQ(run(context.get(), 0, 8, status), LATHE_STATUS_OK) << status.message;
 }
 
+// Memory that the table keeps from the host is out of its reach.
+TEST_P(Drivers, KeepsMemoryFromTheHost) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get(), nullptr, unseenModel);
+  ASSERT_TRUE(module) << status.message;
+  ContextPtr context = openContext(module.get());
+  for (size_t count : {1, 0, 31, 32, 33, 5000})
+    EXPECT_EQ(run(context.get(), 0, count, status), LATHE_STATUS_OK) << status.message;
+  EXPECT_DEATH(run(context.get(), entryOf(module.get(), "peeking"), 8, status), "");
+}
+
 // What a kernel does is known when it is waited for, and then the device is lost.
 TEST_P(Drivers, FailsLate) {
   DevicePtr device = openDevice();
@@ -308,8 +330,8 @@ TEST_P(Drivers, AreRefused) {
   setenv(vendor.variable, vendor.oldLibrary, 1);
   EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
   EXPECT_THAT(status.message,
-              HasSubstr(&vendor == &cuda ? "cuda:0: the driver lacks 'cuMemAllocManaged'"
-                                         : "hip:1: the driver lacks 'hipMallocManaged'"));
+              HasSubstr(&vendor == &cuda ? "cuda:0: the driver lacks 'cuMemHostAlloc'"
+                                         : "hip:1: the driver lacks 'hipHostMalloc'"));
   setenv(vendor.variable, "/none/driver.so", 1);
   EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
   EXPECT_THAT(status.message, HasSubstr("there is no driver (/none/driver.so: cannot open"));
@@ -322,9 +344,9 @@ TEST_P(Drivers, AreRefused) {
   configure("version=10020");
   EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
   EXPECT_THAT(status.message, HasSubstr("is for CUDA 10.2, which is too old; CUDA 11.0 is needed"));
-  configure("managed=0");
+  configure("unified=0");
   EXPECT_EQ(lathe_device_open(vendor.device, &device, &status), LATHE_STATUS_DEVICE);
-  EXPECT_THAT(status.message, HasSubstr("Fake sm_80 (sm_80) has no memory that it shares"));
+  EXPECT_THAT(status.message, HasSubstr("Fake sm_80 (sm_80) has other addresses than the host"));
   EXPECT_FALSE(device);
 }
 
@@ -360,6 +382,8 @@ TEST_P(Drivers, TakesWhatFits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Drivers, testing::Values(&cuda, &hip),
+                         [](const auto &info) { return info.param == &cuda ? "Cuda" : "Hip"; });
+INSTANTIATE_TEST_SUITE_P(All, EachCall, testing::Values(&cuda, &hip),
                          [](const auto &info) { return info.param == &cuda ? "Cuda" : "Hip"; });
 
 TEST(Devices, NamesAreChecked) {

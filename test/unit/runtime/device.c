@@ -155,11 +155,36 @@ static const lathe_image both[] = {{LATHE_IMAGE_PTX, 0, ptx, sizeof(ptx)},
                                    {LATHE_IMAGE_EMULATOR, 0, emulated, sizeof(emulated)}};
 static const lathe_image text[] = {{LATHE_IMAGE_PTX, 0, ptx, sizeof(ptx)}};
 
+enum { HOST_SEES = LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS };
 static const lathe_device_variant devices[] = {
-    {{"nvidia:sm_80", BASE, 0, 256, ENTRIES, 0, entries}, KERNEL_COUNT, 2, kernels, both},
-    {{"amd:gfx942", BASE, 256, 256, ENTRIES, 0, entries}, KERNEL_COUNT, 2, kernels, both},
-    {{"nvidia:sm_90", BASE, 0, 256, ENTRIES, 0, entries}, KERNEL_COUNT, 1, kernels, text},
-    {{"nvidia:sm_120", UINT64_C(1) << 40, 0, 256, ENTRIES, 0, entries}, 4, 2, kernels, both},
+    {{"nvidia:sm_80", BASE, 0, 256, ENTRIES, 0, entries},
+     KERNEL_COUNT,
+     2,
+     kernels,
+     both,
+     HOST_SEES,
+     0},
+    {{"amd:gfx942", BASE, 256, 256, ENTRIES, 0, entries},
+     KERNEL_COUNT,
+     2,
+     kernels,
+     both,
+     HOST_SEES,
+     0},
+    {{"nvidia:sm_90", BASE, 0, 256, ENTRIES, 0, entries},
+     KERNEL_COUNT,
+     1,
+     kernels,
+     text,
+     HOST_SEES,
+     0},
+    {{"nvidia:sm_120", UINT64_C(1) << 40, 0, 256, ENTRIES, 0, entries},
+     4,
+     2,
+     kernels,
+     both,
+     HOST_SEES,
+     0},
 };
 static const lathe_site sites[] = {{"nowhere"}};
 
