@@ -59,6 +59,21 @@ struct DeviceRun {
   char *values = nullptr;
   uint64_t capacity = 0; ///< of both
   uint64_t inputBytes = 0, outputBytes = 0;
+
+  /// A run of certain sizes with certain memory, which does the same each time.
+  struct Recording {
+    const lathe_entry *entry = nullptr; ///< Null: free.
+    const char *arena, *values;
+    Array<int64_t> dims; ///< Of all inputs.
+    void *graph = nullptr;
+    uint64_t lastUse;
+  };
+  static constexpr uint32_t maxRecordings = 8;
+  Recording recordings[maxRecordings];
+  uint64_t runs = 0;
+  bool neverRecords = false;
+  /// Launches are recorded; to wait for them ends that.
+  bool isRecording = false;
 };
 
 /// Why the runtime refused a service; added to the message of the failure it leads to.
@@ -182,6 +197,9 @@ private:
   bool isStaged(uint32_t output) const;
   int32_t unstage(int32_t code, lathe_status *status);
   int32_t runOnDevice();
+  int32_t launchAll();
+  lathe::runtime::DeviceRun::Recording *findRecording();
+  void record(lathe::runtime::DeviceRun::Recording &recording);
   void pinValues() const;
   int32_t unpinValues(int32_t code, lathe_status *status) const;
   int32_t convertError(int32_t code, lathe_status *status);

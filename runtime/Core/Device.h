@@ -43,6 +43,13 @@ struct DeviceOps {
   /// Copies, one way or the other, between Local and Shared memory, after what was launched and
   /// before what is launched next.
   int32_t (*copy)(void *queue, void *to, const void *from, uint64_t bytes);
+  /// From `beginCapture` on, launches and copies are recorded, and not done; `endCapture` gives
+  /// them as a graph, which `replay` does as if they came one by one. Where one of the first two
+  /// fails, the queue is as before, and nothing has to be explained. All null: there are no graphs.
+  int32_t (*beginCapture)(void *queue);
+  int32_t (*endCapture)(void *queue, void **graph);
+  int32_t (*replay)(void *queue, void *graph);
+  void (*dropGraph)(void *queue, void *graph);
   /// Writes what went wrong in the queue, terminated, since `launch`, `wait` or `copy` last failed.
   void (*explain)(void *queue, char *text, size_t capacity);
   /// Writes, terminated, why `allocate` or `openQueue` last gave null or `upload` failed, and

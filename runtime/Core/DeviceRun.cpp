@@ -125,6 +125,9 @@ void lathe_context::closeDevice() {
   lathe_device *device = module ? module->device : nullptr;
   if (!device)
     return;
+  for (DeviceRun::Recording &recording : deviceRun.recordings)
+    if (recording.graph)
+      device->ops->dropGraph(deviceRun.queue, recording.graph);
   releaseStaging();
   if (deviceRun.shared)
     device->ops->release(device, deviceRun.shared, sizeof(DeviceRun::Shared), DeviceMemory::Shared);
@@ -255,12 +258,9 @@ int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
   return code;
 }
 
-int32_t lathe_context::runOnDevice() {
-  // What kernels may look at lies where the device sees it.
+// Copies, and all that the host program launches.
+int32_t lathe_context::launchAll() {
   DeviceRun &run = deviceRun;
-  run.shared->call = call;
-  run.shared->error = lathe_error();
-  run.shared->call.error = &run.shared->error;
   const DeviceOps &ops = *module->device->ops;
   auto copy = [&](char *to, const char *from, uint64_t bytes) {
     return to == from || !bytes ? int32_t(LATHE_CODE_OK) : ops.copy(run.queue, to, from, bytes);
@@ -270,6 +270,90 @@ int32_t lathe_context::runOnDevice() {
     code = entry->run(&run.shared->call);
   if (!code)
     code = copy(run.staging + run.inputBytes, run.values + run.inputBytes, run.outputBytes);
+  return code;
+}
+
+// What there is of a run like this one; null where none is to be recorded, or it is the first.
+DeviceRun::Recording *lathe_context::findRecording() {
+  DeviceRun &run = deviceRun;
+  const DeviceOps &ops = *module->device->ops;
+  // A host that looks at values may do another thing each time, and a tracer wants each kernel.
+  if (!ops.beginCapture || run.neverRecords || options.tracer.dispatch ||
+      module->valuesMemory() == DeviceMemory::Shared)
+    return nullptr;
+  size_t count = 0;
+  for (uint32_t i = 0; i < entry->input_count; ++i)
+    count += inputs[i].rank;
+  auto isThis = [&](const DeviceRun::Recording &recording) {
+    if (recording.entry != entry || recording.arena != arena || recording.values != run.values ||
+        recording.dims.size() != count)
+      return false;
+    size_t next = 0;
+    for (uint32_t i = 0; i < entry->input_count; ++i)
+      for (uint32_t d = 0; d < inputs[i].rank; ++d)
+        if (recording.dims[next++] != inputs[i].dims[d])
+          return false;
+    return true;
+  };
+  ++run.runs;
+  DeviceRun::Recording *oldest = run.recordings;
+  for (DeviceRun::Recording &recording : run.recordings) {
+    if (isThis(recording)) {
+      recording.lastUse = run.runs;
+      return &recording;
+    }
+    if (!recording.entry || (oldest->entry && recording.lastUse < oldest->lastUse))
+      oldest = &recording;
+  }
+  if (oldest->graph)
+    ops.dropGraph(run.queue, oldest->graph);
+  oldest->entry = nullptr;
+  oldest->graph = nullptr;
+  if (!oldest->dims.create(count))
+    return nullptr;
+  size_t next = 0;
+  for (uint32_t i = 0; i < entry->input_count; ++i)
+    for (uint32_t d = 0; d < inputs[i].rank; ++d)
+      oldest->dims[next++] = inputs[i].dims[d];
+  oldest->entry = entry;
+  oldest->arena = arena;
+  oldest->values = run.values;
+  oldest->lastUse = run.runs;
+  return nullptr;
+}
+
+// Where it can't be done, runs go on as the first one did.
+void lathe_context::record(DeviceRun::Recording &recording) {
+  DeviceRun &run = deviceRun;
+  const DeviceOps &ops = *module->device->ops;
+  run.neverRecords = true;
+  if (ops.beginCapture(run.queue))
+    return;
+  run.isRecording = true;
+  int32_t code = launchAll();
+  bool isWhole = run.isRecording && !code;
+  run.isRecording = false;
+  void *graph = nullptr;
+  if (ops.endCapture(run.queue, &graph))
+    return;
+  if (!isWhole)
+    return ops.dropGraph(run.queue, graph);
+  recording.graph = graph;
+  run.neverRecords = false;
+}
+
+int32_t lathe_context::runOnDevice() {
+  // What kernels may look at lies where the device sees it.
+  DeviceRun &run = deviceRun;
+  run.shared->call = call;
+  run.shared->error = lathe_error();
+  run.shared->call.error = &run.shared->error;
+  const DeviceOps &ops = *module->device->ops;
+  DeviceRun::Recording *recording = findRecording();
+  if (recording && !recording->graph)
+    record(*recording);
+  int32_t code =
+      recording && recording->graph ? ops.replay(run.queue, recording->graph) : launchAll();
   int32_t waited = ops.wait(run.queue);
   error = run.shared->error;
   return code ? code : waited;

@@ -26,8 +26,9 @@ public:
   Array &operator=(const Array &) = delete;
   ~Array() { free(elements); }
 
-  /// False when out of memory. Called once.
+  /// In place of what there was; false when out of memory.
   bool create(size_t count) {
+    free(elements);
     elements = static_cast<T *>(calloc(count ? count : 1, sizeof(T)));
     length = elements ? count : 0;
     return elements != nullptr;

@@ -182,6 +182,11 @@ int32_t launch(lathe_call *call, uint32_t kernel, const uint64_t *args, uint32_t
 int32_t wait(lathe_call *call) {
   lathe_context &context = contextOf(call);
   lathe_device *device = context.module->device;
+  // Nothing has been done that could be waited for.
+  if (context.deviceRun.isRecording) {
+    context.deviceRun.isRecording = false;
+    return LATHE_CODE_DEVICE;
+  }
   return device ? device->ops->wait(context.deviceRun.queue) : int32_t(LATHE_CODE_OK);
 }
 

@@ -159,6 +159,10 @@ const DeviceOps ops = {
     [](void *given, void *to, const void *from, uint64_t bytes) -> int32_t {
       return copyBytes(*static_cast<Queue *>(given)->device, to, from, bytes);
     },
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
     [](void *given, char *text, size_t capacity) {
       Queue &queue = *static_cast<Queue *>(given);
       std::lock_guard<std::mutex> lock(queue.mutex);

@@ -26,6 +26,7 @@ struct Program {
 struct Queue {
   Gpu *gpu = nullptr;
   void *stream = nullptr;
+  void *before = nullptr; ///< Where the thread was that captures.
   /// An error where kernels may still go on that nobody could wait for: none may follow them.
   int broken = driverSuccess;
   char failure[480] = {};
@@ -258,6 +259,53 @@ int32_t copy(void *given, void *to, const void *from, uint64_t bytes) {
   return error ? noteFailure(queue, nullptr, error) : int32_t(LATHE_CODE_OK);
 }
 
+int32_t beginCapture(void *given) {
+  Queue &queue = *static_cast<Queue *>(given);
+  const Driver &driver = queue.gpu->driver;
+  if (!driver.captureBegin || !driver.captureEnd || !driver.graphInstantiate ||
+      !driver.graphDestroy || !driver.graphLaunch || !driver.executableDestroy || queue.broken)
+    return LATHE_CODE_DEVICE;
+  // The thread stays there until the end, which no failure to enter may keep from coming.
+  const Vendor &vendor = *queue.gpu->vendor;
+  if (vendor.enter(*queue.gpu, &queue.before))
+    return LATHE_CODE_DEVICE;
+  constexpr int threadLocal = 1; // other threads may do what they want meanwhile
+  if (!driver.captureBegin(queue.stream, threadLocal))
+    return LATHE_CODE_OK;
+  vendor.leave(*queue.gpu, queue.before);
+  return LATHE_CODE_DEVICE;
+}
+
+int32_t endCapture(void *given, void **executable) {
+  Queue &queue = *static_cast<Queue *>(given);
+  const Driver &driver = queue.gpu->driver;
+  void *graph = nullptr;
+  int error = driver.captureEnd(queue.stream, &graph);
+  if (!error && graph) {
+    error = driver.graphInstantiate(executable, graph, 0);
+    driver.graphDestroy(graph);
+  }
+  queue.gpu->vendor->leave(*queue.gpu, queue.before);
+  queue.failure[0] = 0; // what a launch has noted counts when it is done again
+  return error || !graph ? LATHE_CODE_DEVICE : LATHE_CODE_OK;
+}
+
+int32_t replay(void *given, void *executable) {
+  Queue &queue = *static_cast<Queue *>(given);
+  if (queue.broken)
+    return noteFailure(queue, nullptr, queue.broken);
+  Inside inside(*queue.gpu);
+  int error =
+      inside.error() ? inside.error() : queue.gpu->driver.graphLaunch(executable, queue.stream);
+  return error ? noteFailure(queue, nullptr, error) : int32_t(LATHE_CODE_OK);
+}
+
+void dropGraph(void *given, void *executable) {
+  Queue &queue = *static_cast<Queue *>(given);
+  Inside inside(*queue.gpu);
+  queue.gpu->driver.executableDestroy(executable);
+}
+
 void explain(void *given, char *text, size_t capacity) {
   Queue &queue = *static_cast<Queue *>(given);
   TextBuilder(text, capacity).add("%s", queue.failure);
@@ -315,6 +363,7 @@ int32_t Gpu::fail(lathe_status *status, const char *what, int error) const {
 }
 
 const DeviceOps lathe::runtime::gpuOps = {
-    sizeof(DeviceOps), destroy,    fit,    load, unload, allocate, release,        upload,
-    openQueue,         closeQueue, launch, wait, copy,   explain,  explainRefusal,
+    sizeof(DeviceOps), destroy, fit,  load, unload,       allocate,   release, upload,    openQueue,
+    closeQueue,        launch,  wait, copy, beginCapture, endCapture, replay,  dropGraph, explain,
+    explainRefusal,
 };

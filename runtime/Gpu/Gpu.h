@@ -39,6 +39,13 @@ struct Driver {
   int (*launch)(void *function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
                 unsigned blockY, unsigned blockZ, unsigned sharedBytes, void *stream,
                 void **parameters, void **extra);
+  // Graphs: all or none.
+  int (*captureBegin)(void *stream, int mode);
+  int (*captureEnd)(void *stream, void **graph);
+  int (*graphInstantiate)(void **executable, void *graph, unsigned long long flags);
+  int (*graphDestroy)(void *graph);
+  int (*graphLaunch)(void *executable, void *stream);
+  int (*executableDestroy)(void *executable);
   // NVIDIA's alone.
   int (*contextRetain)(void **context, int device);
   int (*contextRelease)(int device);

@@ -208,6 +208,49 @@ LATHE_API int cuStreamDestroy_v2(void *stream) {
   return error;
 }
 
+LATHE_API int cuStreamBeginCapture_v2(void *stream, int mode) {
+  if (int error = beginInside("cuStreamBeginCapture_v2"))
+    return error;
+  return mode == 1 ? fake().beginCapture(stream) : int(InvalidValue);
+}
+
+// What ends or gives back does so also where it then fails.
+
+LATHE_API int cuStreamEndCapture(void *stream, void **graph) {
+  int failure = beginInside("cuStreamEndCapture");
+  int error = fake().endCapture(stream, graph);
+  if (failure && !error) {
+    fake().destroyGraph(*graph, /*isExecutable=*/false);
+    *graph = nullptr;
+  }
+  return failure ? failure : error;
+}
+
+LATHE_API int cuGraphInstantiateWithFlags(void **executable, void *graph,
+                                          unsigned long long flags) {
+  if (int error = beginInside("cuGraphInstantiateWithFlags"))
+    return error;
+  return flags ? int(InvalidValue) : fake().instantiate(executable, graph);
+}
+
+LATHE_API int cuGraphDestroy(void *graph) {
+  int error = fake().begin("cuGraphDestroy");
+  fake().destroyGraph(graph, /*isExecutable=*/false);
+  return error;
+}
+
+LATHE_API int cuGraphLaunch(void *executable, void *stream) {
+  if (int error = beginInside("cuGraphLaunch"))
+    return error;
+  return fake().launchGraph(executable, stream);
+}
+
+LATHE_API int cuGraphExecDestroy(void *executable) {
+  int error = fake().begin("cuGraphExecDestroy");
+  fake().destroyGraph(executable, /*isExecutable=*/true);
+  return error;
+}
+
 LATHE_API int cuLaunchKernel(void *function, unsigned gridX, unsigned gridY, unsigned gridZ,
                              unsigned blockX, unsigned blockY, unsigned blockZ,
                              unsigned sharedBytes, void *stream, void **parameters, void **extra) {

@@ -97,6 +97,7 @@ std::string Fake::account() const {
   add(allocations.size(), "allocations");
   add(modules.size(), "modules");
   add(streams.size(), "streams");
+  add(graphs.size(), "graphs");
   add(size_t(contexts), "contexts");
   if (current)
     text += (text.empty() ? "" : ", ") + std::string("the thread's device is not what it was");
@@ -312,13 +313,13 @@ int Fake::copy(void *to, const void *from, size_t bytes, void *given, bool isNow
     misuse("a copy on no stream");
     return InvalidValue;
   }
-  stream->pending.push_back({nullptr, {}, to, from, bytes});
+  stream->add({nullptr, {}, to, from, bytes});
   return Success;
 }
 
 int Fake::createStream(void **stream) {
   std::lock_guard<std::mutex> lock(mutex);
-  auto *made = new Stream{device()->ops->openQueue(device()), {}};
+  auto *made = new Stream{device()->ops->openQueue(device()), {}, false, {}};
   streams.insert(made);
   *stream = made;
   return Success;
@@ -360,7 +361,7 @@ int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, v
            " items");
     return InvalidValue;
   }
-  stream->pending.push_back(std::move(made));
+  stream->add(std::move(made));
   return Success;
 }
 
@@ -372,6 +373,10 @@ int Fake::synchronize(void *given) {
     std::lock_guard<std::mutex> lock(mutex);
     if (!streams.count(stream)) {
       misuse("no stream is waited for");
+      return InvalidValue;
+    }
+    if (stream->isCapturing) {
+      misuse("a stream is waited for while it is captured");
       return InvalidValue;
     }
     pending.swap(stream->pending);
@@ -395,6 +400,69 @@ int Fake::synchronize(void *given) {
     fprintf(stderr, "fake %s: %s\n", name.c_str(), text);
     return lost = IllegalAddress;
   }
+  return Success;
+}
+
+int Fake::beginCapture(void *given) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *stream = static_cast<Stream *>(given);
+  if (!streams.count(stream) || stream->isCapturing) {
+    misuse("no stream is captured, or one twice");
+    return InvalidValue;
+  }
+  stream->isCapturing = true;
+  return Success;
+}
+
+// Capturing ends whatever this returns.
+int Fake::endCapture(void *given, void **graph) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *stream = static_cast<Stream *>(given);
+  if (!streams.count(stream) || !stream->isCapturing) {
+    misuse("a capture ends that has not begun");
+    return InvalidValue;
+  }
+  stream->isCapturing = false;
+  auto *made = new Graph{std::move(stream->captured)};
+  stream->captured.clear();
+  graphs.insert(made);
+  *graph = made;
+  return Success;
+}
+
+int Fake::instantiate(void **executable, void *given) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *graph = static_cast<Graph *>(given);
+  if (!graphs.count(graph) || graph->isExecutable)
+    return InvalidValue;
+  auto *made = new Graph{graph->works, true};
+  graphs.insert(made);
+  *executable = made;
+  return Success;
+}
+
+int Fake::destroyGraph(void *given, bool isExecutable) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *graph = static_cast<Graph *>(given);
+  if (!graphs.count(graph) || graph->isExecutable != isExecutable) {
+    misuse("a graph is destroyed that is none");
+    return InvalidValue;
+  }
+  graphs.erase(graph);
+  delete graph;
+  return Success;
+}
+
+int Fake::launchGraph(void *executable, void *given) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto *graph = static_cast<Graph *>(executable);
+  auto *stream = static_cast<Stream *>(given);
+  if (!graphs.count(graph) || !graph->isExecutable || !streams.count(stream)) {
+    misuse("no graph is launched, or on no stream");
+    return InvalidValue;
+  }
+  for (const Work &work : graph->works)
+    stream->add(work);
   return Success;
 }
 

@@ -52,6 +52,16 @@ struct Work {
 struct Stream {
   void *queue;
   std::vector<Work> pending;
+  bool isCapturing = false;
+  std::vector<Work> captured;
+
+  void add(Work work) { (isCapturing ? captured : pending).push_back(std::move(work)); }
+};
+
+/// A graph, or what was made of one to be launched.
+struct Graph {
+  std::vector<Work> works;
+  bool isExecutable = false;
 };
 
 /// One for each fake driver of a process.
@@ -80,6 +90,11 @@ public:
   int synchronize(void *stream);
   int destroyStream(void *stream);
   int launch(void *function, unsigned gridX, unsigned blockX, void *stream, void **parameters);
+  int beginCapture(void *stream);
+  int endCapture(void *stream, void **graph);
+  int instantiate(void **executable, void *graph);
+  int destroyGraph(void *graph, bool isExecutable);
+  int launchGraph(void *executable, void *stream);
   void retainContext();
   void releaseContext();
   /// What no correct program does: counted, printed.
@@ -114,6 +129,7 @@ private:
   lathe_device *emulator = nullptr;
   std::set<Module *> modules;
   std::set<Stream *> streams;
+  std::set<Graph *> graphs;
   struct Allocation {
     size_t bytes;
     runtime::DeviceMemory kind;

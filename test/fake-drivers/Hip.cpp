@@ -144,6 +144,49 @@ LATHE_API int hipStreamDestroy(void *stream) {
   return error;
 }
 
+LATHE_API int hipStreamBeginCapture(void *stream, int mode) {
+  if (int error = fake().begin("hipStreamBeginCapture"))
+    return error;
+  return mode == 1 ? fake().beginCapture(stream) : int(InvalidValue);
+}
+
+// What ends or gives back does so also where it then fails.
+
+LATHE_API int hipStreamEndCapture(void *stream, void **graph) {
+  int failure = fake().begin("hipStreamEndCapture");
+  int error = fake().endCapture(stream, graph);
+  if (failure && !error) {
+    fake().destroyGraph(*graph, /*isExecutable=*/false);
+    *graph = nullptr;
+  }
+  return failure ? failure : error;
+}
+
+LATHE_API int hipGraphInstantiateWithFlags(void **executable, void *graph,
+                                           unsigned long long flags) {
+  if (int error = fake().begin("hipGraphInstantiateWithFlags"))
+    return error;
+  return flags ? int(InvalidValue) : fake().instantiate(executable, graph);
+}
+
+LATHE_API int hipGraphDestroy(void *graph) {
+  int error = fake().begin("hipGraphDestroy");
+  fake().destroyGraph(graph, /*isExecutable=*/false);
+  return error;
+}
+
+LATHE_API int hipGraphLaunch(void *executable, void *stream) {
+  if (int error = fake().begin("hipGraphLaunch"))
+    return error;
+  return fake().launchGraph(executable, stream);
+}
+
+LATHE_API int hipGraphExecDestroy(void *executable) {
+  int error = fake().begin("hipGraphExecDestroy");
+  fake().destroyGraph(executable, /*isExecutable=*/true);
+  return error;
+}
+
 LATHE_API int hipModuleLaunchKernel(void *function, unsigned gridX, unsigned gridY, unsigned gridZ,
                                     unsigned blockX, unsigned blockY, unsigned blockZ,
                                     unsigned sharedBytes, void *stream, void **parameters,

@@ -97,6 +97,18 @@ int32_t runUnseen(lathe_call *call) {
   return launchIncrement(call, call->arena, call->outputs[0].data, count);
 }
 
+// Waits in between, as after a kernel that may find a fault in the data.
+int32_t runWaiting(lathe_call *call) {
+  int64_t count = call->inputs[0].dims[0];
+  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
+                     address(call->arena), uint64_t(count)};
+  if (int32_t code = call->services->launch(call, Scale, args, 5, count))
+    return code;
+  if (int32_t code = call->services->wait(call))
+    return code;
+  return launchIncrement(call, call->arena, call->outputs[0].data, count);
+}
+
 // What no host program may do whose table does not say so.
 int32_t runPeeking(lathe_call *call) {
   return *static_cast<volatile float *>(call->inputs[0].data) != 0;
@@ -129,6 +141,7 @@ const lathe_entry entries[] = {
 const lathe_entry unseenEntries[] = {
     {"run", plan, runUnseen, 1, 1, &input, &output},
     {"peeking", plan, runPeeking, 1, 1, &input, &output},
+    {"waiting", plan, runWaiting, 1, 1, &input, &output},
 };
 
 // ---- The artifact
@@ -161,7 +174,7 @@ constexpr lathe_variant host(const char *name) {
   return {name, 0, 0, sizeof(weights), 4, 0, entries};
 }
 constexpr lathe_variant unseen(const char *name) {
-  return {name, 0, 0, sizeof(weights), 2, 0, unseenEntries};
+  return {name, 0, 0, sizeof(weights), 3, 0, unseenEntries};
 }
 const lathe_device_variant variants[] = {
     {host("nvidia:sm_80"), 3, 2, kernels, images[0], LATHE_DEVICE_HOST_VALUES, 0},

@@ -23,6 +23,7 @@ extern const lathe_static_model driverModel;
 /// Code for nvidia:sm_80 and amd:gfx942, whose host program looks at no memory:
 ///   run      as above
 ///   peeking  looks at its input even so
+///   waiting  waits before its last kernel
 extern const lathe_static_model unseenModel;
 
 } // namespace lathe::test
