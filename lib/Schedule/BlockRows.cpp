@@ -1,142 +1,248 @@
-// Reductions on a GPU: the threads of a block each take a part of what one result adds up, and
-// combine their parts in shared memory.
+// Rows on a GPU: the threads of a block compute all that the stages of a group do with one row. Each
+// thread has every so-manieth element, the same ones in every stage, so that what it computed it finds
+// in its registers, or reads back itself where rows are long; threads beside each other read what lies
+// together. What is added up they combine in shared memory, and all of them know the result.
 // Apache-2.0 WITH LLVM-exception
 #include "KernelBuilder.h"
+#include "Rows.h"
 #include "dialects/Rt/Rt.h"
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::schedule;
 
-/// Threads for each result: four warps, whose last steps need no memory far away.
-static constexpr int64_t rowThreads = 128;
+namespace {
 
-/// Whether one result is enough work for a block, and threads beside each other read what lies
-/// together.
-static bool isWorthwhile(const Stage &root) {
-  Size depth(1), results(1);
-  std::optional<unsigned> last;
-  for (unsigned i = 0; i < root.numLoops(); ++i) {
-    (root.reduction[i] ? depth : results) = (root.reduction[i] ? depth : results) * root.extents[i];
-    if (root.reduction[i])
-      last = i;
+/// Stages that run together, for one element after the other; of those that compute what a row has
+/// one of, each is for itself.
+struct Pass {
+  SmallVector<unsigned> stages;
+  bool isSingle = false;
+};
+
+/// What memory is known to hold: of a thread's elements one value for each of its steps (null: not
+/// known yet), of what a row has one of a single value.
+struct Held {
+  View view;
+  SmallVector<Size> coefficients;
+  bool isElement = false;
+  SmallVector<Value> values;
+};
+
+class BlockRows {
+public:
+  BlockRows(Kernel &kernel, Group &group, const Rows &rows, AddressOf addressOf)
+      : kernel(kernel), builder(kernel.builder), loc(kernel.loc), group(group), rows(rows),
+        addressOf(addressOf) {}
+  Work emit();
+
+private:
+  Value constant(int64_t value) { return kernel.constant(value); }
+  Value compare(arith::CmpIPredicate predicate, Value a, Value b) {
+    return arith::CmpIOp::create(builder, loc, predicate, a, b);
   }
-  if (depth.isStatic() && depth.constant < rowThreads / 2)
-    return false;
-  bool isContiguous = llvm::any_of(root.inputs, [&](const Access &input) {
-    return input.view.base && input.coefficients[*last].is(1);
-  });
-  constexpr int64_t fewResults = 1024;
-  return isContiguous || (results.isStatic() && results.constant < fewResults);
+  void formPasses();
+  void chooseBlock();
+  bool isMoving(const Stage &stage, const Access &access) const;
+  Value place(const Access &access, ArrayRef<Value> indices) {
+    return kernel.linear(access.coefficients, indices);
+  }
+  Held &find(const Stage &stage, const Access &access);
+  Value read(const Stage &stage, const Access &access, ArrayRef<Value> indices);
+  void write(unsigned number, ArrayRef<Value> results, ArrayRef<Value> indices);
+  bool isStored(unsigned stage, unsigned output) const;
+  SmallVector<Value> indicesOf(const Stage &stage, Value number);
+  SmallVector<Value> runElement(const Pass &pass, Value number, ArrayRef<Value> sums);
+  SmallVector<Value> runLastElement(const Pass &pass, Value number, ArrayRef<Value> sums);
+  void run(const Pass &pass);
+  Value combine(unsigned stage, Value a, Value b);
+  Value combineParts(unsigned stage, Value part);
+
+  Kernel &kernel;
+  OpBuilder &builder;
+  Location loc;
+  Group &group;
+  const Rows &rows;
+  AddressOf addressOf;
+
+  SmallVector<Pass> passes;
+  unsigned passNumber = 0, step = 0; // where the emitter is
+  int64_t threads = 0;
+  int64_t steps = 0; // elements of a thread; 0: that many only the run knows, or too many to hold
+  Value thread;
+  SmallVector<Value> shared; // indices of the row
+  std::vector<Held> held;
+  llvm::DenseMap<Type, std::pair<Value, Value>> parts; // in shared memory
+};
+
+} // namespace
+
+bool BlockRows::isMoving(const Stage &stage, const Access &access) const {
+  for (unsigned i = group.sharedLoops; i < stage.numLoops(); ++i)
+    if (!stage.extents[i].is(1) && !access.coefficients[i].isZero())
+      return true;
+  return false;
 }
 
-std::optional<Work> lathe::schedule::emitBlockRows(Kernel &kernel, const Group &group,
-                                                   AddressOf addressOf) {
-  const Stage &root = group.stages.front();
-  if (!root.hasReduction() || root.irregular)
-    return std::nullopt;
-  std::optional<Combiner> combiner = findCombiner(root);
-  auto isParallel = [&](unsigned loop) { return !root.reduction[loop]; };
-  unsigned parallel = llvm::count(root.reduction, false);
-  if (!combiner || !isWorthwhile(root) ||
-      (group.stages.size() > 1 && group.sharedLoops != parallel))
-    return std::nullopt;
-  // Without a neutral element the initial value has to be one that may count several times.
-  if (!combiner->neutral && !root.inits[0])
-    return std::nullopt;
-
-  OpBuilder &builder = kernel.builder;
-  Location loc = root.loc;
-  const Access &output = root.outputs[0];
-  Type element = output.view.element;
-  kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(rowThreads));
-  Value thread = rt::ThreadOp::create(builder, loc, builder.getIndexType());
-  Value parts = rt::SharedOp::create(builder, loc, MemRefType::get({rowThreads}, element));
-
-  Work work;
-  SmallVector<Value> indices(root.numLoops());
-  Value rest = kernel.begin();
-  for (unsigned i = root.numLoops(); i-- > 0;) {
-    if (!isParallel(i))
-      continue;
-    work.count = work.count * root.extents[i];
-    Value extent = kernel.size(root.extents[i]);
-    indices[i] = arith::RemUIOp::create(builder, loc, rest, extent);
-    rest = arith::DivUIOp::create(builder, loc, rest, extent);
-  }
-  work.itemCost.add(Size(1));
-
-  // The part of this thread: every rowThreads-th of what is added up.
-  Size depth(1);
-  for (unsigned i = 0; i < root.numLoops(); ++i)
-    if (root.reduction[i])
-      depth = depth * root.extents[i];
-  Value neutral = arith::ConstantOp::create(builder, loc,
-                                            combiner->neutral ? combiner->neutral : root.inits[0]);
-  auto loop = scf::ForOp::create(builder, loc, thread, kernel.size(depth),
-                                 kernel.constant(rowThreads), neutral);
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    SmallVector<Value> at(indices);
-    Value number = loop.getInductionVar();
-    for (unsigned i = root.numLoops(); i-- > 0;) {
-      if (isParallel(i))
-        continue;
-      Value extent = kernel.size(root.extents[i]);
-      at[i] = arith::RemUIOp::create(builder, loc, number, extent);
-      number = arith::DivUIOp::create(builder, loc, number, extent);
-    }
-    SmallVector<Value> operands;
-    for (const Access &input : root.inputs)
-      operands.push_back(
-          input.view.base
-              ? memref::LoadOp::create(builder, loc,
-                                       kernel.buffer(addressOf(input.view), input.view.element),
-                                       kernel.linear(input.coefficients, at))
-                    .getResult()
-              : Value());
-    operands.push_back(loop.getRegionIterArg(0));
-    scf::YieldOp::create(builder, loc, emitBody(kernel, root, operands, at, 0, addressOf));
-  }
-
-  // Halves on halves, until the first thread has all of it.
-  auto combine = [&](Value a, Value b) {
-    IRMapping mapping;
-    Value accumulator = root.body->getArguments().back();
-    for (Value operand : combiner->op->getOperands())
-      mapping.map(operand, operand == accumulator ? a : b);
-    return builder.clone(*combiner->op, mapping)->getResult(0);
+// A stage runs with those before it, unless it needs what they add up.
+void BlockRows::formPasses() {
+  auto readsSum = [&](const Stage &stage) {
+    return llvm::any_of(passes.back().stages, [&](unsigned number) {
+      const View &sum = group.stages[number].outputs[0].view;
+      return rows.parts[number] == Rows::Sum &&
+             llvm::any_of(llvm::concat<const Access>(stage.inputs, stage.outputs),
+                          [&](const Access &access) { return sameMemory(access.view, sum); });
+    });
   };
-  memref::StoreOp::create(builder, loc, loop.getResult(0), parts, thread);
-  for (int64_t half = rowThreads / 2; half > 0; half /= 2) {
-    rt::BarrierOp::create(builder, loc);
-    Value isIn = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, thread,
-                                       kernel.constant(half));
-    auto choice = scf::IfOp::create(builder, loc, isIn, /*withElseRegion=*/false);
+  for (auto [number, part] : llvm::enumerate(rows.parts)) {
+    bool isSingle = part == Rows::Single;
+    if (passes.empty() || isSingle || passes.back().isSingle || readsSum(group.stages[number]))
+      passes.push_back({{}, isSingle});
+    passes.back().stages.push_back(number);
+  }
+}
+
+// Four elements for each thread, but at least a warp, or half a wave. Where threads have few elements
+// and use them again, they hold them.
+void BlockRows::chooseBlock() {
+  constexpr int64_t least = 32, most = 512, each = 4, whereUnknown = 128;
+  constexpr int64_t mostSteps = 16, mostCode = 1024;
+  threads = whereUnknown;
+  if (!rows.length.isStatic())
+    return;
+  int64_t wanted = llvm::PowerOf2Ceil(llvm::divideCeil(rows.length.constant, each));
+  threads = std::clamp(wanted, least, most);
+  int64_t perThread = llvm::divideCeil(rows.length.constant, threads);
+  bool usesAgain = llvm::count_if(passes, [](const Pass &pass) { return !pass.isSingle; }) > 1;
+  if (usesAgain && perThread <= mostSteps && perThread * group.codeSize <= mostCode)
+    steps = perThread;
+}
+
+Held &BlockRows::find(const Stage &stage, const Access &access) {
+  SmallVector<Size> coefficients;
+  for (auto [extent, coefficient] : llvm::zip_equal(stage.extents, access.coefficients))
+    if (!extent.is(1))
+      coefficients.push_back(coefficient);
+  while (!coefficients.empty() && coefficients.back().isZero())
+    coefficients.pop_back();
+  for (Held &known : held)
+    if (sameMemory(known.view, access.view) && known.view.element == access.view.element &&
+        known.coefficients == coefficients)
+      return known;
+  bool isElement = isMoving(stage, access);
+  int64_t count = isElement ? std::max<int64_t>(steps, 1) : 1;
+  held.push_back({access.view, coefficients, isElement, SmallVector<Value>(count)});
+  return held.back();
+}
+
+Value BlockRows::read(const Stage &stage, const Access &access, ArrayRef<Value> indices) {
+  Held &known = find(stage, access);
+  Value &value = known.values[known.isElement ? step : 0];
+  if (!value)
+    value = memref::LoadOp::create(builder, loc,
+                                   kernel.buffer(addressOf(access.view), access.view.element),
+                                   place(access, indices));
+  return value;
+}
+
+/// Whether anyone reads a result in memory: outside of the kernel, or in a later pass where threads do
+/// not hold their elements.
+bool BlockRows::isStored(unsigned number, unsigned output) const {
+  const Stage &stage = group.stages[number];
+  if (stage.storesOutput[output])
+    return true;
+  if (steps || rows.parts[number] != Rows::Elements)
+    return false;
+  for (const Pass &pass : ArrayRef(passes).drop_front(passNumber + 1))
+    for (unsigned reader : pass.stages)
+      for (const Access &input : group.stages[reader].inputs)
+        if (sameMemory(input.view, stage.outputs[output].view))
+          return true;
+  return false;
+}
+
+void BlockRows::write(unsigned number, ArrayRef<Value> results, ArrayRef<Value> indices) {
+  const Stage &stage = group.stages[number];
+  auto store = [&](Value value, const Access &output) {
+    memref::StoreOp::create(builder, loc, value,
+                            kernel.buffer(addressOf(output.view), output.view.element),
+                            place(output, indices));
+  };
+  for (auto [i, output, value] : llvm::enumerate(stage.outputs, results)) {
+    Held &known = find(stage, output);
+    known.values[known.isElement ? step : 0] = value;
+    if (!isStored(number, i))
+      continue;
+    if (rows.parts[number] == Rows::Elements) {
+      store(value, output);
+      continue;
+    }
+    Value isFirst = compare(arith::CmpIPredicate::eq, thread, constant(0));
+    auto choice = scf::IfOp::create(builder, loc, isFirst, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&choice.getThenRegion().front());
-    Value mine = memref::LoadOp::create(builder, loc, parts, thread);
-    Value other =
-        memref::LoadOp::create(builder, loc, parts, kernel.add(thread, kernel.constant(half)));
-    memref::StoreOp::create(builder, loc, combine(mine, other), parts, thread);
+    store(value, output);
   }
-  Value isFirst =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, thread, kernel.constant(0));
-  auto choice = scf::IfOp::create(builder, loc, isFirst, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(&choice.getThenRegion().front());
-  Value sum = memref::LoadOp::create(builder, loc, parts, kernel.constant(0));
-  Value buffer = kernel.buffer(addressOf(output.view), element);
-  Value place = kernel.linear(output.coefficients, indices);
-  if (combiner->neutral) {
-    Value init = root.inits[0] ? arith::ConstantOp::create(builder, loc, root.inits[0]).getResult()
-                               : memref::LoadOp::create(builder, loc, buffer, place).getResult();
-    sum = combine(init, sum);
+}
+
+SmallVector<Value> BlockRows::indicesOf(const Stage &stage, Value number) {
+  SmallVector<Value> indices(shared);
+  indices.append(kernel.split(number, ArrayRef(stage.extents).drop_front(shared.size())));
+  return indices;
+}
+
+// Runs the stages of a pass for one element of the row; returns the sums with that.
+SmallVector<Value> BlockRows::runElement(const Pass &pass, Value number, ArrayRef<Value> sums) {
+  SmallVector<Value> next;
+  for (unsigned stageNumber : pass.stages) {
+    const Stage &stage = group.stages[stageNumber];
+    SmallVector<Value> indices = indicesOf(stage, number);
+    SmallVector<Value> operands;
+    for (const Access &input : stage.inputs)
+      operands.push_back(input.view.base ? read(stage, input, indices) : Value());
+    if (rows.parts[stageNumber] == Rows::Sum) {
+      operands.push_back(sums[next.size()]);
+      next.push_back(emitBody(kernel, stage, operands, indices, 0, addressOf).front());
+      continue;
+    }
+    for (auto [output, init, reads] :
+         llvm::zip_equal(stage.outputs, stage.inits, stage.readsOutput))
+      operands.push_back(!reads ? Value()
+                         : init ? arith::ConstantOp::create(builder, loc, init).getResult()
+                                : read(stage, output, indices));
+    write(stageNumber, emitBody(kernel, stage, operands, indices, 0, addressOf), indices);
   }
-  memref::StoreOp::create(builder, loc, sum, buffer, place);
-  SmallVector<Value> shared(ArrayRef(indices).take_front(group.sharedLoops));
-  for (const Stage &stage : llvm::drop_begin(group.stages))
-    emitItem(kernel, stage, shared, addressOf);
-  return work;
+  return next;
+}
+
+// The same for an element that only some of the threads have. What the others hold is never used.
+SmallVector<Value> BlockRows::runLastElement(const Pass &pass, Value number, ArrayRef<Value> sums) {
+  SmallVector<Value> before;
+  auto forEachHeld = [&](auto action) {
+    for (auto [i, known] : llvm::enumerate(held))
+      if (known.isElement)
+        action(known.values[step], i < before.size() ? before[i] : Value());
+      else
+        action(Value(), Value());
+  };
+  SmallVector<Value> start;
+  forEachHeld([&](Value value, Value) { start.push_back(value); });
+  before = std::move(start);
+
+  Value isThere = compare(arith::CmpIPredicate::ult, number, kernel.size(rows.length));
+  // What it yields is known only afterwards, so the parts are made first.
+  auto choice = scf::IfOp::create(builder, loc, isThere, /*withElseRegion=*/false);
+  SmallVector<Value> inside;
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(&choice.getThenRegion().front());
+    inside = runElement(pass, number, sums);
+  }
+  SmallVector<Value *> changed;
+  for (auto [i, known] : llvm::enumerate(held))
+    if (known.isElement && known.values[step] != (i < before.size() ? before[i] : Value())) {
+      changed.push_back(&known.values[step]);
+      inside.push_back(known.values[step]);
+    }
+  return inside;
 }

@@ -163,18 +163,11 @@ void BlockTiles::chooseTile() {
 }
 
 void BlockTiles::spread(const JoinedLoops &joined, Value number, MutableArrayRef<Value> indices) {
-  for (unsigned i = joined.loops.size(); i-- > 0;) {
-    unsigned loop = joined.loops[i];
-    if (root.extents[loop].is(1)) {
-      indices[loop] = constant(0);
-    } else if (i == 0) {
-      indices[loop] = number;
-    } else {
-      Value extent = kernel.size(root.extents[loop]);
-      indices[loop] = rem(number, extent);
-      number = div(number, extent);
-    }
-  }
+  SmallVector<Size> extents;
+  for (unsigned loop : joined.loops)
+    extents.push_back(root.extents[loop]);
+  for (auto [loop, index] : llvm::zip_equal(joined.loops, kernel.split(number, extents)))
+    indices[loop] = index;
 }
 
 // What `buffer` has at a place, or zero.

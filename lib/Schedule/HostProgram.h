@@ -121,7 +121,6 @@ private:
   /// Moves the start of `view` by `elements`.
   void advance(mlir::Location loc, View &view, const Size &elements);
   Value addressOf(mlir::Location loc, const View &view);
-  bool sameMemory(const View &a, const View &b) const;
   mlir::FailureOr<View> reassociate(const View &source, mlir::RankedTensorType type,
                                     llvm::ArrayRef<mlir::ReassociationIndices> groups, bool expand,
                                     llvm::ArrayRef<Size> newSizes);

@@ -10,10 +10,6 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::schedule;
 
-static bool isAt(const View &a, const View &b) {
-  return a.base == b.base && a.offset == b.offset && a.constantOffset == b.constantOffset;
-}
-
 /// The last stage that reads `value`, where all its readers are stages of the group and take it as
 /// an input.
 static std::optional<size_t> findLastReader(const Group &group, Value value) {
@@ -38,7 +34,7 @@ static const View *findPlace(const Stage &reader, const View &view) {
         output.view.strides != view.strides)
       continue;
     bool elementByElement = llvm::all_of(reader.inputs, [&](const Access &input) {
-      return !input.view.base || !isAt(input.view, view) ||
+      return !input.view.base || !sameMemory(input.view, view) ||
              input.coefficients == output.coefficients;
     });
     if (elementByElement)
@@ -76,7 +72,7 @@ void lathe::schedule::reuseResults(Group &group) {
         continue;
       for (Stage &stage : group.stages) {
         for (Access &access : llvm::concat<Access>(stage.inputs, stage.outputs))
-          if (isAt(access.view, from))
+          if (sameMemory(access.view, from))
             access.view = to;
       }
     }

@@ -57,6 +57,9 @@ struct View {
   bool isContiguous() const;
 };
 
+/// Whether both begin at the same place.
+bool sameMemory(const View &a, const View &b);
+
 /// Row-major strides of `sizes`.
 llvm::SmallVector<Size> contiguousStrides(llvm::ArrayRef<Size> sizes);
 

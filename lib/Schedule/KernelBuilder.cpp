@@ -142,6 +142,25 @@ Value Kernel::linear(ArrayRef<Size> coefficients, ArrayRef<Value> indices) {
   return sum;
 }
 
+SmallVector<Value> Kernel::split(Value number, ArrayRef<Size> extents) {
+  SmallVector<Value> indices(extents.size());
+  // The slowest loop has what is left.
+  unsigned slowest =
+      llvm::find_if(extents, [](const Size &extent) { return !extent.is(1); }) - extents.begin();
+  for (unsigned i = extents.size(); i-- > 0;) {
+    if (extents[i].is(1)) {
+      indices[i] = constant(0);
+    } else if (i == slowest) {
+      indices[i] = number;
+    } else {
+      Value extent = size(extents[i]);
+      indices[i] = arith::RemUIOp::create(builder, loc, number, extent);
+      number = arith::DivUIOp::create(builder, loc, number, extent);
+    }
+  }
+  return indices;
+}
+
 //===----------------------------------------------------------------------===//
 // Bodies
 //===----------------------------------------------------------------------===//

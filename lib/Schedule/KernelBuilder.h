@@ -33,6 +33,8 @@ public:
   Value mul(Value a, Value b);
   /// sum of coefficient * index; null for zero.
   Value linear(llvm::ArrayRef<Size> coefficients, llvm::ArrayRef<Value> indices);
+  /// The index of each of several loops that `number` counts as one, the last of them fastest.
+  llvm::SmallVector<Value> split(Value number, llvm::ArrayRef<Size> extents);
 
   mlir::func::FuncOp function;
   mlir::OpBuilder builder; // in the body, after the prologue

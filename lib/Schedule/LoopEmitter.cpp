@@ -2,6 +2,7 @@
 // loop cannot be emitted on vectors, it is left to LLVM's vectorizer.
 // Apache-2.0 WITH LLVM-exception
 #include "KernelBuilder.h"
+#include "Rows.h"
 
 using namespace mlir;
 using namespace lathe::schedule;
@@ -199,21 +200,8 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, const Opt
       scf::ForOp::create(builder, kernel.loc, kernel.begin(), kernel.end(), kernel.constant(1));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
-  SmallVector<Value> shared(group.sharedLoops);
-  Value rest = loop.getInductionVar();
-  for (unsigned i = group.sharedLoops; i-- > 0;) {
-    if (first.extents[i].is(1) && i > 0) {
-      shared[i] = kernel.constant(0);
-      continue;
-    }
-    if (i == 0) {
-      shared[i] = rest;
-      break;
-    }
-    Value extent = kernel.size(first.extents[i]);
-    shared[i] = arith::RemUIOp::create(builder, kernel.loc, rest, extent);
-    rest = arith::DivUIOp::create(builder, kernel.loc, rest, extent);
-  }
+  SmallVector<Value> shared =
+      kernel.split(loop.getInductionVar(), ArrayRef(first.extents).take_front(group.sharedLoops));
   for (const Stage &stage : group.stages) {
     if (lanes && emitVectorStage(kernel, stage, group.sharedLoops, shared, lanes, addressOf))
       continue;
@@ -244,5 +232,36 @@ void lathe::schedule::collapseTiledGroup(Group &group) {
         joined &= areJoined(stage, epilogueLoop(i - 1), epilogueLoop(i));
     if (joined)
       forAll(i - 1, joinLoops);
+  }
+}
+
+void lathe::schedule::collapseRows(Group &group) {
+  if (llvm::any_of(group.stages, [](const Stage &stage) { return stage.irregular; }))
+    return;
+  unsigned numLoops = 0;
+  for (Stage &stage : group.stages) {
+    for (unsigned i = stage.numLoops(); i-- > group.sharedLoops;)
+      if (stage.extents[i].is(1))
+        eraseLoop(stage, i);
+    numLoops = std::max(numLoops, stage.numLoops());
+  }
+  for (unsigned i = group.sharedLoops; i-- > 0;)
+    if (group.stages.front().extents[i].is(1)) {
+      for (Stage &stage : group.stages)
+        eraseLoop(stage, i);
+      --group.sharedLoops;
+      --numLoops;
+    }
+  for (unsigned i = numLoops; i-- > 1;) {
+    auto joins = [&](const Stage &stage) {
+      return stage.numLoops() <= i || areJoined(stage, i - 1, i);
+    };
+    if (i == group.sharedLoops || !llvm::all_of(group.stages, joins))
+      continue;
+    for (Stage &stage : group.stages)
+      if (stage.numLoops() > i)
+        joinLoops(stage, i - 1);
+    if (i < group.sharedLoops)
+      --group.sharedLoops;
   }
 }

@@ -63,6 +63,10 @@ SmallVector<Size> lathe::schedule::contiguousStrides(ArrayRef<Size> sizes) {
   return strides;
 }
 
+bool lathe::schedule::sameMemory(const View &a, const View &b) {
+  return a.base == b.base && a.offset == b.offset && a.constantOffset == b.constantOffset;
+}
+
 bool View::isContiguous() const {
   SmallVector<Size> expected = contiguousStrides(sizes);
   for (size_t i = 0; i < sizes.size(); ++i)

@@ -143,10 +143,6 @@ FailureOr<Stage> HostProgram::makeStage(linalg::GenericOp op) {
   return stage;
 }
 
-bool HostProgram::sameMemory(const View &a, const View &b) const {
-  return a.base == b.base && a.offset == b.offset && a.constantOffset == b.constantOffset;
-}
-
 /// How many leading loops `stage` can share with the group: both walk the same rows, and rows of
 /// the group's results are read where they were written.
 unsigned HostProgram::commonLoops(const Group &group, const Stage &stage) {
