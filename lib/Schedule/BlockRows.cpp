@@ -1,8 +1,8 @@
-// Rows on a GPU: the threads of a block compute all that the stages of a group do with one row. Each
-// thread has every so-manieth element, the same ones in every stage, so that what it computed it finds
-// in its registers, or reads back itself where rows are long; threads beside each other read what lies
-// together. What is added up they combine in shared memory, and all of them know the result.
-// Apache-2.0 WITH LLVM-exception
+// Rows on a GPU: the threads of a block compute all that the stages of a group do with one row.
+// Each thread has every so-manieth element, the same ones in every stage, so that what it computed
+// it finds in its registers, or reads back itself where rows are long; threads beside each other
+// read what lies together. What is added up they combine in shared memory, and all of them know the
+// result. Apache-2.0 WITH LLVM-exception
 #include "KernelBuilder.h"
 #include "Rows.h"
 #include "dialects/Rt/Rt.h"
@@ -55,8 +55,8 @@ private:
   SmallVector<Value> runElement(const Pass &pass, Value number, ArrayRef<Value> sums);
   SmallVector<Value> runLastElement(const Pass &pass, Value number, ArrayRef<Value> sums);
   void run(const Pass &pass);
-  Value combine(unsigned stage, Value a, Value b);
-  Value combineParts(unsigned stage, Value part);
+  Value combine(const Stage &stage, Value a, Value b);
+  Value combineParts(const Stage &stage, Value part);
 
   Kernel &kernel;
   OpBuilder &builder;
@@ -102,8 +102,8 @@ void BlockRows::formPasses() {
   }
 }
 
-// Four elements for each thread, but at least a warp, or half a wave. Where threads have few elements
-// and use them again, they hold them.
+// Four elements for each thread, but at least a warp, or half a wave. Where threads have few
+// elements and use them again, they hold them.
 void BlockRows::chooseBlock() {
   constexpr int64_t least = 32, most = 512, each = 4, whereUnknown = 128;
   constexpr int64_t mostSteps = 16, mostCode = 1024;
@@ -145,8 +145,8 @@ Value BlockRows::read(const Stage &stage, const Access &access, ArrayRef<Value> 
   return value;
 }
 
-/// Whether anyone reads a result in memory: outside of the kernel, or in a later pass where threads do
-/// not hold their elements.
+/// Whether anyone reads a result in memory: outside of the kernel, or in a later pass where threads
+/// do not hold their elements.
 bool BlockRows::isStored(unsigned number, unsigned output) const {
   const Stage &stage = group.stages[number];
   if (stage.storesOutput[output])
@@ -217,32 +217,196 @@ SmallVector<Value> BlockRows::runElement(const Pass &pass, Value number, ArrayRe
 
 // The same for an element that only some of the threads have. What the others hold is never used.
 SmallVector<Value> BlockRows::runLastElement(const Pass &pass, Value number, ArrayRef<Value> sums) {
-  SmallVector<Value> before;
-  auto forEachHeld = [&](auto action) {
-    for (auto [i, known] : llvm::enumerate(held))
-      if (known.isElement)
-        action(known.values[step], i < before.size() ? before[i] : Value());
-      else
-        action(Value(), Value());
+  auto heldInStep = [&] {
+    return llvm::map_to_vector(
+        held, [&](const Held &known) { return known.isElement ? known.values[step] : Value(); });
   };
-  SmallVector<Value> start;
-  forEachHeld([&](Value value, Value) { start.push_back(value); });
-  before = std::move(start);
-
+  SmallVector<Value> before = heldInStep();
+  SmallVector<unsigned> changed;
   Value isThere = compare(arith::CmpIPredicate::ult, number, kernel.size(rows.length));
-  // What it yields is known only afterwards, so the parts are made first.
-  auto choice = scf::IfOp::create(builder, loc, isThere, /*withElseRegion=*/false);
-  SmallVector<Value> inside;
-  {
+  auto choice = scf::IfOp::create(
+      builder, loc, isThere,
+      [&](OpBuilder &, Location) {
+        SmallVector<Value> results = runElement(pass, number, sums);
+        before.resize(held.size());
+        for (auto [i, value] : llvm::enumerate(heldInStep()))
+          if (value != before[i]) {
+            changed.push_back(i);
+            results.push_back(value);
+          }
+        scf::YieldOp::create(builder, loc, results);
+      },
+      [&](OpBuilder &, Location) {
+        SmallVector<Value> results(sums);
+        for (unsigned i : changed)
+          results.push_back(
+              arith::ConstantOp::create(builder, loc, builder.getZeroAttr(held[i].view.element)));
+        scf::YieldOp::create(builder, loc, results);
+      });
+  for (auto [i, value] : llvm::zip_equal(changed, choice.getResults().drop_front(sums.size())))
+    held[i].values[step] = value;
+  return llvm::to_vector_of<Value>(choice.getResults().take_front(sums.size()));
+}
+
+Value BlockRows::combine(const Stage &stage, Value a, Value b) {
+  Operation *op = findCombiner(stage)->op;
+  Value accumulator = stage.body->getArguments().back();
+  IRMapping mapping;
+  for (Value operand : op->getOperands())
+    mapping.map(operand, operand == accumulator ? a : b);
+  return builder.clone(*op, mapping)->getResult(0);
+}
+
+// What all threads have together, known to each. Some of them combine a share of the parts each,
+// then every thread combines what these have: fewer steps that wait than halves on halves.
+Value BlockRows::combineParts(const Stage &stage, Value part) {
+  auto combineEach = [&](Value memory, Value first, int64_t stride, int64_t count) {
+    Value start = memref::LoadOp::create(builder, loc, memory, first);
+    auto loop = scf::ForOp::create(builder, loc, constant(1), constant(count), constant(1), start);
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(&choice.getThenRegion().front());
-    inside = runElement(pass, number, sums);
+    builder.setInsertionPointToStart(loop.getBody());
+    Value at = kernel.add(first, kernel.mul(loop.getInductionVar(), constant(stride)));
+    Value next = memref::LoadOp::create(builder, loc, memory, at);
+    scf::YieldOp::create(builder, loc, combine(stage, loop.getRegionIterArg(0), next));
+    return loop.getResult(0);
+  };
+  auto share = [&](int64_t count) {
+    return rt::SharedOp::create(builder, loc, MemRefType::get({count}, part.getType()));
+  };
+  // With one step, what is read must not be what the next sum overwrites.
+  constexpr int64_t mostAtOnce = 32;
+  if (threads <= mostAtOnce) {
+    Value all = share(threads);
+    memref::StoreOp::create(builder, loc, part, all, thread);
+    rt::BarrierOp::create(builder, loc);
+    return combineEach(all, constant(0), 1, threads);
   }
-  SmallVector<Value *> changed;
-  for (auto [i, known] : llvm::enumerate(held))
-    if (known.isElement && known.values[step] != (i < before.size() ? before[i] : Value())) {
-      changed.push_back(&known.values[step]);
-      inside.push_back(known.values[step]);
+  // With two, each has the other's barrier between.
+  int64_t few = int64_t(1) << ((llvm::Log2_64(threads) + 1) / 2);
+  auto &[all, some] = parts[part.getType()];
+  if (!all) {
+    all = share(threads);
+    some = share(few);
+  }
+  memref::StoreOp::create(builder, loc, part, all, thread);
+  rt::BarrierOp::create(builder, loc);
+  Value isOneOfFew = compare(arith::CmpIPredicate::ult, thread, constant(few));
+  scf::IfOp::create(builder, loc, isOneOfFew, [&](OpBuilder &, Location) {
+    memref::StoreOp::create(builder, loc, combineEach(all, thread, few, threads / few), some,
+                            thread);
+    scf::YieldOp::create(builder, loc);
+  });
+  rt::BarrierOp::create(builder, loc);
+  return combineEach(some, constant(0), 1, few);
+}
+
+void BlockRows::run(const Pass &pass) {
+  step = 0;
+  if (pass.isSingle) {
+    runElement(pass, constant(0), {});
+    return;
+  }
+  // What a row has one of is read before the elements are, and before any thread writes it.
+  struct Sum {
+    unsigned stage;
+    SmallVector<Value> indices;
+    Value initial; // null: it counts already
+  };
+  SmallVector<Sum> found;
+  SmallVector<Value> sums;
+  for (unsigned number : pass.stages) {
+    const Stage &stage = group.stages[number];
+    SmallVector<Value> indices(shared);
+    indices.resize(stage.numLoops());
+    for (const Access &input : stage.inputs)
+      if (input.view.base && !isMoving(stage, input))
+        read(stage, input, indices);
+    if (rows.parts[number] != Rows::Sum)
+      continue;
+    auto init = [&] { return arith::ConstantOp::create(builder, loc, stage.inits[0]); };
+    Sum &sum = found.emplace_back(Sum{number, indices, Value()});
+    if (TypedAttr neutral = findCombiner(stage)->neutral) {
+      sum.initial = stage.inits[0] ? init().getResult() : read(stage, stage.outputs[0], indices);
+      sums.push_back(arith::ConstantOp::create(builder, loc, neutral));
+    } else {
+      sums.push_back(init());
     }
-  return inside;
+  }
+  for (; int64_t(step) < steps; ++step) {
+    Value number = kernel.add(thread, constant(step * threads));
+    bool haveAllThreads = (step + 1) * threads <= rows.length.constant;
+    sums = haveAllThreads ? runElement(pass, number, sums) : runLastElement(pass, number, sums);
+  }
+  step = 0;
+  if (!steps) {
+    auto loop =
+        scf::ForOp::create(builder, loc, thread, kernel.size(rows.length), constant(threads), sums);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> next = runElement(pass, loop.getInductionVar(),
+                                         llvm::to_vector_of<Value>(loop.getRegionIterArgs()));
+    if (!next.empty())
+      scf::YieldOp::create(builder, loc, next);
+    sums = llvm::to_vector_of<Value>(loop.getResults());
+    llvm::erase_if(held, [](const Held &known) { return known.isElement; });
+  }
+  for (auto [sum, part] : llvm::zip_equal(found, sums)) {
+    const Stage &stage = group.stages[sum.stage];
+    Value total = combineParts(stage, part);
+    write(sum.stage, sum.initial ? combine(stage, sum.initial, total) : total, sum.indices);
+  }
+}
+
+Work BlockRows::emit() {
+  formPasses();
+  chooseBlock();
+  kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(threads));
+  thread = rt::ThreadOp::create(builder, loc, builder.getIndexType());
+  shared = kernel.split(kernel.begin(),
+                        ArrayRef(group.stages.front().extents).take_front(group.sharedLoops));
+  for (; passNumber < passes.size(); ++passNumber)
+    run(passes[passNumber]);
+  Work work;
+  work.count = rows.count;
+  work.itemCost.add(Size(1));
+  return work;
+}
+
+// The loops whose results are apart first, those that add up last.
+static void sortLoops(Stage &stage) {
+  SmallVector<unsigned> order;
+  for (bool reduces : {false, true})
+    for (unsigned i = 0; i < stage.numLoops(); ++i)
+      if (stage.reduction[i] == reduces)
+        order.push_back(i);
+  auto sort = [&](auto &values) {
+    std::remove_reference_t<decltype(values)> sorted;
+    for (unsigned loop : order)
+      if (!values.empty())
+        sorted.push_back(values[loop]);
+    values = std::move(sorted);
+  };
+  sort(stage.extents);
+  sort(stage.reduction);
+  for (auto *accesses : {&stage.inputs, &stage.outputs})
+    for (Access &access : *accesses)
+      sort(access.coefficients);
+}
+
+std::optional<Work> lathe::schedule::emitBlockRows(Kernel &kernel, Group &group,
+                                                   AddressOf addressOf) {
+  Stage &root = group.stages.front();
+  if (group.stages.size() == 1 && !root.irregular) {
+    sortLoops(root);
+    group.sharedLoops = llvm::count(root.reduction, false);
+  }
+  auto stages = llvm::map_to_vector(group.stages, [](const Stage &stage) { return &stage; });
+  std::optional<Rows> rows = findRows(stages, group.sharedLoops);
+  constexpr int64_t fewRows = 1024;
+  if (!rows || rows->areShort() ||
+      !(rows->liesTogether || (rows->count.isStatic() && rows->count.constant < fewRows)))
+    return std::nullopt;
+  keepInRegisters(group);
+  collapseRows(group);
+  return BlockRows(kernel, group, *rows, addressOf).emit();
 }

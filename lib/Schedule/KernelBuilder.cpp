@@ -450,6 +450,7 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
       }
       if (auto work = emitBlockRows(kernel, group, address)) {
         draft.kind = "row";
+        draft.work = countWork(group);
         return *work;
       }
     }

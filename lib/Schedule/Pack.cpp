@@ -1,4 +1,4 @@
-// What a tiled group keeps in registers, and the layout of its weights.
+// What a group keeps in registers, and the layout of its weights.
 // Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
 #include "dialects/Graph/Weights.h"
@@ -16,12 +16,11 @@ void lathe::schedule::keepInRegisters(Group &group) {
   for (Stage &stage : group.stages) {
     if (!stage.op)
       continue;
-    Value result = stage.op->getResult(0);
-    stage.storesOutput[0] =
-        result.use_empty() || llvm::any_of(result.getUses(), [&](OpOperand &use) {
-          auto generic = dyn_cast<linalg::GenericOp>(use.getOwner());
-          return !generic || !members.contains(generic) || !generic.isDpsInput(&use);
-        });
+    for (auto [result, stores] : llvm::zip_equal(stage.op->getResults(), stage.storesOutput))
+      stores = result.use_empty() || llvm::any_of(result.getUses(), [&](OpOperand &use) {
+                 auto generic = dyn_cast<linalg::GenericOp>(use.getOwner());
+                 return !generic || !members.contains(generic) || !generic.isDpsInput(&use);
+               });
   }
 }
 

@@ -1,6 +1,7 @@
 // Structured operations as stages with linear accesses, and which of them share a dispatch.
 // Apache-2.0 WITH LLVM-exception
 #include "HostProgram.h"
+#include "Rows.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
@@ -157,11 +158,8 @@ unsigned HostProgram::commonLoops(const Group &group, const Stage &stage) {
       common = std::min(common, std::max(1u, other.numLoops()) - 1);
     common = std::min(common, std::max(1u, stage.numLoops()) - 1);
   }
-
-  // On a GPU nothing is worth having fewer items.
-  if (options.target.itemPerThread &&
-      (common != group.sharedLoops || llvm::count(stage.reduction, false) != common))
-    return 0;
+  bool keepsItems =
+      common == group.sharedLoops && unsigned(llvm::count(stage.reduction, false)) == common;
 
   // Pairs of an access of the new stage and the group's write to the same memory.
   struct Pair {
@@ -196,7 +194,18 @@ unsigned HostProgram::commonLoops(const Group &group, const Stage &stage) {
         return 0;
     }
   }
-  return common;
+  if (!options.target.itemPerThread || common == 0)
+    return common;
+  // On a GPU nothing is worth having fewer items but rows, which have a block of threads each.
+  auto isRow = [&](const Stage &other) {
+    return unsigned(llvm::count(other.reduction, false)) > group.sharedLoops;
+  };
+  if (keepsItems && common == group.sharedLoops && llvm::none_of(group.stages, isRow))
+    return common;
+  SmallVector<const Stage *> stages(llvm::make_pointer_range(group.stages));
+  stages.push_back(&stage);
+  std::optional<Rows> rows = findRows(stages, common);
+  return rows && rows->areWorthOneKernel() ? common : 0;
 }
 
 /// Instructions that `block` becomes, roughly: a function of the math dialect takes some 20.

@@ -67,7 +67,9 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 // CHECK: arith.maximumf
 // CHECK: func.func private @row_{{.*}}rt.block = 128
 // CHECK: rt.shared : memref<128xf32>
-// CHECK-COUNT-7: rt.barrier
+// CHECK: rt.shared : memref<16xf32>
+// CHECK-COUNT-2: rt.barrier
+// CHECK-NOT: rt.barrier
 // CHECK: func.func private @loop_
 // CHECK-NOT: rt.thread
 // CHECK-NOT: vector<

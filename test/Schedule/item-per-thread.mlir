@@ -81,8 +81,8 @@ func.func @main(%x: tensor<3x64xf32>, %w: tensor<64x4xf32>) -> tensor<3x4xf32> {
 
 // -----
 
-// Rows that are added up and then divided: one kernel would have an item for each row, so there are
-// two, the second with an item for each element.
+// Rows that are added up in the model's order, and then divided: one kernel would have an item for each
+// row, so there are two, the second with an item for each element.
 // CHECK-LABEL: func.func @run
 // CHECK:         rt.dispatch @{{.*}} count %c7
 // CHECK:         rt.dispatch @{{.*}} count %c448

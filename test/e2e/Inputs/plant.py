@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# Plants a fault in the product of a scheduled module.
+# Plants a fault in the kernel of a scheduled module that blocks of threads run.
 # Licensed under Apache-2.0 WITH LLVM-exception.
 """usage: plant.py IN.mlir OUT.mlir FAULT
 
@@ -60,7 +60,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         text = re.sub(r" loc\((?:[^()]|\([^()]*\))*\)", "", file.read())
     text = re.sub(r"^#loc.*$", "", text, flags=re.MULTILINE)
-    begin = text.index("func.func private @tile_")
+    begin = re.search(r"func\.func private @(tile|row)_", text).start()
     end = text.find("func.func", begin + 1)
     end = len(text) if end < 0 else end
     text = text[:begin] + plant(sys.argv[3], text[begin:end]) + text[end:]
