@@ -31,8 +31,12 @@ static LogicalResult importQuantizeLinear(Node &node) {
   if (zero && Node::elementOf(zero) != target)
     node.error() << "the zero point of QuantizeLinear has element type " << Node::elementOf(zero)
                  << ", output_dtype is " << target;
-  // The division is in the given precision, by default that of the scale.
+  // The division is in the given precision, by default that of the scale; a scale that is a whole
+  // number or a power of two has none.
   Type precision = Node::elementOf(scale);
+  for (Type other : {Node::elementOf(x), Type(node.builder().getF32Type())})
+    if (!isa<FloatType>(precision) || precision.getIntOrFloatBitWidth() <= 8)
+      precision = other;
   if (node.intAttribute("precision", 0) != 0)
     precision = node.typeAttribute("precision", precision);
   if (node.hasFailed())
@@ -132,9 +136,15 @@ static LogicalResult importQLinearMatMul(Node &node) {
   Value scaleB = node.cast(besideAxis(node, node.input(4), b, -1), f32);
   Value scaleY = node.cast(node.scalarOf(node.input(6)), f32), zeroY = node.scalarOf(node.input(7));
   Value scale = node.binary(BinaryKind::div, node.binary(BinaryKind::mul, scaleA, scaleB), scaleY);
-  Value product =
-      node.matmul(centred(node, a, node.input(2), -2), centred(node, b, node.input(5), -1));
-  product = node.cast(product, f32);
+  Value left = centred(node, a, node.input(2), -2), right = centred(node, b, node.input(5), -1);
+  if (!left || !right)
+    return failure();
+  // Small floats may meet integers.
+  if (Node::elementOf(left) != Node::elementOf(right)) {
+    left = node.cast(left, f32);
+    right = node.cast(right, f32);
+  }
+  Value product = node.cast(node.matmul(left, right), f32);
   Value scaled = node.requireShapeOf(node.binary(BinaryKind::mul, product, scale), product);
   if (!scaled || !zeroY)
     return failure();

@@ -163,6 +163,52 @@ def untouched(**sizes):
     return g
 
 
-STATIC = [floats]
+def scales():
+    """Scales without a fraction: powers of two and whole numbers do not round what they divide."""
+    g = Graph("scales", opset=25)
+    values = np.float64([[-300, -20, -9.5, -1, -0.25], [0, 0.75, 1, 2.5, 3], [5.5, 7, 50, 100, 900]])
+    powers = np.uint8([126, 128, 130])
+    given = {"float8e8m0": g.given(powers, kind="float8e8m0"), "int32": g.given(np.int32([1, 3, 7]))}
+    for name, scale in given.items():
+        spread = decode(name)[powers] if scale.kind else scale.array
+        quotients = values / spread[:, None]
+        with g.case(name):
+            x = g.given(values)
+            g.output(g.node("QuantizeLinear", np.clip(np.rint(quotients), -128, 127).astype("int8"),
+                            x, scale, g.given(np.zeros(3, "int8")), axis=0))
+            codes = encode("float8e4m3fn", quotients.ravel()).reshape(values.shape)
+            y = g.node("QuantizeLinear", codes, x, scale, axis=0, output_dtype=17,
+                       kind="float8e4m3fn")
+            # As numbers, since 0 has two codes.
+            g.output(g.node("Cast", decode("float8e4m3fn")[codes], y, to=1))
+            if scale.kind:
+                g.output(g.node("DequantizeLinear",
+                                decode("float8e4m3fn")[codes] * spread[:, None], y, scale, axis=0,
+                                output_dtype=1))
+    return g
+
+
+def products():
+    """Small floats times integers. All sums are exact."""
+    g = Graph("products", opset=25)
+    kinds = {"float8e4m3fn": decode("float8e4m3fn"), "float8e5m2": decode("float8e5m2")}
+    for i, kind in enumerate(kinds):
+        with g.case(kind):
+            whole = np.flatnonzero(np.isin(kinds[kind], np.arange(-8, 9)))
+            codes = g.random.choice(whole, (4, 8)).astype("uint8")
+            numbers = g.random.integers(-9, 9, (8, 4)).astype("int8")
+            small, zero = g.given(codes, kind=kind), g.given(np.uint8(0), kind=kind)
+            large, three = g.given(numbers), g.given(np.int8(3))
+            half, four = g.given(np.float64(0.5)), g.given(np.float64(4))
+            a, b = kinds[kind][codes], numbers - 3.0
+            left, right = [small, half, zero], [large, half, three]
+            if i:
+                a, b, left, right = b, a, right, left
+            y = np.clip(np.rint(a @ b / 16) + 3, -128, 127).astype("int8")
+            g.output(g.node("QLinearMatMul", y, *left, *right, four, three))
+    return g
+
+
+STATIC = [floats, scales, products]
 DYNAMIC = [(untouched, [{"n": n} for n in (7, 1, 8, 61)]),
            (integers, [{"n": 7, "blocks": 4}, {"n": 1, "blocks": 1}, {"n": 10, "blocks": 5}])]
