@@ -365,7 +365,8 @@ static std::string findBadType(Operation &op) {
       continue;
     if (isa<graph::StringType>(element) && takesStrings(op))
       continue;
-    if (isa<ComplexType>(element) && isa<graph::UniqueOp, graph::ColumnsToImageOp>(op))
+    if (isa<ComplexType>(element) &&
+        isa<graph::UniqueOp, graph::ColumnsToImageOp, graph::BitCastOp>(op))
       continue;
     unsigned width = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
     if (!llvm::is_contained({1u, 2u, 4u, 8u, 16u, 32u, 64u}, width) ||

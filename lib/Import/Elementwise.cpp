@@ -249,7 +249,7 @@ ArrayRef<Operator> lathe::import::elementwiseOperators() {
       {"Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, 1, 1, importIdentity, kAny, "", "", true},
       {"Cast", {1, 6, 9, 13, 19, 21, 23, 24, 25, 28}, 1, 1, importCast, kAny},
       {"CastLike", {15, 19, 21, 23, 24, 25}, 2, 2, importCastLike, kAny},
-      {"BitCast", {26}, 1, 1, importBitCast, kNumbers | kBool | kFloat8 | kNarrow},
+      {"BitCast", {26}, 1, 1, importBitCast, kAny & ~kString},
   };
   return operators;
 }

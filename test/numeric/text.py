@@ -103,6 +103,19 @@ def complex_numbers(kind):
     return g
 
 
+def bits():
+    """The two parts of a complex number side by side, the real one first."""
+    g = Graph("bits", opset=26)
+    numbers = np.array([[0, 1 - 2j, -3j, 0.5], [-1, 2 + 1j, 1e30 - 1j, 0]], "complex64")
+    for to, dtype in ((7, "int64"), (13, "uint64"), (14, "complex64")):
+        y = g.node("BitCast", numbers.view(dtype), g.given(numbers), to=to)
+        g.output(y)
+        g.output(g.node("BitCast", numbers, y, to=14))
+    wide = numbers.astype("complex128")
+    g.output(g.node("BitCast", wide, g.given(wide), to=15))
+    return g
+
+
 def distinct():
     """Strings are compared byte by byte."""
     g = Graph("distinct", opset=20)
@@ -282,7 +295,7 @@ def vocabularies():
 
 
 CASES = [moves, pairs, splits, normalizers, patterns, numbers, vocabularies, strings, distinct,
-         lambda: complex_numbers("complex64"), lambda: complex_numbers("complex128")]
+         bits, lambda: complex_numbers("complex64"), lambda: complex_numbers("complex128")]
 
 
 def main():
