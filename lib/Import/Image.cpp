@@ -310,7 +310,7 @@ ArrayRef<Operator> lathe::import::imageOperators() {
        2,
        importGridSample,
        kNumbers | kBool,
-       "1 to 3 spatial dimensions, cubic for 2"},
+       "1 to 3 spatial dimensions, cubic for 2, only floats are interpolated"},
       {"CausalConvWithState", {27}, 2, 4, importCausalConv, kFloats},
   };
   return operators;

@@ -136,8 +136,20 @@ static LogicalResult importResize(Node &node) {
 
 ArrayRef<Operator> lathe::import::resizeOperators() {
   static const Operator operators[] = {
-      {"Upsample", {1, 7, 9, 10}, 1, 2, importUpsample, kNumbers | kBool | kComplex | kString},
-      {"Resize", {10, 11, 13, 18, 19}, 1, 4, importResize, kNumbers | kBool | kComplex | kString},
+      {"Upsample",
+       {1, 7, 9, 10},
+       1,
+       2,
+       importUpsample,
+       kNumbers | kBool | kComplex | kString,
+       "bool, complex and strings are not interpolated"},
+      {"Resize",
+       {10, 11, 13, 18, 19},
+       1,
+       4,
+       importResize,
+       kNumbers | kBool | kComplex | kString,
+       "bool, complex and strings are not interpolated"},
   };
   return operators;
 }
