@@ -117,10 +117,11 @@ static LogicalResult importWindow(Node &node, double a0, double a1, double a2) {
   OpBuilder &builder = node.builder();
   Type element = node.typeAttribute("output_datatype", builder.getF32Type());
   bool periodic = node.flag("periodic", true);
-  Type f32 = builder.getF32Type(), i64 = builder.getI64Type();
+  Type compute = element.isF64() ? element : Type(builder.getF32Type());
+  Type i64 = builder.getI64Type();
   Value size = node.scalarOf(node.cast(node.input(0), i64));
-  Value n = node.cast(node.range(node.scalarInt(0, i64), size, node.scalarInt(1, i64)), f32);
-  Value period = node.cast(size, f32);
+  Value n = node.cast(node.range(node.scalarInt(0, i64), size, node.scalarInt(1, i64)), compute);
+  Value period = node.cast(size, compute);
   if (!periodic) // a window of one sample has no period: any will do
     period = node.binary(BinaryKind::max, node.binary(BinaryKind::sub, period, 1), 1);
   Value angle =
