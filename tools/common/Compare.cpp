@@ -232,6 +232,13 @@ bool isOrdered(const Value &map) {
 
 } // namespace
 
+void Tolerance::useOnnxRunners() {
+  relative = relative.value_or(1e-3);
+  if (!absoluteRms)
+    absolute = absolute.value_or(1e-7);
+  asOnnxRunner = true;
+}
+
 Comparison compareValues(const Value &actual, const Value &expected, const Tolerance &tolerance) {
   Comparison result;
   if (actual.kind != expected.kind || actual.elements.size() != expected.elements.size()) {

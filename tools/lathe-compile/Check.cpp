@@ -8,7 +8,6 @@
 #include "tools/lathe-compile/Diagnostics.h"
 #include "tools/lathe-compile/Suite.h"
 
-#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -31,53 +30,20 @@ struct CheckFlags {
 
 void printReport(const CheckReport &report, const std::string &artifactNote) {
   Style style(STDOUT_FILENO);
-  std::string dataSet;
-  size_t dataSets = 0, wrong = 0;
-  for (const OutputReport &output : report.outputs) {
-    if (output.dataSet != dataSet) {
-      std::cout << output.dataSet << '\n';
-      dataSet = output.dataSet;
-      ++dataSets;
-    }
-    const Comparison &comparison = output.comparison;
-    std::cout << "  " << (comparison.passed ? style.good("PASS") : style.bad("FAIL")) << "  "
-              << printable(output.output) << "  " << output.type << "  max abs "
-              << formatNumber(comparison.maxAbsolute, 3) << "  max rel "
-              << formatNumber(comparison.maxRelative, 3) << "  max ulp "
-              << formatNumber(comparison.maxUlp, 3) << '\n';
-    if (!comparison.passed)
-      std::cout << "        " << printable(comparison.reason) << '\n';
-    wrong += !comparison.passed;
-  }
+  std::string counts = printOutputs(report.outputs);
   if (!report.failure.empty())
     std::cout << "  " << style.bad("FAIL") << "  " << printable(report.failure) << '\n';
-  std::cout << (!report.passed() ? style.bad("failed") : style.good("passed")) << ": "
-            << formatCount(dataSets, "data set") << ", "
-            << formatCount(report.outputs.size(), "output") << ", " << wrong << " wrong"
+  std::cout << (!report.passed() ? style.bad("failed") : style.good("passed")) << ": " << counts
             << style.faint(artifactNote) << '\n';
 }
 
 Json describeReport(const std::string &model, const CheckReport &report) {
-  // Infinite distances have no JSON form.
-  auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
-  Json json{{"model", model},
-            {"passed", report.passed()},
-            {"reason", report.reason()},
-            {"compile_s", report.compileSeconds},
-            {"run_s", report.runSeconds},
-            {"outputs", Json::array()}};
-  for (const OutputReport &output : report.outputs)
-    json["outputs"].push_back({{"data_set", output.dataSet},
-                               {"name", output.output},
-                               {"type", output.type},
-                               {"passed", output.comparison.passed},
-                               {"max_abs", number(output.comparison.maxAbsolute)},
-                               {"max_rel", number(output.comparison.maxRelative)},
-                               {"max_ulp", number(output.comparison.maxUlp)},
-                               {"wrong", output.comparison.wrong},
-                               {"elements", output.comparison.elements},
-                               {"reason", output.comparison.reason}});
-  return json;
+  return {{"model", model},
+          {"passed", report.passed()},
+          {"reason", report.reason()},
+          {"compile_s", report.compileSeconds},
+          {"run_s", report.runSeconds},
+          {"outputs", describeOutputs(report.outputs)}};
 }
 
 int checkOne(const CheckFlags &flags) {
@@ -106,12 +72,6 @@ int checkOne(const CheckFlags &flags) {
   return report.passed() ? ExitFine : ExitFailed;
 }
 
-/// A tolerance of zero or more.
-void requireTolerance(const char *option, const std::optional<double> &value) {
-  if (value && !(*value >= 0))
-    throw WrongUsage(std::string(option) + " wants a number of 0 or more");
-}
-
 int check(CheckFlags flags) {
   SuiteOptions &suite = flags.suite;
   bool isSuite = !suite.folder.empty();
@@ -133,12 +93,7 @@ int check(CheckFlags flags) {
     suite.check.compiler.target = deviceTarget;
   checkTargets(suite.check.compiler.target);
   setDims(suite.check.compiler, flags.dims);
-  const Tolerance &tolerance = suite.check.tolerance;
-  requireTolerance("--rtol", tolerance.relative);
-  requireTolerance("--atol", tolerance.absolute);
-  requireTolerance("--atol-rms", tolerance.absoluteRms);
-  if (tolerance.absolute && tolerance.absoluteRms)
-    throw WrongUsage("--atol and --atol-rms cannot go together");
+  checkTolerance(suite.check.tolerance);
   if (!isSuite)
     return checkOne(flags);
   if (!(suite.timeout > 0) || !(flags.memoryGigabytes > 0))
@@ -153,7 +108,6 @@ int check(CheckFlags flags) {
 void addCheckCommand(CLI::App &root, Action &action) {
   auto flags = std::make_shared<CheckFlags>();
   SuiteOptions &suite = flags->suite;
-  Tolerance &tolerance = suite.check.tolerance;
   CLI::App &command = addCommand(
       root, "check", "Compile a model, run it and compare with expected outputs",
       "  lathe check model.onnx                        all test_data_set_* beside the model\n"
@@ -169,12 +123,7 @@ void addCheckCommand(CLI::App &root, Action &action) {
   command.add_option("model", flags->model, "Model (.onnx)");
   addRepeated(command, "--data", flags->dataSets, "A data set (default: those beside the model)")
       ->type_name("FOLDER");
-  command.add_option("--rtol", tolerance.relative, "Relative tolerance");
-  command.add_option("--atol", tolerance.absolute, "Absolute tolerance");
-  command.add_option("--atol-rms", tolerance.absoluteRms,
-                     "Absolute tolerance in units of the RMS of the expected output");
-  command.add_option("--int-atol", tolerance.integers, "How far integers may be off (default 0)")
-      ->check(CLI::NonNegativeNumber);
+  addToleranceOptions(command, suite.check.tolerance);
   command.add_option("--target", suite.check.compiler.target, "Target to compile for");
   addDeviceOption(command, suite.check.device);
   command.add_option("--precision", suite.check.compiler.precision,

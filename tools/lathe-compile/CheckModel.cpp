@@ -9,7 +9,6 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <tuple>
 
 namespace lathe::tools {
@@ -21,83 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string dataFile(const std::string &folder, const char *stem, size_t index) {
-  return folder + "/" + stem + "_" + std::to_string(index) + ".pb";
-}
-
-/// How many files of the folder are named stem_N.pb.
-size_t countNumbered(const std::string &folder, const char *stem) {
-  size_t count = 0;
-  std::string prefix = std::string(stem) + "_";
-  std::error_code error;
-  for (const fs::directory_entry &entry : fs::directory_iterator(folder, error)) {
-    std::string name = entry.path().filename().string();
-    count += name.starts_with(prefix) && name.ends_with(".pb");
-  }
-  if (error)
-    throw Failure(folder + ": cannot list the folder: " + error.message());
-  return count;
-}
-
-/// Files named stem_0.pb, stem_1.pb and so on; a gap would make the count a guess.
-size_t countDataFiles(const std::string &folder, const char *stem) {
-  size_t count = 0;
-  while (fs::exists(dataFile(folder, stem, count)))
-    ++count;
-  if (countNumbered(folder, stem) != count)
-    throw Failure(dataFile(folder, stem, count) + " is missing, but there are later ones");
-  return count;
-}
-
-std::vector<Value> loadInputs(const Module &module, const std::string &folder) {
-  size_t given = countDataFiles(folder, "input"), wanted = module.inputs().size();
-  if (given > wanted)
-    throw Failure(folder + " has " + std::to_string(given) + " inputs, but the model takes " +
-                  std::to_string(wanted));
-  // Inputs that a data set leaves out at the end are optional; the runtime says so where not.
-  std::vector<Value> inputs(wanted, Value{LATHE_VALUE_NONE, {}, {}});
-  for (size_t i = 0; i < given; ++i)
-    inputs[i] = loadValue(dataFile(folder, "input", i), *module.inputs()[i]);
-  return inputs;
-}
-
-/// The outputs that follow from random numbers.
-std::set<std::string> findRandomOutputs(const Module &module) {
-  std::set<std::string> names;
-  auto manifest = nlohmann::json::parse(module.manifest(), nullptr, /*allow_exceptions=*/false);
-  if (manifest.is_object() && manifest.contains("random_outputs"))
-    for (const auto &name : manifest["random_outputs"])
-      names.insert(name.get<std::string>());
-  return names;
-}
-
-void runAndCompare(const Module &module, Session &session, const std::string &folder,
-                   const std::vector<Value> &inputs, const Tolerance &tolerance,
-                   CheckReport &report) {
-  // A data set need not hold every output; what it holds is compared.
-  std::vector<size_t> given;
-  for (size_t i = 0; i < module.outputs().size(); ++i)
-    if (fs::exists(dataFile(folder, "output", i)))
-      given.push_back(i);
-  if (size_t found = countNumbered(folder, "output"); found > given.size())
-    throw Failure(folder + " has " + std::to_string(found) + " outputs, of which the model gives " +
-                  std::to_string(given.size()));
-  if (given.empty())
-    throw Failure(folder + " has no output_0.pb to compare with");
-  std::set<std::string> random = findRandomOutputs(module);
-  auto start = Clock::now();
-  std::vector<Value> outputs = session.run(inputs);
-  report.runSeconds += secondsSince(start);
-  for (size_t i : given) {
-    const lathe_tensor_spec &spec = *module.outputs()[i];
-    Value expected = loadValue(dataFile(folder, "output", i), spec);
-    report.outputs.push_back({folder, spec.name, describeType(outputs[i]),
-                              random.contains(spec.name)
-                                  ? compareStatistics(outputs[i], expected)
-                                  : compareValues(outputs[i], expected, tolerance)});
-  }
 }
 
 double compileModel(const std::string &model, const std::string &artifact,
@@ -201,7 +123,8 @@ void checkConstants(const std::string &model, const std::string &folder,
   report.compileSeconds += compileModel(model, artifact, compiler, options.verbose);
   Module module(artifact, openOptions(options));
   Session session(module, options.threads);
-  runAndCompare(module, session, folder, {}, options.tolerance, report);
+  report.runSeconds +=
+      compareDataSet(module, session, folder, {}, options.tolerance, report.outputs);
   auto manifest = nlohmann::json::parse(module.manifest());
   // What belongs to no node copies a constant to an output.
   for (const auto &kernel : manifest["targets"][0]["kernels"])
@@ -211,18 +134,11 @@ void checkConstants(const std::string &model, const std::string &folder,
 
 } // namespace
 
-bool CheckReport::passed() const {
-  return failure.empty() && std::ranges::all_of(outputs, [](const OutputReport &output) {
-           return output.comparison.passed;
-         });
-}
+bool CheckReport::passed() const { return failure.empty() && allPassed(outputs); }
 
 std::string CheckReport::reason() const {
-  for (const OutputReport &output : outputs)
-    if (!output.comparison.passed)
-      return fs::path(output.dataSet).filename().string() + ": output '" + output.output + "' " +
-             output.comparison.reason;
-  return failure;
+  std::string reason = firstReason(outputs);
+  return reason.empty() ? failure : reason;
 }
 
 std::vector<std::string> findDataSets(const std::string &model) {
@@ -258,8 +174,9 @@ CheckReport checkModel(const std::string &model, const std::vector<std::string> 
   Session session(module, options.threads);
   std::vector<Value> inputs;
   for (const std::string &folder : dataSets) {
-    inputs = loadInputs(module, folder);
-    runAndCompare(module, session, folder, inputs, options.tolerance, report);
+    inputs = loadDataSet(module, folder);
+    report.runSeconds +=
+        compareDataSet(module, session, folder, inputs, options.tolerance, report.outputs);
   }
   if (options.mode == CheckMode::Dynamic)
     checkOtherSizes(model, module, session, inputs, used, report);

@@ -4,7 +4,7 @@
 #define LATHE_TOOLS_LATHE_COMPILE_CHECKMODEL_H
 
 #include "lathe/Compiler.h"
-#include "tools/common/Compare.h"
+#include "tools/common/DataSet.h"
 
 namespace lathe::tools {
 
@@ -25,12 +25,6 @@ struct CheckOptions {
   uint32_t threads = 0; ///< 0: one per processor
   std::string device;   ///< where to run: "emulator:sm_80"; empty: on the host
   bool verbose = true;  ///< print the compiler's warnings and errors
-};
-
-/// One output of one data set.
-struct OutputReport {
-  std::string dataSet, output, type;
-  Comparison comparison;
 };
 
 struct CheckReport {

@@ -321,12 +321,7 @@ int runSuite(const SuiteOptions &given) {
   if (options.check.threads == 0)
     options.check.threads = 1;
   options.check.verbose = false;
-  // ONNX's own runner compares so, whatever the type.
-  Tolerance &tolerance = options.check.tolerance;
-  tolerance.relative = tolerance.relative.value_or(1e-3);
-  if (!tolerance.absoluteRms)
-    tolerance.absolute = tolerance.absolute.value_or(1e-7);
-  tolerance.asOnnxRunner = true;
+  options.check.tolerance.useOnnxRunners();
 
   std::vector<Case> cases = findCases(options);
   options.jobs = static_cast<uint32_t>(std::min<size_t>(options.jobs, cases.size()));
