@@ -14,6 +14,9 @@ class Model:
     their results `..._output_0`, parameters `encoder.layer.0.attention.self.query.bias`.
     """
 
+    # Weights of so many numbers become inputs: the file is small, and a run brings them.
+    weights_as_inputs = None
+
     def __init__(self, name, seed, batch, opset):
         self.name = name
         self.batch = batch if batch else "batch"
@@ -90,13 +93,15 @@ class Model:
 
     def folded(self, op, array):
         """An initializer that the exporter computed, for example a transposed weight."""
-        return self._initializer(f"onnx::{op}_{100 + len(self._initializers)}", array)
+        return self._initializer(f"onnx::{op}_{100 + len(self._initializer_names)}", array)
 
     def _initializer(self, name, array):
         if array.dtype == np.float64:
             array = array.astype(np.float32)
         assert name not in self._initializer_names, name
         self._initializer_names.add(name)
+        if self.weights_as_inputs and array.size >= self.weights_as_inputs:
+            return self.input(name, array.shape, str(array.dtype))
         self._initializers.append(wire.tensor(array, name))
         return name
 
