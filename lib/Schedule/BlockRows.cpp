@@ -372,34 +372,8 @@ Work BlockRows::emit() {
   return work;
 }
 
-// The loops whose results are apart first, those that add up last.
-static void sortLoops(Stage &stage) {
-  SmallVector<unsigned> order;
-  for (bool reduces : {false, true})
-    for (unsigned i = 0; i < stage.numLoops(); ++i)
-      if (stage.reduction[i] == reduces)
-        order.push_back(i);
-  auto sort = [&](auto &values) {
-    std::remove_reference_t<decltype(values)> sorted;
-    for (unsigned loop : order)
-      if (!values.empty())
-        sorted.push_back(values[loop]);
-    values = std::move(sorted);
-  };
-  sort(stage.extents);
-  sort(stage.reduction);
-  for (auto *accesses : {&stage.inputs, &stage.outputs})
-    for (Access &access : *accesses)
-      sort(access.coefficients);
-}
-
 std::optional<Work> lathe::schedule::emitBlockRows(Kernel &kernel, Group &group,
                                                    AddressOf addressOf) {
-  Stage &root = group.stages.front();
-  if (group.stages.size() == 1 && !root.irregular) {
-    sortLoops(root);
-    group.sharedLoops = llvm::count(root.reduction, false);
-  }
   auto stages = llvm::map_to_vector(group.stages, [](const Stage &stage) { return &stage; });
   std::optional<Rows> rows = findRows(stages, group.sharedLoops);
   constexpr int64_t fewRows = 1024;

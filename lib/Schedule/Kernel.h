@@ -102,6 +102,7 @@ struct Stage {
   explicit Stage(mlir::Location loc) : loc(loc) {}
   unsigned numLoops() const { return extents.size(); }
   bool hasReduction() const { return llvm::is_contained(reduction, true); }
+  unsigned countLeadingParallel() const { return llvm::find(reduction, true) - reduction.begin(); }
 };
 
 /// Stages that share one dispatch.
@@ -169,6 +170,9 @@ bool isMultiplyAdd(const Stage &stage);
 
 /// Whether the operation only permutes the dimensions of its one operand.
 bool isPureTranspose(mlir::linalg::GenericOp op);
+
+/// Puts the loops that add up behind the others, where the body does not use their numbers.
+void sortLoops(Stage &stage);
 
 /// Drops loops of size 1 and joins adjacent loops that every access walks as one.
 void collapseLoops(Stage &stage);

@@ -442,8 +442,10 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
         return *work;
       }
     if (options.optLevel > 0 && options.target.itemPerThread) {
-      if (group.stages.size() == 1)
+      if (group.stages.size() == 1) {
         collapseLoops(group.stages.front());
+        group.sharedLoops = group.stages.front().countLeadingParallel();
+      }
       if (auto work = emitBlockTiles(kernel, group, options.target, address)) {
         draft.kind = "tile";
         return *work;

@@ -32,6 +32,29 @@ static void joinLoops(Stage &stage, unsigned outer) {
   eraseLoop(stage, outer);
 }
 
+void lathe::schedule::sortLoops(Stage &stage) {
+  if (stage.irregular)
+    return;
+  SmallVector<unsigned> order;
+  for (bool reduces : {false, true})
+    for (unsigned i = 0; i < stage.numLoops(); ++i)
+      if (stage.reduction[i] == reduces)
+        order.push_back(i);
+  auto sort = [&](auto &values) {
+    if (values.empty())
+      return;
+    auto sorted = values;
+    for (auto [place, loop] : llvm::enumerate(order))
+      sorted[place] = values[loop];
+    values = std::move(sorted);
+  };
+  sort(stage.extents);
+  sort(stage.reduction);
+  for (auto *accesses : {&stage.inputs, &stage.outputs})
+    for (Access &access : *accesses)
+      sort(access.coefficients);
+}
+
 void lathe::schedule::collapseLoops(Stage &stage) {
   if (stage.irregular)
     return;
@@ -171,10 +194,8 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, const Opt
   Group group = original;
   if (group.stages.size() == 1) {
     collapseLoops(group.stages[0]);
-    group.sharedLoops = 0;
     const Stage &stage = group.stages[0];
-    while (group.sharedLoops < stage.numLoops() && !stage.reduction[group.sharedLoops])
-      ++group.sharedLoops;
+    group.sharedLoops = stage.countLeadingParallel();
     // The last loop stays inside, where it is vectorized, unless there is no other.
     if (!options.target.itemPerThread && !stage.hasReduction() && group.sharedLoops > 1)
       --group.sharedLoops;

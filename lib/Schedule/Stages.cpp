@@ -270,6 +270,9 @@ static void append(Group &group, Stage stage) {
 }
 
 void HostProgram::push(Stage stage) {
+  // All results of a sum down the columns are items then.
+  if (options.optLevel > 0 && options.target.itemPerThread)
+    sortLoops(stage);
   if (joins(group, stage)) {
     if (group.tiled) {
       if (fitsEpilogue(group, stage, options.target)) {
@@ -285,8 +288,6 @@ void HostProgram::push(Stage stage) {
   }
   flush();
   group.tiled = options.optLevel > 0 && chooseTile(stage, options.target).has_value();
-  group.sharedLoops = 0;
-  while (group.sharedLoops < stage.numLoops() && !stage.reduction[group.sharedLoops])
-    ++group.sharedLoops;
+  group.sharedLoops = stage.countLeadingParallel();
   append(group, std::move(stage));
 }
