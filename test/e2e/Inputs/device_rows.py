@@ -17,7 +17,7 @@ from zoo_models.builder import Model
 import numpy as np
 
 # One thread for a row; one step of a warp, and a little more; several; more than threads hold.
-LENGTHS = (20, 32, 33, 64, 300, 513, 8200)
+LENGTHS = (20, 32, 33, 300, 8200)
 LENGTHS_OF_RUNS = (0, 1, 31, 129, 300)
 
 
