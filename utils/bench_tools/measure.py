@@ -10,7 +10,7 @@ import time
 import numpy
 import onnxruntime
 
-from . import runtime
+from . import peers, runtime
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
@@ -18,6 +18,8 @@ TYPES = {"float": "float32", "double": "float64"}
 # ONNX Runtime's threads go on spinning after a run, for longer than 50 ms, and would take Lathe's
 # second processor.
 SETTLE_SECONDS = 0.4
+# A peer that is so far off, in units of the RMS, computes something else.
+WRONG = 1e-2
 PB_TYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
             9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64"}
 # Fields of a TensorProto that hold its elements one by one.
@@ -178,13 +180,24 @@ def measure(case, args, build):
         lathe.bind([numpy.asarray(feed[name], order="C") for name in lathe.input_names()])
         if expected:
             result["difference"] = difference(expected, lathe.results(numpy))
-        ours, times = lathe.caller(), ([], [])
+        sides = {"ort": theirs, "lathe": lathe.caller()}
+        measured = result["threads"][str(threads)] = {}
+        for name in args.peers:
+            try:
+                sides[name], results = peers.PEERS[name][1](model, feed, threads)
+                apart = difference(expected, results)
+                if apart is None or apart > WRONG:
+                    raise RuntimeError(f"its results are {apart or 'of other shapes'} off")
+            except Exception as error:  # pylint: disable=broad-except
+                sides.pop(name, None)
+                measured[name] = {"error": (str(error).strip().splitlines() or ["?"])[-1][:120]}
+        times = {name: [] for name in sides}
         for _ in range(args.rounds):
-            for side, call in enumerate((theirs, ours)):
+            for name, call in sides.items():
                 if threads > 1:
                     time.sleep(SETTLE_SECONDS)
                 call()
-                times[side].extend(run_for(call, args.seconds))
-        result["threads"][str(threads)] = {"ort": summarize(times[0]),
-                                           "lathe": summarize(times[1])}
+                times[name].extend(run_for(call, args.seconds))
+        for name in sides:
+            measured[name] = summarize(times[name])
     return result

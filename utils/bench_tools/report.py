@@ -1,11 +1,14 @@
 # Tables, JSON, a picture, and the pages in docs/ that show them.
 # Licensed under Apache-2.0 WITH LLVM-exception.
 import datetime
+import importlib.metadata
 import json
 import math
 import os
 import re
 import subprocess
+
+from .peers import PEERS
 
 GROUPS = {"given": "Given models", "models": "Models", "light": "Topologies of the ONNX test suite", "zoo": "Zoo",
           "operators": "Operators"}
@@ -27,25 +30,34 @@ def header(args, root):
     return {"date": datetime.date.today().isoformat(), "processor": processor,
             "processors": os.cpu_count(), "lathe": commit or "unknown",
             "onnxruntime": onnxruntime.__version__, "rounds": args.rounds,
-            "seconds": args.seconds, "target": args.target or "default", "cases": []}
+            "seconds": args.seconds, "target": args.target or "default",
+            "peers": {name: importlib.metadata.version(PEERS[name][0]) for name in args.peers},
+            "cases": []}
 
 
-def ratio(case, threads, kind="median"):
+def ratio(case, threads, kind="median", peer="ort"):
+    """A peer's time over Lathe's; None where there is none."""
     times = case.get("threads", {}).get(str(threads))
-    return times["ort"][kind] / times["lathe"][kind] if times else None
+    return times[peer][kind] / times["lathe"][kind] if times and kind in times.get(peer, {}) else None
+
+
+def peers_of(results):
+    """Who was measured beside ONNX Runtime."""
+    return sorted({name for case in results["cases"] for times in case.get("threads", {}).values()
+                   for name in times} - {"ort", "lathe"})
 
 
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values)) if values else float("nan")
 
 
-def table_head(threads):
-    columns = "".join(f" | {f'ORT {t}t us':>11} {'Lathe us':>10} {'ratio':>6} {'min':>6}"
-                      for t in threads)
+def table_head(threads, peers=()):
+    columns = "".join(f" | {f'ORT {t}t us':>11} {'Lathe us':>10} {'ratio':>6} {'min':>6}" +
+                      "".join(f" {peer:>9}" for peer in peers) for t in threads)
     return f"{'case':<32}{columns} | {'diff':>7} {'compile':>7}"
 
 
-def table_row(case, threads):
+def table_row(case, threads, peers=()):
     if "error" in case:
         return f"{case['name']:<32} | {case['error']}"
     columns = ""
@@ -53,6 +65,9 @@ def table_row(case, threads):
         times = case["threads"][str(t)]
         columns += (f" | {times['ort']['median']:>11.1f} {times['lathe']['median']:>10.1f}"
                     f" {ratio(case, t):>6.2f} {ratio(case, t, 'min'):>6.2f}")
+        for peer in peers:
+            value = ratio(case, t, peer=peer)
+            columns += f" {'-':>9}" if value is None else f" {value:>8.2f}x"
     difference = case.get("difference")
     shown = "-" if difference is None else f"{difference:.0e}"
     return f"{case['name']:<32}{columns} | {shown:>7} {case['compile_s']:>6.1f}s"
@@ -71,6 +86,12 @@ def summary(results):
     for name, members in groups:
         for t in counts:
             ratios = [r for case in members if (r := ratio(case, t))]
+            for peer in peers_of(results):
+                against = [r for case in members if (r := ratio(case, t, peer=peer))]
+                if against:
+                    lines.append(f"{name}, {t} thread{'s' if t > 1 else ''}, against {peer}: geometric "
+                                 f"mean {geometric_mean(against):.2f} over {len(against)}, least "
+                                 f"{min(against):.2f}, {sum(r < 1 for r in against)} below 1")
             if ratios:
                 slower = sum(r < 1 for r in ratios)
                 lines.append(f"{name}, {t} thread{'s' if t > 1 else ''}: geometric mean "
@@ -105,6 +126,25 @@ def markdown(results):
                 row += (f" {times['ort']['median']:.1f} | {times['lathe']['median']:.1f} | "
                         f"{ratio(case, t):.2f} |") if times else " | | |"
             lines.append(row)
+        lines.append("")
+    for peer in peers_of(results):
+        lines += [f"### Against {peer} {results.get('peers', {}).get(peer, '')}".rstrip(), "",
+                  "| case |" + "".join(f" {peer}, {t} | Lathe, {t} | ratio |" for t in counts),
+                  "|---|" + "---:|---:|---:|" * len(counts)]
+        for case in cases:
+            row, is_there = f"| {case['name']} |", False
+            for t in counts:
+                value = ratio(case, t, peer=peer)
+                is_there |= value is not None
+                times = case.get("threads", {}).get(str(t), {})
+                row += (f" {times[peer]['median']:.1f} | {times['lathe']['median']:.1f} | {value:.2f} |"
+                        if value else " | | |")
+            if is_there:
+                lines.append(row)
+        refused = [case["name"] for case in cases
+                   if "error" in case.get("threads", {}).get(str(counts[0]), {}).get(peer, {})]
+        if refused:
+            lines += ["", f"It does not run, or computes something else: {', '.join(refused)}."]
         lines.append("")
     return "\n".join(lines)
 
