@@ -2,6 +2,11 @@
 # Licensed under Apache-2.0 WITH LLVM-exception.
 """Each takes a model, its inputs by name and a number of threads, and gives a function that runs it
 once with these inputs, and what came out. They compute in f32 where the model does."""
+import os
+import subprocess
+import sys
+import tempfile
+
 import numpy
 
 
@@ -25,5 +30,39 @@ def openvino(model, feed, threads):
     return (lambda keep=arrays: request.infer()), results
 
 
-# By name: the package on PyPI, and the function.
-PEERS = {"openvino": ("openvino", openvino)}
+def iree(model, feed, threads):
+    from iree import runtime
+    tools = os.path.dirname(sys.executable)
+    with tempfile.TemporaryDirectory() as folder:
+        imported, compiled = os.path.join(folder, "m.mlir"), os.path.join(folder, "m.vmfb")
+        call_tool(os.path.join(tools, "iree-import-onnx"), model, "-o", imported,
+                  "--opset-version", "17")
+        call_tool(os.path.join(tools, "iree-compile"), imported, "-o", compiled,
+                  "--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu",
+                  "--iree-llvmcpu-target-cpu=host", "--iree-opt-level=O3")
+        with open(compiled, "rb") as file:
+            code = file.read()
+    # Of several threads a process has one number: the first.
+    runtime.flags.parse_flags(f"--task_topology_group_count={threads}")
+    device = runtime.get_device("local-sync" if threads == 1 else "local-task")
+    config = runtime.Config(device=device)
+    module = runtime.VmModule.copy_buffer(config.vm_instance, code)
+    functions = runtime.load_vm_module(module, config)
+    name = next(f for f in module.function_names if not f.startswith("__") and "$async" not in f)
+    function = functions[name]
+    arrays = [runtime.asdevicearray(device, array) for array in feed.values()]
+    first = function(*arrays)
+    first = first if isinstance(first, (list, tuple)) else [first]
+    return (lambda: function(*arrays)), [result.to_host() for result in first]
+
+
+def call_tool(*command):
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line]
+        raise RuntimeError((lines or [f"{os.path.basename(command[0])} failed"])[0])
+
+
+# By name: the packages on PyPI, and the function.
+PEERS = {"openvino": (["openvino"], openvino),
+         "iree": (["iree-base-compiler[onnx]", "iree-base-runtime"], iree)}

@@ -31,7 +31,7 @@ def header(args, root):
             "processors": os.cpu_count(), "lathe": commit or "unknown",
             "onnxruntime": onnxruntime.__version__, "rounds": args.rounds,
             "seconds": args.seconds, "target": args.target or "default",
-            "peers": {name: importlib.metadata.version(PEERS[name][0]) for name in args.peers},
+            "peers": {name: importlib.metadata.version(PEERS[name][0][-1]) for name in args.peers},
             "cases": []}
 
 
