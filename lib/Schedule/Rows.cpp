@@ -2,7 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "Rows.h"
 #include "KernelBuilder.h"
-#include "dialects/Rt/Rt.h"
+#include "dialects/Rt/DeviceCode.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -15,22 +15,12 @@ bool Rows::areWorthOneKernel() const {
   return liesTogether && !(areFew && areLong);
 }
 
-/// Whether a device can run the body: no strings, nothing of the host.
 static bool runsOnDevice(const Stage &stage) {
-  auto isText = [](Type type) {
-    Type element = getElementTypeOrSelf(type);
-    return element.isInteger() && element.getIntOrFloatBitWidth() > 64;
+  auto fits = [](Operation *op) {
+    return rt::runsOnDevice(op) ? WalkResult::advance() : WalkResult::interrupt();
   };
-  if (llvm::any_of(stage.body->getArgumentTypes(), isText))
-    return false;
-  return !stage.body
-              ->walk([&](Operation *op) {
-                bool isOfHost = isa<rt::RtDialect>(op->getDialect()) && !isa<rt::CheckOp>(op);
-                bool fits = !isOfHost && !isa<SymbolUserOpInterface>(op) &&
-                            llvm::none_of(op->getResultTypes(), isText);
-                return fits ? WalkResult::advance() : WalkResult::interrupt();
-              })
-              .wasInterrupted();
+  return llvm::none_of(stage.body->getArgumentTypes(), rt::isText) &&
+         !stage.body->walk(fits).wasInterrupted();
 }
 
 namespace {

@@ -1,5 +1,6 @@
 // Which kernels of a scheduled module run on a device, and where the host waits for it.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Rt/DeviceCode.h"
 #include "dialects/Rt/Rt.h"
 #include "lathe/ArtifactFormat.h"
 #include "lathe/Codegen.h"
@@ -13,23 +14,11 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::codegen;
 
-/// Whether values of `type` are strings, whose bytes lie in memory of the host.
-static bool isText(Type type) {
-  Type element = getElementTypeOrSelf(type);
-  return element.isInteger() && element.getIntOrFloatBitWidth() > 64;
-}
-
 static bool runsOnDevice(func::FuncOp kernel) {
-  WalkResult fits = kernel.getBody().walk([](Operation *op) {
-    bool isOfHost = isa<rt::RtDialect>(op->getDialect()) &&
-                    !isa<rt::ViewOp, rt::CheckOp, rt::ThreadOp, rt::BarrierOp, rt::SharedOp,
-                         rt::MultiplyMatricesOp>(op);
-    bool hasText =
-        llvm::any_of(op->getOperandTypes(), isText) || llvm::any_of(op->getResultTypes(), isText);
-    return isOfHost || hasText || isa<SymbolUserOpInterface>(op) ? WalkResult::interrupt()
-                                                                 : WalkResult::advance();
-  });
-  return !fits.wasInterrupted();
+  auto fits = [](Operation *op) {
+    return rt::runsOnDevice(op) ? WalkResult::advance() : WalkResult::interrupt();
+  };
+  return !kernel.getBody().walk(fits).wasInterrupted();
 }
 
 static bool isLaunch(Operation &op) { return op.hasAttr(launchAttr); }

@@ -1,0 +1,21 @@
+// What can be part of a kernel for a device. Apache-2.0 WITH LLVM-exception
+#include "dialects/Rt/DeviceCode.h"
+#include "dialects/Rt/Rt.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace lathe;
+
+bool lathe::rt::isText(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return element.isInteger() && element.getIntOrFloatBitWidth() > 64;
+}
+
+bool lathe::rt::runsOnDevice(Operation *op) {
+  bool isOfHost = isa<RtDialect>(op->getDialect()) &&
+                  !isa<ViewOp, CheckOp, ThreadOp, BarrierOp, SharedOp, MultiplyMatricesOp>(op);
+  return !isOfHost && !isa<SymbolUserOpInterface>(op) &&
+         llvm::none_of(op->getOperandTypes(), isText) &&
+         llvm::none_of(op->getResultTypes(), isText);
+}
