@@ -64,7 +64,7 @@ struct DeviceRun {
   struct Recording {
     const lathe_entry *entry = nullptr; ///< Null: free.
     const char *arena, *values;
-    Array<int64_t> dims; ///< Of all inputs.
+    Array<int64_t> sizes; ///< Kind and dims of each input.
     void *graph = nullptr;
     uint64_t lastUse;
   };

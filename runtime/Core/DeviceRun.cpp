@@ -281,19 +281,24 @@ DeviceRun::Recording *lathe_context::findRecording() {
   if (!ops.beginCapture || run.neverRecords || options.tracer.dispatch ||
       module->valuesMemory() == DeviceMemory::Shared)
     return nullptr;
-  size_t count = 0;
-  for (uint32_t i = 0; i < entry->input_count; ++i)
-    count += inputs[i].rank;
-  auto isThis = [&](const DeviceRun::Recording &recording) {
-    if (recording.entry != entry || recording.arena != arena || recording.values != run.values ||
-        recording.dims.size() != count)
-      return false;
-    size_t next = 0;
-    for (uint32_t i = 0; i < entry->input_count; ++i)
+  // Whether all that decides what a run does, but for its memory, is as `isSame` wants it.
+  auto everySize = [&](auto isSame) {
+    size_t place = 0;
+    for (uint32_t i = 0; i < entry->input_count; ++i) {
+      if (!isSame(place++, int64_t(inputs[i].kind)))
+        return false;
       for (uint32_t d = 0; d < inputs[i].rank; ++d)
-        if (recording.dims[next++] != inputs[i].dims[d])
+        if (!isSame(place++, inputs[i].dims[d]))
           return false;
+    }
     return true;
+  };
+  size_t count = 0;
+  everySize([&](size_t, int64_t) { return ++count > 0; });
+  auto isThis = [&](const DeviceRun::Recording &recording) {
+    return recording.entry == entry && recording.arena == arena && recording.values == run.values &&
+           recording.sizes.size() == count &&
+           everySize([&](size_t i, int64_t size) { return recording.sizes[i] == size; });
   };
   ++run.runs;
   DeviceRun::Recording *oldest = run.recordings;
@@ -309,12 +314,12 @@ DeviceRun::Recording *lathe_context::findRecording() {
     ops.dropGraph(run.queue, oldest->graph);
   oldest->entry = nullptr;
   oldest->graph = nullptr;
-  if (!oldest->dims.create(count))
+  if (!oldest->sizes.create(count))
     return nullptr;
-  size_t next = 0;
-  for (uint32_t i = 0; i < entry->input_count; ++i)
-    for (uint32_t d = 0; d < inputs[i].rank; ++d)
-      oldest->dims[next++] = inputs[i].dims[d];
+  everySize([&](size_t i, int64_t size) {
+    oldest->sizes[i] = size;
+    return true;
+  });
   oldest->entry = entry;
   oldest->arena = arena;
   oldest->values = run.values;
