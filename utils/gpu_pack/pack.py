@@ -88,8 +88,7 @@ def model_cases(models, targets):
     found = []
     for name, *marks in rows:
         folder = os.path.join(models, name)
-        files = sorted(file for file in os.listdir(folder) if file.endswith(".onnx"))
-        model = os.path.join(folder, "model.onnx" if "model.onnx" in files else files[0])
+        model = check_models.find_model(folder)
         flags, difference = [[]], check_models.reference_difference(folder)
         if difference > 0:  # as check-models does
             flags.append(["--atol", repr(16 * difference)])

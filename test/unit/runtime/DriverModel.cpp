@@ -62,6 +62,14 @@ int32_t plan(lathe_call *call, lathe_plan *plan) {
   return LATHE_CODE_OK;
 }
 
+// The input by the weights, to the arena.
+int32_t launchScale(lathe_call *call) {
+  int64_t count = call->inputs[0].dims[0];
+  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
+                     address(call->arena), uint64_t(count)};
+  return call->services->launch(call, Scale, args, 5, count);
+}
+
 int32_t launchIncrement(lathe_call *call, const void *from, void *to, int64_t count) {
   uint64_t args[] = {address(call), address(from), address(to), uint64_t(count)};
   return call->services->launch(call, Increment, args, 4, count);
@@ -73,9 +81,7 @@ int32_t run(lathe_call *call) {
       static_cast<float *>(call->services->allocate(call, uint64_t(count) * sizeof(float)));
   if (!temporary)
     return LATHE_CODE_MEMORY;
-  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
-                     address(call->arena), uint64_t(count)};
-  if (int32_t code = call->services->launch(call, Scale, args, 5, count))
+  if (int32_t code = launchScale(call))
     return code;
   if (int32_t code = launchIncrement(call, call->arena, temporary, count))
     return code;
@@ -90,9 +96,7 @@ int32_t run(lathe_call *call) {
 // The same without a look at memory.
 int32_t runUnseen(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0];
-  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
-                     address(call->arena), uint64_t(count)};
-  if (int32_t code = call->services->launch(call, Scale, args, 5, count))
+  if (int32_t code = launchScale(call))
     return code;
   return launchIncrement(call, call->arena, call->outputs[0].data, count);
 }
@@ -100,9 +104,7 @@ int32_t runUnseen(lathe_call *call) {
 // Waits in between, as after a kernel that may find a fault in the data.
 int32_t runWaiting(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0];
-  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
-                     address(call->arena), uint64_t(count)};
-  if (int32_t code = call->services->launch(call, Scale, args, 5, count))
+  if (int32_t code = launchScale(call))
     return code;
   if (int32_t code = call->services->wait(call))
     return code;
