@@ -205,69 +205,75 @@ static LogicalResult lowerReduce(graph::ReduceOp op, Lowering &l) {
 
 // ---- Arg reduce --------------------------------------------------------------------------------
 
-// Keeps the best value and its index side by side. A NaN wins over all numbers, as in NumPy.
+// 0, 1, 2, ... up to a size. Long ones are computed in each run, which is less than to store them.
+static Tensor countUp(Lowering &l, OpFoldResult size, Type element) {
+  constexpr int64_t mostStored = 4096;
+  std::optional<int64_t> known = getConstantIntValue(size);
+  if (!known || *known > mostStored)
+    return l.fromIndices(
+        {size}, element, [&](const Scalars &s, ValueRange at) -> Value {
+          return arith::IndexCastOp::create(s.b, s.loc, element, at[0]);
+        });
+  SmallVector<int32_t> numbers = llvm::to_vector(llvm::seq<int32_t>(0, *known));
+  return l.constantTensor(
+      DenseElementsAttr::get(RankedTensorType::get({*known}, element), ArrayRef(numbers)));
+}
+
+// The best value, then the least (or greatest) index that has it: two reductions of one result
+// each, which every emitter has on vectors. A NaN wins over all numbers, as in NumPy.
 static LogicalResult lowerArgReduce(graph::ArgReduceOp op, Lowering &l) {
   Tensor input = l.get(op.getInput());
   int64_t rank = input.rank(), axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
   if (rank == 0)
     return l.unsupported(op) << "a scalar input";
-  bool smallest = op.getSmallest(), last = op.getSelectLast();
-  bool isUnsigned = input.element.isUnsignedInteger() || input.element.isInteger(1);
+  bool last = op.getSelectLast();
   input.splat = {};
-  Sizes sizes;
-  for (int64_t i = 0; i < rank; ++i)
-    if (i != axis)
-      sizes.push_back(input.sizes[i]);
-  if (isConstantIntValue(input.sizes[axis], 0) && !op.getMayBeEmpty())
+  OpFoldResult extent = input.sizes[axis];
+  Sizes sizes = input.sizes;
+  sizes.erase(sizes.begin() + axis);
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
+  std::optional<int64_t> known = getConstantIntValue(extent);
+  if (known == 0 && !op.getMayBeEmpty())
     return l.unsupported(op) << "an empty axis";
-  if (!op.getMayBeEmpty() && !getConstantIntValue(input.sizes[axis])) {
+  if (known && *known >= most)
+    return l.unsupported(op) << "an axis of " << *known << " elements";
+  if (!known) {
     Scalars s = l.scalars();
-    Value number = l.value(input.sizes[axis]), zero = l.value(l.size(0));
-    s.check(s.orI(s.cmp(arith::CmpIPredicate::sgt, number, zero),
-                  s.cmp(arith::CmpIPredicate::eq, l.value(l.product(sizes)), zero)),
-            LATHE_CODE_INDEX, "an axis of size %0 has no element with an index", {number});
+    Value number = l.value(extent), zero = l.value(l.size(0));
+    s.check(s.cmp(arith::CmpIPredicate::slt, number, l.value(l.size(most))), LATHE_CODE_SIZE,
+            "an axis of size %0 has too many elements", {number});
+    if (!op.getMayBeEmpty())
+      s.check(s.orI(s.cmp(arith::CmpIPredicate::sgt, number, zero),
+                    s.cmp(arith::CmpIPredicate::eq, l.value(l.product(sizes)), zero)),
+              LATHE_CODE_INDEX, "an axis of size %0 has no element with an index", {number});
   }
-  Type i64 = l.b.getI64Type();
-  Type compute = getComputeType(input.element);
   if (input.element.isInteger(1))
-    compute = IntegerType::get(l.context, 8);
-  TypedAttr identity = extremeIdentity(l,
-                                       input.element.isInteger(1)
-                                           ? IntegerType::get(l.context, 8, IntegerType::Unsigned)
-                                           : input.element,
-                                       !smallest);
-  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
-  iterators[axis] = utils::IteratorType::reduction;
-  AffineMap outMap = l.dropDims(rank, axis);
-  Value values = l.filled(sizes, identity), positions = l.filled(sizes, l.number(i64, 0));
-  ResultRange results =
-      l.generic({{input, l.b.getMultiDimIdentityMap(rank)}}, {values, positions}, {outMap, outMap},
-                iterators, [&](const Scalars &s, ValueRange x) -> SmallVector<Value> {
-                  Value now = input.element.isInteger(1) ? x[0] : s.load(x[0], input.element);
-                  Value best = x[1], bestAt = x[2];
-                  Value index = linalg::IndexOp::create(s.b, s.loc, axis);
-                  Value better;
-                  using F = arith::CmpFPredicate;
-                  using I = arith::CmpIPredicate;
-                  if (isa<FloatType>(compute)) {
-                    // Unordered predicates let a NaN win; one that is there already stays, unless
-                    // the last is wanted.
-                    F wins = smallest ? (last ? F::ULE : F::ULT) : (last ? F::UGE : F::UGT);
-                    better = s.cmp(wins, now, best);
-                    Value bestIsNumber = s.cmp(F::ORD, best, best);
-                    Value nowIsNaN = s.cmp(F::UNO, now, now);
-                    Value allowed = last ? s.orI(bestIsNumber, nowIsNaN) : bestIsNumber;
-                    better = s.andI(better, allowed);
-                  } else {
-                    I wins = smallest ? (last ? I::sle : I::slt) : (last ? I::sge : I::sgt);
-                    if (isUnsigned)
-                      wins = smallest ? (last ? I::ule : I::ult) : (last ? I::uge : I::ugt);
-                    better = s.cmp(wins, now, best);
-                  }
-                  Value here = arith::IndexCastOp::create(s.b, s.loc, i64, index);
-                  return {s.select(better, now, best), s.select(better, here, bestAt)};
-                });
-  Tensor result{results[1], sizes, i64};
+    input = l.convert(input, IntegerType::get(l.context, 8, IntegerType::Unsigned));
+  Tensor best =
+      *reduceKind(l, op.getSmallest() ? ReduceKind::min : ReduceKind::max, input, {axis});
+  if (!isa<FloatType>(input.element))
+    best.element = input.element;
+  Type i32 = l.b.getI32Type(), i64 = l.b.getI64Type();
+  int64_t none = last ? -1 : most;
+  Tensor found = l.reduce({input,
+                           {best, l.dropDims(rank, axis)},
+                           {countUp(l, extent, i32), l.dimMap(rank, axis)}},
+                          {axis}, l.b.getI32IntegerAttr(none),
+                          [&](const Scalars &s, ValueRange x) {
+                            Value wins;
+                            if (isa<FloatType>(x[0].getType()))
+                              wins = s.orI(s.cmp(arith::CmpFPredicate::OEQ, x[0], x[1]),
+                                           s.cmp(arith::CmpFPredicate::UNO, x[0], x[0]));
+                            else
+                              wins = s.cmp(arith::CmpIPredicate::eq, x[0], x[1]);
+                            Value index = s.select(wins, x[2], s.constant(i32, double(none)));
+                            return last ? s.max(x[3], index) : s.min(x[3], index);
+                          });
+  // Of an axis without elements, where these are allowed, it is 0.
+  Tensor result = l.elementwise({found}, sizes, i64, [&](const Scalars &s, ValueRange x) {
+    Value isNone = s.cmp(arith::CmpIPredicate::eq, x[0], s.constant(i32, double(none)));
+    return s.convert(s.select(isNone, s.constant(i32, 0), x[0]), i32, i64);
+  });
   if (op.getKeepDims())
     result = l.reshape(result, keepDims(l, input, axis));
   l.set(op.getResult(), result);

@@ -254,6 +254,18 @@ void printText(const BenchOptions &options, const Report &report, const Latency 
     printKernels(style, *profile);
 }
 
+/// The work of one run with these inputs, whose sizes the manifest does not know.
+void countWork(const Module &module, uint32_t threads, std::span<const Value> inputs,
+               Report &report) {
+  KernelTimes times(module, threads, inputs);
+  times.run(1);
+  for (const auto &[name, sum] : times.kernels())
+    for (const auto &[work, calls] : sum.work) {
+      report.flops += work.first * calls;
+      report.bytes += work.second * calls;
+    }
+}
+
 /// Measures with inputs of the sizes that the options name.
 void benchSizes(const Module &module, const BenchOptions &options, Report report,
                 nlohmann::ordered_json *json) {
@@ -273,23 +285,12 @@ void benchSizes(const Module &module, const BenchOptions &options, Report report
   report.arenaBytes = session.arenaBytes();
   report.fileBytes = lathe_module_file_bytes(module.get());
   const TargetInfo *target = manifest.find(report.variant);
-  if (target) {
-    report.flops = target->flops;
-    report.bytes = target->bytes;
-  }
   report.peak = measurePeak(report.threads);
   std::unique_ptr<KernelProfile> profile;
   if (options.kernels)
     profile = std::make_unique<KernelProfile>(module, target, options.threads, inputs,
                                               latency.percentile(50), report.peak);
-  if (profile) {
-    // What was counted while running knows the sizes of every dimension.
-    report.flops = report.bytes = 0;
-    for (const KernelTime &kernel : profile->kernels) {
-      report.flops += kernel.flops;
-      report.bytes += kernel.bytes;
-    }
-  }
+  countWork(module, options.threads, inputs, report);
   if (json)
     json->push_back(describe(options, report, latency, profile.get()));
   else

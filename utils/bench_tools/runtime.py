@@ -3,6 +3,8 @@
 import ctypes
 import functools
 import os
+import subprocess
+import sys
 
 MAX_RANK = 16
 TENSOR = 1
@@ -46,6 +48,24 @@ def load(build):
         getattr(library, name).restype = ctypes.c_uint32
     library.lathe_module_input_spec.restype = ctypes.POINTER(Spec)
     return library
+
+
+@functools.cache
+def restriction(target, build):
+    """What a process needs in its environment so that all libraries see a processor of `target`'s
+    kind and no more: for AVX2 on a machine with AVX-512, `avx2_only.c`; nothing for others."""
+    if target != "x86-64-v3":
+        return {}
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        if " avx512f " not in file.read():
+            return {}
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "avx2_only.c")
+    library = os.path.join(build, "lib", "bench-avx2-only.so")
+    subprocess.run(["clang-22", "-std=c11", "-O2", "-shared", "-fPIC", source, "-o", library], check=True)
+    if subprocess.run(["true"], env={"LD_PRELOAD": library}, stderr=subprocess.DEVNULL, check=False).returncode:
+        sys.exit("bench: --target x86-64-v3 compares with libraries that see AVX-512, since this "
+                 "processor or kernel cannot hide it; run it on a machine without AVX-512")
+    return {"LD_PRELOAD": library}
 
 
 class Lathe:
