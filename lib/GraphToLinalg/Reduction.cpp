@@ -210,10 +210,9 @@ static Tensor countUp(Lowering &l, OpFoldResult size, Type element) {
   constexpr int64_t mostStored = 4096;
   std::optional<int64_t> known = getConstantIntValue(size);
   if (!known || *known > mostStored)
-    return l.fromIndices(
-        {size}, element, [&](const Scalars &s, ValueRange at) -> Value {
-          return arith::IndexCastOp::create(s.b, s.loc, element, at[0]);
-        });
+    return l.fromIndices({size}, element, [&](const Scalars &s, ValueRange at) -> Value {
+      return arith::IndexCastOp::create(s.b, s.loc, element, at[0]);
+    });
   SmallVector<int32_t> numbers = llvm::to_vector(llvm::seq<int32_t>(0, *known));
   return l.constantTensor(
       DenseElementsAttr::get(RankedTensorType::get({*known}, element), ArrayRef(numbers)));
@@ -249,26 +248,23 @@ static LogicalResult lowerArgReduce(graph::ArgReduceOp op, Lowering &l) {
   }
   if (input.element.isInteger(1))
     input = l.convert(input, IntegerType::get(l.context, 8, IntegerType::Unsigned));
-  Tensor best =
-      *reduceKind(l, op.getSmallest() ? ReduceKind::min : ReduceKind::max, input, {axis});
+  Tensor best = *reduceKind(l, op.getSmallest() ? ReduceKind::min : ReduceKind::max, input, {axis});
   if (!isa<FloatType>(input.element))
     best.element = input.element;
   Type i32 = l.b.getI32Type(), i64 = l.b.getI64Type();
   int64_t none = last ? -1 : most;
-  Tensor found = l.reduce({input,
-                           {best, l.dropDims(rank, axis)},
-                           {countUp(l, extent, i32), l.dimMap(rank, axis)}},
-                          {axis}, l.b.getI32IntegerAttr(none),
-                          [&](const Scalars &s, ValueRange x) {
-                            Value wins;
-                            if (isa<FloatType>(x[0].getType()))
-                              wins = s.orI(s.cmp(arith::CmpFPredicate::OEQ, x[0], x[1]),
-                                           s.cmp(arith::CmpFPredicate::UNO, x[0], x[0]));
-                            else
-                              wins = s.cmp(arith::CmpIPredicate::eq, x[0], x[1]);
-                            Value index = s.select(wins, x[2], s.constant(i32, double(none)));
-                            return last ? s.max(x[3], index) : s.min(x[3], index);
-                          });
+  Tensor found = l.reduce(
+      {input, {best, l.dropDims(rank, axis)}, {countUp(l, extent, i32), l.dimMap(rank, axis)}},
+      {axis}, l.b.getI32IntegerAttr(none), [&](const Scalars &s, ValueRange x) {
+        Value wins;
+        if (isa<FloatType>(x[0].getType()))
+          wins = s.orI(s.cmp(arith::CmpFPredicate::OEQ, x[0], x[1]),
+                       s.cmp(arith::CmpFPredicate::UNO, x[0], x[0]));
+        else
+          wins = s.cmp(arith::CmpIPredicate::eq, x[0], x[1]);
+        Value index = s.select(wins, x[2], s.constant(i32, double(none)));
+        return last ? s.max(x[3], index) : s.min(x[3], index);
+      });
   // Of an axis without elements, where these are allowed, it is 0.
   Tensor result = l.elementwise({found}, sizes, i64, [&](const Scalars &s, ValueRange x) {
     Value isNone = s.cmp(arith::CmpIPredicate::eq, x[0], s.constant(i32, double(none)));

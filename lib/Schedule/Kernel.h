@@ -209,6 +209,7 @@ bool fitsEpilogue(const Group &group, const Stage &stage, const TargetInfo &targ
 
 /// True when every operation of the body may be emitted on vectors.
 bool isVectorizable(mlir::Block &body);
+bool isVectorizable(mlir::Operation &op);
 
 } // namespace lathe::schedule
 

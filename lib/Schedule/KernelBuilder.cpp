@@ -165,16 +165,18 @@ SmallVector<Value> Kernel::split(Value number, ArrayRef<Size> extents) {
 // Bodies
 //===----------------------------------------------------------------------===//
 
+bool lathe::schedule::isVectorizable(Operation &op) {
+  if (op.getNumRegions() > 0 || op.getNumResults() != 1)
+    return false;
+  if (isa<arith::ConstantOp>(op))
+    return true;
+  return op.hasTrait<OpTrait::Vectorizable>() && op.hasTrait<OpTrait::Elementwise>() &&
+         !op.getResult(0).getType().isIndex() &&
+         llvm::none_of(op.getOperandTypes(), llvm::IsaPred<IndexType>);
+}
+
 bool lathe::schedule::isVectorizable(Block &body) {
-  return llvm::all_of(body.without_terminator(), [](Operation &op) {
-    if (op.getNumRegions() > 0 || op.getNumResults() != 1)
-      return false;
-    if (isa<arith::ConstantOp>(op))
-      return true;
-    return op.hasTrait<OpTrait::Vectorizable>() && op.hasTrait<OpTrait::Elementwise>() &&
-           !op.getResult(0).getType().isIndex() &&
-           llvm::none_of(op.getOperandTypes(), llvm::IsaPred<IndexType>);
-  });
+  return llvm::all_of(body.without_terminator(), [](Operation &op) { return isVectorizable(op); });
 }
 
 void lathe::schedule::ignoreZeroSigns(Operation *op) {
@@ -219,7 +221,8 @@ static Value fuseProduct(OpBuilder &builder, Operation &op, Operation *made) {
 SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
                                              ArrayRef<Value> operands, ArrayRef<Value> indices,
                                              int64_t lanes,
-                                             llvm::function_ref<Value(const View &)> addressOf) {
+                                             llvm::function_ref<Value(const View &)> addressOf,
+                                             const RowReads *rows) {
   IRMapping mapping;
   OpBuilder &builder = kernel.builder;
   auto splat = [&](Value value) -> Value {
@@ -228,11 +231,13 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
     return vector::BroadcastOp::create(builder, value.getLoc(),
                                        VectorType::get({lanes}, value.getType()), value);
   };
+  // What is the same in all lanes stays a scalar where scalar operations may want it.
+  auto shared = [&](Value value) { return rows ? value : splat(value); };
   for (auto [argument, value] : llvm::zip(stage.body->getArguments(), operands))
     if (value)
       mapping.map(argument, value);
   for (const auto &[inside, host] : stage.scalars)
-    mapping.map(inside, splat(kernel.scalar(host)));
+    mapping.map(inside, shared(kernel.scalar(host)));
   // Views of captured tensors, for reads at computed places.
   auto captured = [&](Value tensor) -> const View & {
     for (const auto &[value, view] : stage.captures)
@@ -260,9 +265,17 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
         const View &view = captured(extract.getTensor());
         SmallVector<Value> at(llvm::map_range(extract.getIndices(), lookup));
         Value buffer = kernel.buffer(addressOf(view), view.element);
-        mapping.map(extract.getResult(), memref::LoadOp::create(builder, op.getLoc(), buffer,
-                                                                kernel.linear(view.strides, at))
-                                             .getResult());
+        Value place = kernel.linear(view.strides, at), read;
+        Type row = lanes ? VectorType::get({lanes}, view.element) : Type();
+        if (lanes == 0 || rows->uniform.contains(extract))
+          read = memref::LoadOp::create(builder, op.getLoc(), buffer, place);
+        else if (rows->mask)
+          read = vector::MaskedLoadOp::create(
+              builder, op.getLoc(), row, buffer, place, rows->mask,
+              arith::ConstantOp::create(builder, op.getLoc(), builder.getZeroAttr(row)));
+        else
+          read = vector::LoadOp::create(builder, op.getLoc(), row, buffer, place);
+        mapping.map(extract.getResult(), read);
         continue;
       }
       if (auto dim = dyn_cast<tensor::DimOp>(op)) {
@@ -272,7 +285,7 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
       }
       for (Value operand : op.getOperands())
         if (!mapping.contains(operand))
-          mapping.map(operand, splat(lookup(operand)));
+          mapping.map(operand, shared(lookup(operand)));
       if (op.getNumRegions() > 0) {
         // Control flow inside a body is scalar; its values from outside are mapped before it, where
         // they dominate what follows as well.
@@ -296,7 +309,7 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
         }
         continue;
       }
-      if (lanes == 0) {
+      if (lanes == 0 || (rows && rows->uniform.contains(&op))) {
         Operation *copy = builder.clone(op, mapping);
         if (Value fused = fuseProduct(builder, op, copy)) {
           mapping.map(op.getResult(0), fused);
@@ -309,12 +322,12 @@ SmallVector<Value> lathe::schedule::emitBody(Kernel &kernel, const Stage &stage,
         continue;
       }
       if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-        mapping.map(constant.getResult(), splat(builder.clone(op)->getResult(0)));
+        mapping.map(constant.getResult(), shared(builder.clone(op)->getResult(0)));
         continue;
       }
       OperationState state(op.getLoc(), op.getName());
       for (Value operand : op.getOperands())
-        state.operands.push_back(mapping.lookup(operand));
+        state.operands.push_back(splat(mapping.lookup(operand)));
       state.addTypes(VectorType::get({lanes}, op.getResult(0).getType()));
       state.attributes = op.getAttrs();
       state.propertiesAttr = op.getPropertiesAsAttribute();

@@ -160,11 +160,19 @@ void emitEpilogue(Kernel &kernel, const Group &group, Value value, llvm::ArrayRe
 /// instructions.
 void ignoreZeroSigns(mlir::Operation *op);
 
+/// An irregular body on vectors: operations that have one value for all lanes, and what the body
+/// reads at computed places lies along the lanes.
+struct RowReads {
+  llvm::SmallPtrSet<mlir::Operation *, 8> uniform;
+  Value mask; ///< which lanes there are; null: all
+};
+
 /// Emits the body of a stage on scalars or, with `lanes`, on vectors; `operands` are the values of
-/// its block arguments. Returns what it yields.
+/// its block arguments, where one for all lanes may be a scalar. Returns what it yields.
 llvm::SmallVector<Value> emitBody(Kernel &kernel, const Stage &stage,
                                   llvm::ArrayRef<Value> operands, llvm::ArrayRef<Value> indices,
-                                  int64_t lanes, llvm::function_ref<Value(const View &)> addressOf);
+                                  int64_t lanes, llvm::function_ref<Value(const View &)> addressOf,
+                                  const RowReads *rows = nullptr);
 
 class KernelBuilder {
 public:

@@ -199,6 +199,18 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, const Opt
     // The last loop stays inside, where it is vectorized, unless there is no other.
     if (!options.target.itemPerThread && !stage.hasReduction() && group.sharedLoops > 1)
       --group.sharedLoops;
+    // Nor do the loops around short rows that were not joined: to find the place of an item takes
+    // some divisions, as long as a hundred elements.
+    constexpr int64_t shortRow = 128, enoughItems = 16;
+    Size row(1), items(1);
+    for (unsigned i = 0; i < stage.numLoops(); ++i)
+      (i < group.sharedLoops ? items : row) =
+          (i < group.sharedLoops ? items : row) * stage.extents[i];
+    if (lanes && !stage.hasReduction() && group.sharedLoops > 1 && row.isStatic() &&
+        row.constant < shortRow &&
+        (!items.isStatic() || !stage.extents[group.sharedLoops - 1].isStatic() ||
+         items.constant / stage.extents[group.sharedLoops - 1].constant >= enoughItems))
+      --group.sharedLoops;
   }
 
   Work work;

@@ -15,6 +15,7 @@ public:
         loc(stage.loc), indices(std::move(indices)) {}
 
   bool choose(unsigned firstLoop);
+  bool readsRows();
   void emit(unsigned firstLoop);
   void emitRange(Value begin, Value end);
 
@@ -56,9 +57,61 @@ private:
   SmallVector<Value> indices;
   unsigned vectorLoop = 0;
   std::optional<Combiner> combiner;
-  bool heavy = false; // calls of mathematical functions: no unrolling
+  bool heavy = false;           // calls of mathematical functions: no unrolling
+  std::optional<RowReads> rows; // of an irregular body
 };
 } // namespace
+
+// Whether an irregular body, as that of a resize or a gather, reads whole rows at computed places:
+// what it reads either is the same for all lanes or moves with them by one element.
+bool VectorStage::readsRows() {
+  if (!stage.irregular || stage.checked)
+    return false;
+  rows.emplace();
+  auto isUniform = [&](Value value) {
+    if (auto argument = dyn_cast<BlockArgument>(value);
+        argument && argument.getOwner() == stage.body) {
+      unsigned number = argument.getArgNumber();
+      return number < stage.inputs.size() &&
+             (stage.inputs[number].coefficients.empty() ||
+              stage.inputs[number].coefficients[vectorLoop].isZero());
+    }
+    Operation *op = value.getDefiningOp();
+    return !op || op->getBlock() != stage.body || rows->uniform.contains(op);
+  };
+  auto movesWithLanes = [&](tensor::ExtractOp extract) {
+    Size step(0);
+    unsigned moving = 0;
+    for (auto [i, index] : llvm::enumerate(extract.getIndices())) {
+      if (isUniform(index))
+        continue;
+      if (!index.getDefiningOp<linalg::IndexOp>())
+        return false;
+      auto captured = llvm::find_if(stage.captures, [&](const auto &capture) {
+        return capture.first == extract.getTensor();
+      });
+      step = captured->second.strides[i];
+      ++moving;
+    }
+    return moving == 1 && step.is(1);
+  };
+  for (Operation &op : stage.body->without_terminator()) {
+    if (op.getNumRegions() > 0 || op.getNumResults() != 1)
+      return false;
+    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+      if (index.getDim() != vectorLoop)
+        rows->uniform.insert(&op);
+    } else if (llvm::all_of(op.getOperands(), isUniform)) {
+      rows->uniform.insert(&op);
+    } else if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
+      if (!movesWithLanes(extract))
+        return false;
+    } else if (!isVectorizable(op)) {
+      return false;
+    }
+  }
+  return llvm::none_of(stage.body->getTerminator()->getOperandTypes(), llvm::IsaPred<IndexType>);
+}
 
 std::optional<Combiner> lathe::schedule::findCombiner(const Stage &stage) {
   if (stage.outputs.size() != 1 || !stage.readsOutput[0])
@@ -104,7 +157,7 @@ std::optional<Combiner> lathe::schedule::findCombiner(const Stage &stage) {
 // Which loop runs across the lanes: the innermost one, where every access moves by one or not at
 // all.
 bool VectorStage::choose(unsigned firstLoop) {
-  if (stage.irregular || !isVectorizable(*stage.body) || stage.numLoops() <= firstLoop)
+  if (stage.numLoops() <= firstLoop || !(stage.irregular || isVectorizable(*stage.body)))
     return false;
   std::optional<unsigned> innermost;
   bool reduces = false;
@@ -121,6 +174,8 @@ bool VectorStage::choose(unsigned firstLoop) {
     if (!input.coefficients.empty() && !input.coefficients[vectorLoop].is(1) &&
         !input.coefficients[vectorLoop].isZero())
       return false;
+  if (stage.irregular && !readsRows())
+    return false;
   for (Operation &op : stage.body->without_terminator())
     heavy |= isa<math::MathDialect>(op.getDialect());
   if (reduces) {
@@ -151,6 +206,8 @@ SmallVector<Value> VectorStage::loop(Value begin, Value end, int64_t step, Array
 
 SmallVector<Value> VectorStage::loadInputs(Value at, Value mask) {
   indices[vectorLoop] = at;
+  if (rows)
+    rows->mask = mask;
   SmallVector<Value> operands;
   for (const Access &input : stage.inputs) {
     if (!input.view.base) {
@@ -161,7 +218,8 @@ SmallVector<Value> VectorStage::loadInputs(Value at, Value mask) {
     Value position = kernel.linear(input.coefficients, indices);
     if (input.coefficients[vectorLoop].isZero()) {
       Value scalar = memref::LoadOp::create(builder, loc, buffer(input), position);
-      operands.push_back(vector::BroadcastOp::create(builder, loc, type, scalar));
+      operands.push_back(
+          rows ? scalar : vector::BroadcastOp::create(builder, loc, type, scalar).getResult());
     } else if (mask) {
       Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
       operands.push_back(
@@ -195,7 +253,8 @@ void VectorStage::emitElements(Value at, int64_t vectors, Value mask) {
       }
       operands.push_back(before);
     }
-    SmallVector<Value> results = emitBody(kernel, stage, operands, indices, lanes, addressOf);
+    SmallVector<Value> results =
+        emitBody(kernel, stage, operands, indices, lanes, addressOf, rows ? &*rows : nullptr);
     for (auto [result, output] : llvm::zip_equal(results, stage.outputs)) {
       Value position = kernel.linear(output.coefficients, indices);
       if (mask)
@@ -230,7 +289,8 @@ SmallVector<Value> VectorStage::accumulate(Value at, SmallVector<Value> sums, Va
     SmallVector<Value> operands =
         loadInputs(kernel.add(at, kernel.constant(int64_t(i) * lanes)), mask);
     operands.push_back(sum);
-    Value next = emitBody(kernel, stage, operands, indices, lanes, addressOf)[0];
+    Value next =
+        emitBody(kernel, stage, operands, indices, lanes, addressOf, rows ? &*rows : nullptr)[0];
     sum = mask ? arith::SelectOp::create(builder, loc, mask, next, sum).getResult() : next;
   }
   return sums;

@@ -52,12 +52,18 @@ func.func @main(%x: tensor<4x8xf32>) -> tensor<4xf32> {
 
 // -----
 
-// Value and index are reduced side by side; the unordered comparison lets NaN win.
+// The best value, in which a NaN wins, then the least index that has it.
 // CHECK-LABEL: func @main
-// CHECK:         linalg.generic {{.*}} outs(%{{.*}}, %{{.*}} : tensor<4xf32>, tensor<4xi64>)
-// CHECK:           %[[AT:.*]] = linalg.index 1
-// CHECK:           arith.cmpf ugt
-// CHECK:           linalg.yield %{{.*}}, %{{.*}} : f32, i64
+// CHECK-DAG:     %[[COUNT:.*]] = arith.constant dense<[0, 1, 2, 3, 4, 5, 6, 7]> : tensor<8xi32>
+// CHECK:         %[[BEST:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]}
+// CHECK:           arith.maximumf
+// CHECK:         linalg.generic {{.*}} ins(%{{.*}}, %[[BEST]], %[[COUNT]] : tensor<4x8xf32>, tensor<4xf32>, tensor<8xi32>)
+// CHECK-DAG:       %[[SAME:.*]] = arith.cmpf oeq
+// CHECK-DAG:       %[[NAN:.*]] = arith.cmpf uno
+// CHECK:           arith.ori %[[SAME]], %[[NAN]]
+// CHECK:           arith.minsi
+// CHECK-NOT:     linalg.index
+// CHECK:         arith.extsi %{{.*}} : i32 to i64
 func.func @main(%x: tensor<4x8xf32>) -> tensor<4xi64> {
   %0 = graph.arg_reduce %x {smallest = false, axis = 1 : i64, keep_dims = false, select_last = false} : (tensor<4x8xf32>) -> tensor<4xi64>
   return %0 : tensor<4xi64>

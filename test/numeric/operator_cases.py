@@ -267,10 +267,49 @@ def small_things(**sizes):
     return g
 
 
+def best_places(**sizes):
+    """ArgMax and ArgMin: ties, infinities, NaN, every kind of type, short and long axes."""
+    g = Graph("best_places", **sizes)
+    n = sizes["n"]
+
+    def place(op, array, axis, last):
+        order = np.argmax if op == "ArgMax" else np.argmin
+        if last:
+            return array.shape[axis] - 1 - order(np.flip(array, axis), axis)
+        return order(array, axis)
+
+    ties = np.random.default_rng(3)
+    for dtype in ("float32", "int32", "int8", "uint8", "int64", "float64"):
+        for dims in (("n", 3, 37), (4, "n", 21), (2, 5, "n")):
+            array = ties.integers(0, 5, [sizes.get(dim, dim) for dim in dims]).astype(dtype)
+            x = g.given(array, dims)
+            for axis in range(3):
+                op, last = ("ArgMax", "ArgMin")[axis % 2], axis == 1
+                result = np.expand_dims(place(op, array, axis, last), axis)
+                g.output(g.node(op, result, x, axis=axis - 3 * last, select_last_index=int(last)),
+                         [*dims[:axis], 1, *dims[axis + 1:]])
+    special = np.zeros((6, n + 40))
+    special[0] = -np.inf
+    special[1, n] = special[1, n + 20] = np.inf
+    special[2, [n, n + 3]] = np.nan
+    special[3] = np.nan
+    special[4, ::2] = -0.0
+    special[5, -1] = -np.inf
+    x = g.given(special, (6, "m"))
+    for op in ("ArgMax", "ArgMin"):
+        for last in (0, 1):
+            g.output(g.node(op, place(op, special, 1, last), x, axis=1, keepdims=0,
+                            select_last_index=last), [6])
+    long = ties.integers(0, 30, (2, 5000)).astype("float32")
+    g.output(g.node("ArgMax", np.argmax(long, 1), g.given(long), axis=1, keepdims=0), [2])
+    return g
+
+
 STATIC = []
 DYNAMIC = [(run_time_axes, [{"n": 1}, {"n": 6}]),
            (sorted_lines, [{"n": 5}, {"n": 1}, {"n": 300}]),
            (scattered, [{"n": 6, "m": 4}, {"n": 1, "m": 1}, {"n": 70, "m": 3}]),
+           (best_places, [{"n": 6}, {"n": 1}, {"n": 70}]),
            (unique_rows, [{"n": 5}, {"n": 1}, {"n": 150}]),
            (data_dependent, [{"n": 5}, {"n": 1}, {"n": 40}]),
            (small_things, [{"n": 3, "m": 4}, {"n": 1, "m": 2}])]

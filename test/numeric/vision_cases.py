@@ -289,7 +289,68 @@ def random_numbers(**sizes):
     return g
 
 
+def resize_axis(x, size, axis, mode, coordinates):
+    """One axis of a resize, by the formulas of the specification."""
+    length = x.shape[axis]
+    at = np.arange(size, dtype=np.float64)
+    if coordinates == "asymmetric":
+        at = at * length / size
+    elif coordinates == "align_corners":
+        at = at * (length - 1) / max(size - 1, 1)
+    else:
+        at = (at + 0.5) * length / size - 0.5
+    low = np.floor(at).astype(int)
+    part = at - low
+    if mode == "linear":
+        taps = [(low, 1 - part), (low + 1, part)]
+    else:
+        a = -0.75
+
+        def near(d):
+            return ((a + 2) * d - (a + 3)) * d * d + 1
+
+        def far(d):
+            return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+
+        taps = [(low - 1, far(part + 1)), (low, near(part)), (low + 1, near(1 - part)),
+                (low + 2, far(2 - part))]
+    shape = [size if i == axis else 1 for i in range(x.ndim)]
+    return sum(np.take(x, np.clip(index, 0, length - 1), axis) * weight.reshape(shape)
+               for index, weight in taps)
+
+
+def resizes(**sizes):
+    """Larger and smaller, rows of pixels and of channels, sizes known when compiling and not."""
+    g = Graph("resizes", opset=18, **sizes)
+    n = sizes["n"]
+    for mode in ("linear", "cubic"):
+        for number, coordinates in enumerate(("half_pixel", "asymmetric", "align_corners")):
+            for dims, axes, size in (((n, 3, 7, 5), [2, 3], [14, 35]), ((n, 3, 9, 40), [2, 3], [4, 17]),
+                                     ((n, 6, 5, 21), [1, 2], [11, 9]), ((n, 37), [1], [90]),
+                                     ((n, 1, 3, 4, 5), [2, 3, 4], [5, 4, 16])):
+                x = g.input("n", *dims[1:])
+                result = x.array
+                for axis, length in zip(axes, size):
+                    result = resize_axis(result, length, axis, mode, coordinates)
+                given = g.ints(size) if number else g.given(np.int64(size))
+                g.output(g.node("Resize", result, x, "", "", given, mode=mode, axes=axes,
+                                coordinate_transformation_mode=coordinates), ["n", *result.shape[1:]])
+    x = g.input("n", 2, 5, 6)
+    doubled = resize_axis(resize_axis(x.array, 10, 2, "linear", "half_pixel"), 12, 3, "linear",
+                          "half_pixel")
+    g.output(g.node("Resize", doubled, x, "", g.weight(values=np.array([1.0, 1, 2, 2])), mode="linear"),
+             ["n", 2, 10, 12])
+    pixels = g.given(np.random.default_rng(2).integers(0, 200, (n, 2, 4, 5)).astype("uint8"),
+                     ("n", 2, 4, 5))
+    large = resize_axis(resize_axis(pixels.array, 8, 2, "linear", "asymmetric"), 20, 3, "linear",
+                        "asymmetric")
+    g.output(g.node("Resize", np.rint(large).astype("uint8"), pixels, "", "", g.ints([8, 20]),
+                    mode="linear", axes=[2, 3], coordinate_transformation_mode="asymmetric"),
+             ["n", 2, 8, 20])
+    return g
+
+
 STATIC = []
-DYNAMIC = [(regions, [{"n": 5}, {"n": 1}, {"n": 0}, {"n": 20}]),
+DYNAMIC = [(resizes, [{"n": 2}, {"n": 1}, {"n": 0}]), (regions, [{"n": 5}, {"n": 1}, {"n": 0}, {"n": 20}]),
            (windows, [{"n": 2}, {"n": 1}, {"n": 3}]),
            (linear_attention, [{"t": 3}, {"t": 1}, {"t": 0}]), (random_numbers, [{"m": 100}])]

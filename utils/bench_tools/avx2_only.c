@@ -18,11 +18,11 @@
 enum { SET_CPUID = 0x1012, LEAF_FEATURES = 7 };
 
 // Bits of leaf 7 (Intel's manual, volume 2, CPUID): all parts of AVX-512, AMX and AVX-VNNI.
-static const uint32_t hidden_ebx = 1u << 16 | 1u << 17 | 1u << 21 | 1u << 26 | 1u << 27 |
-                                   1u << 28 | 1u << 30 | 1u << 31;
+static const uint32_t hidden_ebx =
+    1u << 16 | 1u << 17 | 1u << 21 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 30 | 1u << 31;
 static const uint32_t hidden_ecx = 1u << 1 | 1u << 6 | 1u << 11 | 1u << 12 | 1u << 14;
-static const uint32_t hidden_edx = 1u << 2 | 1u << 3 | 1u << 8 | 1u << 22 | 1u << 23 |
-                                   1u << 24 | 1u << 25;
+static const uint32_t hidden_edx =
+    1u << 2 | 1u << 3 | 1u << 8 | 1u << 22 | 1u << 23 | 1u << 24 | 1u << 25;
 
 static void answer(int signal, siginfo_t *info, void *context) {
   (void)info;
