@@ -6,7 +6,7 @@
 // CHECK:         %[[AT:.*]] = memref.load %{{.*}} : memref<{{[0-9]+}}xi64>
 // CHECK:         arith.index_cast %[[AT]] : i64 to index
 // CHECK:         vector.load %{{.*}} : memref<{{[0-9]+}}xf32>, vector<8xf32>
-// CHECK:         vector.create_mask
+// CHECK:         vector.constant_mask
 // CHECK:         vector.maskedload %{{.*}} : memref<{{[0-9]+}}xf32>, vector<8xi1>, vector<8xf32>
 // CHECK:         vector.maskedstore
 #id = affine_map<(y, x) -> (y, x)>
