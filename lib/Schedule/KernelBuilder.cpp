@@ -463,6 +463,10 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
         draft.kind = "tile";
         return *work;
       }
+      if (auto work = emitBlockColumns(kernel, group, address)) {
+        draft.kind = "column";
+        return *work;
+      }
       if (auto work = emitBlockRows(kernel, group, address)) {
         draft.kind = "row";
         draft.work = countWork(group);

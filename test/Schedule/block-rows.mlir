@@ -279,13 +279,12 @@ func.func @main(%x: tensor<2x1000000xf32>) -> tensor<2x1000000xf32> {
 
 // -----
 
-// Rows whose elements lie apart stay as they are: threads beside each other have columns beside each
-// other. So does a sum of what other rows hold.
+// Sums of rows whose elements lie apart are sums of columns, and join nothing before them.
 // CHECK-LABEL: func.func @run
 // CHECK:         rt.dispatch @loop_{{.*}} count %c320000
-// CHECK:         rt.dispatch @loop_{{.*}} count %c5000
+// CHECK:         rt.dispatch @column_{{.*}} count %c157
 // CHECK:         rt.dispatch @loop_{{.*}} count %c4096
-// CHECK:         rt.dispatch @row_{{.*}} count %c64
+// CHECK:         rt.dispatch @column_{{.*}} count %c2
 // CHECK-NOT:     rt.dispatch
 #id = affine_map<(r, c) -> (r, c)>
 #row = affine_map<(r, c) -> (r)>

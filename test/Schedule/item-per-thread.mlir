@@ -133,35 +133,35 @@ func.func @main(%x: tensor<64x64xf32>) -> tensor<64x64xf32> {
 
 // -----
 
-// A sum down the columns has a thread for each column, which also does what follows.
+// A sum down many columns has a thread for each column, which also does what follows.
 // CHECK-LABEL: func.func @run
-// CHECK:         rt.dispatch @[[COLUMNS:[^(]*]]({{.*}} count %c2000
+// CHECK:         rt.dispatch @[[COLUMNS:[^(]*]]({{.*}} count %c70000
 // CHECK-NOT:     rt.dispatch
 // CHECK:       func.func private @[[COLUMNS]](
 // CHECK:         scf.for %[[COLUMN:.*]] =
 // CHECK:           scf.for %[[ROW:.*]] = %c0{{[^ ]*}} to %c300
-// CHECK:             %[[LINE:.*]] = arith.muli %[[ROW]], %c2000
+// CHECK:             %[[LINE:.*]] = arith.muli %[[ROW]], %c70000
 // CHECK:             %[[PLACE:.*]] = arith.addi %[[COLUMN]], %[[LINE]]
 // CHECK:             memref.load %{{.*}}[%[[PLACE]]]
 // CHECK:           math.sqrt
 #all = affine_map<(i, j) -> (i, j)>
 #column = affine_map<(i, j) -> (j)>
 #each = affine_map<(j) -> (j)>
-func.func @main(%x: tensor<300x2000xf32>) -> tensor<2000xf32> {
+func.func @main(%x: tensor<300x70000xf32>) -> tensor<70000xf32> {
   %zero = arith.constant 0.0 : f32
-  %e = tensor.empty() : tensor<2000xf32>
-  %init = linalg.fill ins(%zero : f32) outs(%e : tensor<2000xf32>) -> tensor<2000xf32>
+  %e = tensor.empty() : tensor<70000xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%e : tensor<70000xf32>) -> tensor<70000xf32>
   %sum = linalg.generic {indexing_maps = [#all, #column], iterator_types = ["reduction", "parallel"]}
-      ins(%x : tensor<300x2000xf32>) outs(%init : tensor<2000xf32>) {
+      ins(%x : tensor<300x70000xf32>) outs(%init : tensor<70000xf32>) {
   ^bb0(%in: f32, %acc: f32):
     %0 = arith.addf %acc, %in fastmath<reassoc> : f32
     linalg.yield %0 : f32
-  } -> tensor<2000xf32>
+  } -> tensor<70000xf32>
   %y = linalg.generic {indexing_maps = [#each, #each], iterator_types = ["parallel"]}
-      ins(%sum : tensor<2000xf32>) outs(%e : tensor<2000xf32>) {
+      ins(%sum : tensor<70000xf32>) outs(%e : tensor<70000xf32>) {
   ^bb0(%in: f32, %out: f32):
     %0 = math.sqrt %in : f32
     linalg.yield %0 : f32
-  } -> tensor<2000xf32>
-  return %y : tensor<2000xf32>
+  } -> tensor<70000xf32>
+  return %y : tensor<70000xf32>
 }

@@ -9,12 +9,13 @@ import re
 import subprocess
 
 from .peers import PEERS
+from .runtime import restriction
 
 GROUPS = {"given": "Given models", "models": "Models", "light": "Topologies of the ONNX test suite", "zoo": "Zoo",
           "operators": "Operators"}
 
 
-def header(args, root):
+def header(args, root, build):
     import onnxruntime
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
@@ -31,6 +32,7 @@ def header(args, root):
             "processors": os.cpu_count(), "lathe": commit or "unknown",
             "onnxruntime": onnxruntime.__version__, "rounds": args.rounds,
             "seconds": args.seconds, "target": args.target or "default",
+            "restricted": bool(restriction(args.target, build)),
             "peers": {name: importlib.metadata.version(PEERS[name][0][-1]) for name in args.peers},
             "cases": []}
 
@@ -106,7 +108,8 @@ def markdown(results):
     lines = [f"Measured {results['date']} on {results['processor']}, {results['processors']} "
              f"processors; Lathe {results['lathe']}, ONNX Runtime {results['onnxruntime']}, "
              f"{results['rounds']} rounds of {results['seconds']} s for each side, target "
-             f"{results['target']}. Times are medians in microseconds.", ""]
+             f"{results['target']}. Times are medians in microseconds." +
+             (" Of AVX-512 and AMX nothing in the process sees anything." if results.get("restricted") else ""), ""]
     lines += [f"- {line}" for line in summary(results)] + [""]
     for group, title in GROUPS.items():
         members = [case for case in cases if case["group"] == group]
