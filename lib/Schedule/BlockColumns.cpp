@@ -142,13 +142,13 @@ SmallVector<Value> BlockColumns::addUp(Value number, ArrayRef<Value> sums) {
     for (auto [loop, index] : llvm::zip_equal(depthLoops, inDepth))
       indices[loop] = index;
     for (const Access &input : root.inputs)
-      operands.push_back(input.view.base
-                             ? memref::LoadOp::create(
-                                   builder, loc,
-                                   kernel.buffer(addressOf(input.view), input.view.element),
-                                   kernel.linear(input.coefficients, indices))
-                                   .getResult()
-                             : Value());
+      operands.push_back(
+          input.view.base
+              ? memref::LoadOp::create(builder, loc,
+                                       kernel.buffer(addressOf(input.view), input.view.element),
+                                       kernel.linear(input.coefficients, indices))
+                    .getResult()
+              : Value());
     operands.push_back(sum);
     next.push_back(emitBody(kernel, root, operands, indices, 0, addressOf).front());
   }
@@ -159,8 +159,7 @@ SmallVector<Value> BlockColumns::addUp(Value number, ArrayRef<Value> sums) {
 SmallVector<Value> BlockColumns::addUpSlice(Value slice, ArrayRef<Value> sums) {
   Value end = kernel.size(depth);
   auto loop = [&](Value begin, Value end, int64_t steps, ArrayRef<Value> before) {
-    auto made =
-        scf::ForOp::create(builder, loc, begin, end, constant(steps * slices), before);
+    auto made = scf::ForOp::create(builder, loc, begin, end, constant(steps * slices), before);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(made.getBody());
     SmallVector<Value> next = llvm::to_vector_of<Value>(made.getRegionIterArgs());
@@ -188,10 +187,10 @@ Value BlockColumns::combine(Value a, Value b) {
 void BlockColumns::finish(Value total, ArrayRef<Value> indices) {
   const Access &output = root.outputs[0];
   if (combiner->neutral)
-    total = combine(root.inits[0]
-                        ? arith::ConstantOp::create(builder, loc, root.inits[0]).getResult()
-                        : loadResult(indices),
-                    total);
+    total =
+        combine(root.inits[0] ? arith::ConstantOp::create(builder, loc, root.inits[0]).getResult()
+                              : loadResult(indices),
+                total);
   memref::StoreOp::create(builder, loc, total,
                           kernel.buffer(addressOf(output.view), output.view.element),
                           kernel.linear(output.coefficients, indices));
@@ -236,14 +235,12 @@ Work BlockColumns::emit() {
   Value isThere = less(column, columns);
   auto choice = scf::IfOp::create(
       builder, loc, isThere,
-      [&](OpBuilder &, Location) {
-        scf::YieldOp::create(builder, loc, addUpSlice(slice, sums));
-      },
+      [&](OpBuilder &, Location) { scf::YieldOp::create(builder, loc, addUpSlice(slice, sums)); },
       [&](OpBuilder &, Location) { scf::YieldOp::create(builder, loc, sums); });
 
   // A part for each slice and result, columns together.
-  Value parts = rt::SharedOp::create(
-      builder, loc, MemRefType::get({slices * count * width}, element));
+  Value parts =
+      rt::SharedOp::create(builder, loc, MemRefType::get({slices * count * width}, element));
   auto place = [&](Value slice, Value repeat) {
     Value row = kernel.add(kernel.mul(slice, constant(count)), repeat);
     return kernel.add(kernel.mul(row, constant(width)), lane);

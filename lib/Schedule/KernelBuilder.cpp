@@ -472,6 +472,8 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
         draft.work = countWork(group);
         return *work;
       }
+      if (auto work = emitThreadVectors(kernel, group, address))
+        return *work;
     }
     return emitLoops(kernel, group, options, address);
   });

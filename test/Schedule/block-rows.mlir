@@ -253,7 +253,7 @@ func.func @main(%x: tensor<7x20xf32>) -> tensor<7x20xf32> {
 // Two rows of a million: their sums keep two blocks busy, their elements many.
 // CHECK-LABEL: func.func @run
 // CHECK:         rt.dispatch @row_{{.*}} count %c2
-// CHECK:         rt.dispatch @loop_{{.*}} count %c2000000
+// CHECK:         rt.dispatch @loop_{{.*}} count %c500000
 // CHECK-NOT:     rt.dispatch
 #id = affine_map<(r, c) -> (r, c)>
 #row = affine_map<(r, c) -> (r)>
@@ -281,7 +281,7 @@ func.func @main(%x: tensor<2x1000000xf32>) -> tensor<2x1000000xf32> {
 
 // Sums of rows whose elements lie apart are sums of columns, and join nothing before them.
 // CHECK-LABEL: func.func @run
-// CHECK:         rt.dispatch @loop_{{.*}} count %c320000
+// CHECK:         rt.dispatch @loop_{{.*}} count %c80000
 // CHECK:         rt.dispatch @column_{{.*}} count %c157
 // CHECK:         rt.dispatch @loop_{{.*}} count %c4096
 // CHECK:         rt.dispatch @column_{{.*}} count %c2
