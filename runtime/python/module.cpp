@@ -389,9 +389,15 @@ PYBIND11_MODULE(_lathe, m) {
   });
 
   py::class_<lathe::Module, std::shared_ptr<lathe::Module>>(m, "Module")
-      .def(py::init([](const std::string &path) {
+      .def(py::init([](const std::string &path, const std::string &device) {
+        std::optional<lathe::Device> onDevice;
+        if (!device.empty())
+          onDevice = take(lathe::Device::open(device.c_str()));
+        lathe_module_options options = {};
+        options.size = sizeof(options);
+        options.device = onDevice ? onDevice->get() : nullptr; // the module keeps it
         py::gil_scoped_release released;
-        lathe::Result<lathe::Module> result = lathe::Module::open(path);
+        lathe::Result<lathe::Module> result = lathe::Module::open(path, &options);
         py::gil_scoped_acquire acquired;
         return std::make_shared<lathe::Module>(take(std::move(result)));
       }))

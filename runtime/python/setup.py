@@ -26,7 +26,7 @@ def include_folders():
     return folders
 
 
-runtime = [source for folder in ("Artifact", "Core", "Cpu")
+runtime = [source for folder in ("Artifact", "Core", "Cpu", "Gpu")
            for source in sorted(glob.glob(os.path.join("..", folder, "*.cpp")))]
 # A build that was left in the tree is made again where any of them has changed.
 headers = [header for folder in (os.path.join("..", "**"), os.path.join(ROOT, "include", "**"))

@@ -9,7 +9,8 @@ Arguments are NumPy arrays, anything with __dlpack__ (a PyTorch tensor on the CP
 numbers. Arrays that are contiguous and of the model's type are read where they are; results lie in
 memory of their own, and are handed on by DLPack without a copy. The interpreter is free while a model
 runs. Of types that NumPy lacks (bf16, float8, those below a byte) the bits travel in integers.
-Sequences are lists, maps dicts, and an optional is its value or None.
+Sequences are lists, maps dicts, and an optional is its value or None. With device="cuda:0" or "hip:0" a
+model runs on that GPU; arguments and results are the same arrays in the memory of the host.
 """
 import json
 import os
@@ -235,14 +236,16 @@ class Context(_Callable):
 
 class Model(_Callable):
     """A loaded model. Any number of threads may call it at once: each call borrows a context, and all
-    contexts share one pool of threads. A model with states is called through context()."""
+    contexts share one pool of threads. A model with states is called through context(). `device`: where
+    it runs, "cpu" or the name of a GPU."""
 
-    def __init__(self, path, entry="run", threads=None, verify=False):
+    def __init__(self, path, entry="run", threads=None, verify=False, device=None):
         name = os.fsencode(path)
         if b"\0" in name:
             raise ValueError(f"a path has no zero in it: {path!r}")
         _check_threads(threads)
-        self._module = _lathe.Module(name)
+        self.device = device or "cpu"
+        self._module = _lathe.Module(name, "" if self.device == "cpu" else self.device)
         if verify:
             self._module.verify()
         self.entries = self._module.entries()
@@ -284,10 +287,11 @@ class Model(_Callable):
             self._free.append(context)
 
 
-def load(path, entry="run", threads=None, verify=False):
+def load(path, entry="run", threads=None, verify=False, device=None):
     """Opens an artifact. `threads`: how many work on a call (default: one per processor);
-    `verify`: also check the digest of the weights, which reads them all."""
-    return Model(path, entry, threads, verify)
+    `verify`: also check the digest of the weights, which reads them all; `device`: "cuda:0" or
+    "hip:0" and the like, for which the artifact must hold code (default: the processor)."""
+    return Model(path, entry, threads, verify, device)
 
 
 def _find_compiler():
@@ -300,13 +304,21 @@ def _find_compiler():
     return found
 
 
-def compile(model, output=None, *, target=None, dims=None, states=None, flags=(), threads=None):
+# What a device takes code from, where nothing is said of the target.
+_TARGETS = {"cuda": "nvidia", "hip": "amd"}
+
+
+def compile(model, output=None, *, target=None, dims=None, states=None, flags=(), threads=None,
+            device=None):
     """Compiles an ONNX model (a path, bytes, or an onnx.ModelProto) and loads the result.
 
     `output`: where to keep the artifact; without it, it is gone with the model. `target`: "host", or
     levels such as "x86-64-v3". `dims`: sizes of symbolic dimensions by name. `states`: outputs that
     stay in the context as the next call's input, {"input": "output"}. `flags`: more options of
-    `lathe compile`. Raises Error with the compiler's words."""
+    `lathe compile`. `device`: where the result is to run; without a target, it is compiled for GPUs of
+    that kind. Raises Error with the compiler's words."""
+    if device and not target:
+        target = _TARGETS.get(device.partition(":")[0])
     with tempfile.TemporaryDirectory(prefix="lathe-") as folder:
         if hasattr(model, "SerializeToString"):
             model = model.SerializeToString()
@@ -329,4 +341,4 @@ def compile(model, output=None, *, target=None, dims=None, states=None, flags=()
         if done.returncode:
             raise Error(done.stderr.strip() or f"the compiler ended with {done.returncode}",
                         name="compile")
-        return load(result, threads=threads)
+        return load(result, threads=threads, device=device)
