@@ -105,6 +105,21 @@ LogicalResult ConvOp::verify() {
   return verifySameElementTypes(*this, {getBias(), getResult()});
 }
 
+bool ConvOp::isDepthwiseAlongRows() {
+  // Of narrow images the borders cost more than transposes: on an Intel Xeon 512 channels at 14x14
+  // take 83 us with channels last and 95 us so, 128 at 56x56 560 us and 325 us.
+  constexpr int64_t lanes = 16, leastWidth = 48, leastUse = 70; // per cent of the lanes
+  auto weight = dyn_cast<RankedTensorType>(getWeight().getType());
+  auto result = dyn_cast<RankedTensorType>(getResult().getType());
+  if (getChannelsLast() || !weight || !result || weight.getRank() < 3 || !weight.hasStaticShape() ||
+      !isa<FloatType>(weight.getElementType()) || getGroup() < 2 ||
+      weight.getDimSize(0) != getGroup() || weight.getDimSize(1) != 1 || getStrides().back() != 1)
+    return false;
+  int64_t width = result.getShape().back();
+  return !ShapedType::isDynamic(width) && width >= leastWidth &&
+         width * 100 >= int64_t(llvm::alignTo(width, lanes)) * leastUse;
+}
+
 LogicalResult ConvOp::inferShapes(SymbolicShapes &shapes) {
   auto input = shapes.getDims(getInput()), weight = shapes.getDims(getWeight());
   size_t spatial = getStrides().size();

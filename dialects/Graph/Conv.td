@@ -22,6 +22,12 @@ def Graph_ConvOp : Graph_Op<"conv"> {
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$input `,` $weight (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
   let hasCanonicalizer = 1;
+  let extraClassDeclaration = [{
+    /// Whether every channel is convolved by itself, with channels first, along rows that fill vectors
+    /// as they lie in memory: no stride along them, and a width that is known and close to a multiple
+    /// of 16 elements.
+    bool isDepthwiseAlongRows();
+  }];
 }
 
 def Graph_ConvTransposeOp : Graph_Op<"conv_transpose"> {

@@ -114,7 +114,9 @@ struct Planner {
         op.getAutoPad() != AutoPad::none || !getConstantValue(op.getWeight()) ||
         !planFirstOperand(op))
       return false;
-    plan.gain = isProduct(op) ? getProductLoss(op) : MinCut::unlimited;
+    plan.gain = isProduct(op)               ? getProductLoss(op)
+                : op.isDepthwiseAlongRows() ? estimateElements(op.getResult().getType())
+                                            : MinCut::unlimited;
     return true;
   }
 

@@ -1,4 +1,4 @@
-// Lowering of convolutions, always with channels last.
+// Lowering of convolutions, with channels last but for those of single channels along long rows.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/GraphToLinalg/Contraction.h"
 #include "lib/GraphToLinalg/Windows.h"
@@ -173,7 +173,68 @@ static Sizes aroundSpatial(Lowering &l, ArrayRef<OpFoldResult> spatial) {
   return pads;
 }
 
+// Each channel by itself where it lies: `input` [N, C, spatial...] already padded, `weight`
+// [C, kernel...].
+static Tensor convolveEach(Lowering &l, const Tensor &input, const Tensor &weight,
+                           ArrayRef<OpFoldResult> counts, ArrayRef<int64_t> strides,
+                           ArrayRef<int64_t> dilations, Type element) {
+  int64_t spatial = strides.size(), parallel = spatial + 2, loops = parallel + spatial;
+  auto dim = [&](int64_t i) { return l.b.getAffineDimExpr(i); };
+  SmallVector<AffineExpr> in{dim(0), dim(1)}, filter{dim(1)}, out{dim(0), dim(1)};
+  for (int64_t i = 0; i < spatial; ++i) {
+    in.push_back(dim(2 + i) * strides[i] + dim(parallel + i) * dilations[i]);
+    filter.push_back(dim(parallel + i));
+    out.push_back(dim(2 + i));
+  }
+  SmallVector<IteratorType> iterators(loops, IteratorType::reduction);
+  std::fill_n(iterators.begin(), parallel, IteratorType::parallel);
+  Sizes sizes{input.sizes[0], input.sizes[1]};
+  sizes.append(counts.begin(), counts.end());
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(loops, 0, results, l.context);
+  };
+  return contract(l, input, map(in), weight, map(filter), sizes, map(out), iterators, element);
+}
+
+// Where they lie: nothing is gained by channels last.
+static LogicalResult lowerDepthwise(graph::ConvOp op, Lowering &l) {
+  Tensor input = l.get(op.getInput()), weight = l.get(op.getWeight());
+  int64_t spatial = op.getStrides().size();
+  l.requireEqual(input.sizes[1], l.size(op.getGroup()),
+                 "the input has %0 channels, the weight takes %1");
+  Sizes kernel(weight.sizes.begin() + 2, weight.sizes.end()), flat{weight.sizes[0]};
+  flat.append(kernel);
+  weight = l.reshape(weight, flat);
+  WindowShape windows{op.getStrides(), op.getDilations(),
+                      op.getPads(),    op.getAutoPad(),
+                      false,           ArrayRef(input.sizes).drop_front(2),
+                      kernel};
+  Sizes counts = countWindows(l, windows), all = input.sizes;
+  llvm::copy(counts, all.begin() + 2);
+  Sizes sizes = l.resultSizes(op.getResult(), all);
+  counts.assign(sizes.begin() + 2, sizes.end());
+  auto [low, high] = getPads(l, windows, counts);
+  auto around = [&](ArrayRef<OpFoldResult> spatial) {
+    Sizes pads{l.size(0), l.size(0)};
+    pads.append(spatial.begin(), spatial.end());
+    return pads;
+  };
+  Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
+  Tensor padded =
+      l.pad(input, around(low), around(high), l.number(getStorageType(input.element), 0));
+  Tensor result =
+      convolveEach(l, padded, weight, counts, op.getStrides(), op.getDilations(), element);
+  if (op.getBias())
+    result = l.elementwise({result, {l.get(op.getBias()), l.dimMap(spatial + 2, 1)}}, result.sizes,
+                           result.element,
+                           [](const Scalars &s, ValueRange x) { return s.add(x[0], x[1]); });
+  l.set(op.getResult(), result);
+  return success();
+}
+
 static LogicalResult lowerConv(graph::ConvOp op, Lowering &l) {
+  if (op.isDepthwiseAlongRows())
+    return lowerDepthwise(op, l);
   Tensor input = l.get(op.getInput()), weight = l.get(op.getWeight());
   int64_t spatial = op.getStrides().size();
   bool last = op.getChannelsLast();

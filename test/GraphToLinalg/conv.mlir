@@ -77,3 +77,18 @@ func.func @main(%x: tensor<1x1x4xf32>) -> tensor<1x2x7xf32> {
   %0 = graph.conv_transpose %x, %w {strides = array<i64: 2>, pads = array<i64: 1, 1>, dilations = array<i64: 1>, group = 1 : i64, auto_pad = #graph<auto_pad none>, output_padding = array<i64: 0>} : (tensor<1x1x4xf32>, tensor<1x2x3xf32>) -> tensor<1x2x7xf32>
   return %0 : tensor<1x2x7xf32>
 }
+
+// -----
+
+// Single channels along long rows stay where they lie.
+// CHECK-DAG:     #[[IN:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1, d2 + d4, d3 + d5)>
+// CHECK-DAG:     #[[WEIGHT:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d1, d4, d5)>
+// CHECK-DAG:     #[[OUT:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1, d2, d3)>
+// CHECK-LABEL: func @main
+// CHECK:         tensor.pad %arg0 low[0, 0, 1, 1] high[0, 0, 1, 1]
+// CHECK:         linalg.generic {indexing_maps = [#[[IN]], #[[WEIGHT]], #[[OUT]]]
+// CHECK-NOT:     linalg.generic
+func.func @main(%x: tensor<1x4x6x56xf32>, %w: tensor<4x1x3x3xf32>) -> tensor<1x4x6x56xf32> {
+  %0 = graph.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>, group = 4 : i64, auto_pad = #graph<auto_pad none>} : (tensor<1x4x6x56xf32>, tensor<4x1x3x3xf32>) -> tensor<1x4x6x56xf32>
+  return %0 : tensor<1x4x6x56xf32>
+}

@@ -63,6 +63,18 @@ def conv_groups():
                 y = g.conv(g.input(1 + j % 2, c, 8, 9), g.weight(o, c // group, 3, 3), g.weight(o),
                            group=group, **options)
                 g.output(g.mul(y, g.sigmoid(y)) if i % 2 else y)
+    # Single channels along long rows, where they lie and between others with channels last.
+    for c, h, w, options in [(5, 6, 48, dict(pads=[1, 1, 1, 1])), (3, 9, 61, dict(pads=[2, 0, 1, 2])),
+                             (16, 5, 64, dict(strides=[2, 1], pads=[1, 1, 1, 1])),
+                             (7, 8, 63, dict(dilations=[1, 2], pads=[0, 2, 0, 2]))]:
+        with g.case(f"rows_{c}_{w}"):
+            x = g.input(2, c, h, w)
+            y = g.relu(g.conv(x, g.weight(c, 1, 3, 3), g.weight(c), group=c, **options))
+            g.output(y)
+            z = g.conv(y, g.weight(24, c, 3, 3), pads=[1, 1, 1, 1])
+            g.output(g.conv(z, g.weight(24, 1, 3, 3), group=24, pads=[1, 1, 1, 1]))
+    with g.case("rows_of_one_dimension"):
+        g.output(g.conv(g.input(1, 6, 80), g.weight(6, 1, 5), group=6, pads=[2, 2]))
     return g
 
 
