@@ -41,6 +41,28 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult CopyAsyncOp::verify() {
+  Type element = cast<MemRefType>(getSource().getType()).getElementType();
+  if (element != cast<MemRefType>(getPart().getType()).getElementType())
+    return emitOpError("copies ") << element << " to memory of another type, "
+                                  << getPart().getType();
+  int64_t bytes = element.isIntOrFloat() ? getCount() * element.getIntOrFloatBitWidth() / 8 : 0;
+  if (!llvm::is_contained({4, 8, 16}, bytes))
+    return emitOpError("copies 4, 8 or 16 bytes, got ") << getCount() << " of " << element;
+  return success();
+}
+
+LogicalResult LoadMatricesOp::verify() {
+  auto type = cast<VectorType>(getResult().getType());
+  Type element = type.getElementType();
+  if (element != cast<MemRefType>(getPart().getType()).getElementType() ||
+      !element.isIntOrFloat() || element.getIntOrFloatBitWidth() != 16)
+    return emitOpError("loads numbers of 16 bits, got ") << type << " from " << getPart().getType();
+  if (!llvm::is_contained({2, 4, 8}, type.getNumElements()))
+    return emitOpError("gives each lane two numbers of 1, 2 or 4 matrices, got ") << type;
+  return success();
+}
+
 std::string lathe::rt::describeNode(Location location) {
   if (auto name = dyn_cast<NameLoc>(location)) {
     StringRef text = name.getName();

@@ -315,6 +315,50 @@ def Rt_MultiplyMatricesOp : Rt_Op<"multiply_matrices", [Pure, AllTypesMatch<["su
   }];
 }
 
+def Rt_CopyAsyncOp : Rt_Op<"copy_async", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "begin to copy neighbouring elements to shared memory";
+  let description = [{
+    `count` elements, which are 4, 8 or 16 bytes and lie at multiples of that on both sides. Of these
+    the first `valid` (all, where it is not given) are read, the others become 0. The thread that
+    began a copy sees it after `rt.wait_copies`, the others after a barrier behind that; until then
+    nobody may touch the place.
+  }];
+  let arguments = (ins AnyMemRef:$source, Index:$from, AnyMemRef:$part, Index:$to, I64Attr:$count,
+                       Optional<Index>:$valid);
+  let assemblyFormat = [{
+    $source `[` $from `]` `,` $part `[` $to `]` `count` $count (`valid` $valid^)? attr-dict
+    `:` type($source) `,` type($part)
+  }];
+  let hasVerifier = 1;
+}
+
+def Rt_CommitCopiesOp : Rt_Op<"commit_copies", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "end a group of copies: those that this thread began since the last, or none";
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_WaitCopiesOp : Rt_Op<"wait_copies", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "wait until all groups of copies of this thread have arrived but the last `groups`";
+  let arguments = (ins I32Attr:$groups);
+  let assemblyFormat = "$groups attr-dict";
+}
+
+def Rt_LoadMatricesOp : Rt_Op<"load_matrices", [MemoryEffects<[MemRead]>]> {
+  let summary = "the lanes of a warp load matrices of 8 x 8 numbers of 16 bits from shared memory";
+  let description = [{
+    One, two or four, by the size of the result. Of matrix number i, lane 8 * i + r says where row r
+    begins, a multiple of 16 bytes. Lane l gets two neighbours of each matrix: those of row l / 4 from
+    column l % 4 * 2 on or, `transposed`, those of column l / 4 from row l % 4 * 2 on. All lanes of
+    the warp come here together.
+  }];
+  let arguments = (ins AnyMemRef:$part, Index:$at, UnitAttr:$transposed);
+  let results = (outs AnyVectorOfAnyRank:$result);
+  let assemblyFormat = [{
+    $part `[` $at `]` (`transposed` $transposed^)? attr-dict `:` type($part) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Rt_BarrierOp : Rt_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "wait until all threads of the item are here, and see what they wrote";
   let assemblyFormat = "attr-dict";

@@ -336,6 +336,19 @@ typedef struct lathe_emulated_thread {
    * registers of each: 16-bit numbers, sums of 32 bits. 0: the thread ends. */
   int32_t (*multiply)(struct lathe_emulated_thread *, uint32_t unit, const void *left,
                       const void *right, const void *sums, void *result);
+  /* Begins to copy to shared memory: of `bytes` (4, 8 or 16) the first `valid` are read, the others
+   * become 0. Nobody may look there before the thread waits for it. 0: the thread ends. */
+  int32_t (*copy)(struct lathe_emulated_thread *, void *to, const void *from, uint32_t bytes,
+                  uint32_t valid);
+  /* The copies that the thread began since it last did this are its next group. */
+  int32_t (*commit_copies)(struct lathe_emulated_thread *);
+  /* Returns when all of the thread's groups but the last `groups` have arrived. */
+  int32_t (*wait_copies)(struct lathe_emulated_thread *, uint32_t groups);
+  /* Returns when all lanes of the warp have called it: `count` (1, 2 or 4) matrices of 8 x 8
+   * numbers of 16 bits in shared memory, whose rows begin where eight lanes say, are in their
+   * registers. */
+  int32_t (*load_matrices)(struct lathe_emulated_thread *, uint32_t count, uint32_t is_transposed,
+                           const void *row, void *result);
 } lathe_emulated_thread;
 
 typedef void (*lathe_emulated_kernel)(const uint64_t *args, lathe_emulated_thread *thread);

@@ -10,18 +10,13 @@
 
 namespace lathe::emulator {
 
-namespace {
+static constexpr size_t stackBytes = 64 << 10;
 
-constexpr size_t stackBytes = 64 << 10;
-
-/// Spreads the bits of a number over all 64 (the last step of SplitMix64).
 uint64_t scatter(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
   z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
   return z ^ (z >> 31);
 }
-
-} // namespace
 
 Order::Order(uint64_t count, uint64_t seed)
     : count(count), start(scatter(seed) % count), step(scatter(seed + 1) % count) {
@@ -94,7 +89,13 @@ void BlockRunner::start(Thread &thread, uint32_t block, uint32_t number) {
   thread.check = check;
   thread.barrier = wait;
   thread.multiply = multiply;
+  thread.copy = copy;
+  thread.commit_copies = commitCopies;
+  thread.wait_copies = waitCopies;
+  thread.load_matrices = loadMatrices;
   thread.runner = this;
+  thread.copies.clear();
+  thread.group = 0;
   thread.state = Thread::Ready;
 }
 
@@ -123,6 +124,7 @@ void BlockRunner::runTogether(uint32_t block) {
   }
   std::fill(shared.begin(), shared.end(), char(poison));
   std::fill(shadow.begin(), shadow.end(), Shadow());
+  chance = scatter(launch.seed + 31 * uint64_t(block));
   for (uint32_t i = 0; i < threads.size(); ++i) {
     Thread &thread = threads[i];
     start(thread, block, i);
@@ -141,12 +143,11 @@ void BlockRunner::runTogether(uint32_t block) {
     uint32_t turn = 0;
     do
       runReady(block, turn++);
-    while (multiplyTogether());
+    while (workTogether());
     auto waiting = std::find_if(threads.begin(), threads.end(), isIn(Thread::Waiting));
     if (waiting == threads.end())
       return;
-    if (std::any_of(threads.begin(), threads.end(), isIn(Thread::Done)) &&
-        !launch.queue->failed.load(std::memory_order_relaxed))
+    if (std::any_of(threads.begin(), threads.end(), isIn(Thread::Done)) && goesOn())
       launch.fail(*waiting, "it waits at a barrier that others of the block never reach");
     // After a fault all of them end at their barrier.
     for (Thread &thread : threads)
@@ -163,37 +164,47 @@ void BlockRunner::runReady(uint32_t block, uint32_t turn) {
       swapcontext(&scheduler, &thread.context);
 }
 
-// Does the work of the warps that are together in a matrix unit; false where there is none.
-bool BlockRunner::multiplyTogether() {
-  auto first = std::find_if(threads.begin(), threads.end(), [](const Thread &thread) {
-    return thread.state == Thread::Multiplying;
-  });
+// Does the work of the warps that are together at the same; false where there is none.
+bool BlockRunner::workTogether() {
+  auto first = std::find_if(threads.begin(), threads.end(),
+                            [](const Thread &thread) { return thread.state == Thread::Meeting; });
   if (first == threads.end())
     return false;
-  bool isFailed = launch.queue->failed.load(std::memory_order_relaxed);
-  uint32_t size = matrixLanes(first->unit);
+  uint32_t unit = first->unit;
+  uint32_t size = unit & loading ? warpLanes : matrixLanes(unit);
   std::vector<MatrixOperands> lanes(size);
   for (size_t warp = 0; warp < threads.size(); warp += size) {
     size_t end = std::min(threads.size(), warp + size);
     uint32_t together = 0, apart = 0;
     for (size_t i = warp; i < end; ++i) {
-      bool isHere = threads[i].state == Thread::Multiplying && threads[i].unit == first->unit;
+      bool isHere = threads[i].state == Thread::Meeting && threads[i].unit == unit;
       (isHere ? together : apart) += 1;
       lanes[i - warp] = threads[i].operands;
     }
     if (!together)
       continue;
-    if ((apart || together < size) && !isFailed) {
-      launch.fail(*first, "not all lanes of its warp are together in the matrix unit");
-      isFailed = true;
-    }
-    if (!isFailed)
-      multiplyMatrices(first->unit, lanes.data());
+    if ((apart || together < size) && goesOn())
+      launch.fail(*first, unit & loading
+                              ? "not all lanes of its warp load matrices together"
+                              : "not all lanes of its warp are together in the matrix unit");
+    if (goesOn() && unit & loading)
+      loadTogether(warp, lanes.data(), unit);
+    else if (goesOn())
+      multiplyMatrices(unit, lanes.data());
     for (size_t i = warp; i < end; ++i)
-      if (threads[i].state == Thread::Multiplying)
+      if (threads[i].state == Thread::Meeting)
         threads[i].state = Thread::Ready;
   }
   return true;
+}
+
+// A thread waits for its warp.
+int32_t BlockRunner::meet(Thread &thread) {
+  BlockRunner &runner = *thread.runner;
+  runner.landSome(thread);
+  thread.state = Thread::Meeting;
+  swapcontext(&thread.context, &runner.scheduler);
+  return runner.goesOn();
 }
 
 int32_t BlockRunner::multiply(lathe_emulated_thread *given, uint32_t unit, const void *left,
@@ -206,9 +217,48 @@ int32_t BlockRunner::multiply(lathe_emulated_thread *given, uint32_t unit, const
   }
   thread.unit = unit;
   thread.operands = {left, right, sums, result};
-  thread.state = Thread::Multiplying;
-  swapcontext(&thread.context, &runner.scheduler);
-  return !runner.launch.queue->failed.load(std::memory_order_relaxed);
+  return meet(thread);
+}
+
+int32_t BlockRunner::loadMatrices(lathe_emulated_thread *given, uint32_t count,
+                                  uint32_t isTransposed, const void *row, void *result) {
+  auto &thread = *static_cast<Thread *>(given);
+  if (!thread.runner->stacks) {
+    thread.runner->launch.fail(thread,
+                               "it loads matrices from shared memory, of which it has none");
+    return 0;
+  }
+  thread.unit = loading | count | (isTransposed ? transposed : 0);
+  thread.operands = {row, nullptr, nullptr, result};
+  return meet(thread);
+}
+
+// Each lane reads what it gets, two numbers of each matrix.
+bool BlockRunner::loadTogether(size_t warp, const MatrixOperands *lanes, uint32_t unit) {
+  uint32_t count = unit & (loading - 1);
+  std::vector<uint64_t> rows(8 * count);
+  for (uint32_t i = 0; i < rows.size(); ++i) {
+    const void *row = lanes[i].left;
+    const char *fault = !findShared(row, 16, rows[i])               ? "not all shared memory"
+                        : reinterpret_cast<uint64_t>(row) % 16 != 0 ? "no multiple of 16"
+                                                                    : nullptr;
+    if (!fault)
+      continue;
+    char what[120];
+    snprintf(what, sizeof(what), "it loads a row of a matrix at %p, which is %s", row, fault);
+    launch.fail(threads[warp + i], what);
+    return false;
+  }
+  for (uint32_t lane = 0; lane < warpLanes; ++lane)
+    for (uint32_t matrix = 0; matrix < count; ++matrix)
+      for (uint32_t i = 0; i < 2; ++i) {
+        MatrixPlace place = loadedPlace(lane, i, unit & transposed);
+        uint64_t offset = rows[8 * matrix + place.row] + 2 * place.column;
+        if (!touchShared(threads[warp + lane], offset, 2, /*isWrite=*/false))
+          return false;
+        memcpy(static_cast<char *>(lanes[lane].result) + 4 * matrix + 2 * i, &shared[offset], 2);
+      }
+  return true;
 }
 
 int32_t BlockRunner::wait(lathe_emulated_thread *given) {
@@ -217,9 +267,10 @@ int32_t BlockRunner::wait(lathe_emulated_thread *given) {
   // A kernel that shares nothing has no fibers, and no reason to wait.
   if (!runner.stacks)
     return 1;
+  runner.landSome(thread);
   thread.state = Thread::Waiting;
   swapcontext(&thread.context, &runner.scheduler);
-  return !runner.launch.queue->failed.load(std::memory_order_relaxed);
+  return runner.goesOn();
 }
 
 // Between two barriers a byte is one thread's, or is only read.
@@ -228,6 +279,14 @@ bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t by
   uint32_t other = 0;
   for (uint64_t i = offset; i < offset + bytes; ++i) {
     Shadow &byte = shadow[i];
+    if (byte.copier) {
+      char what[160];
+      snprintf(what, sizeof(what),
+               "it %s byte %llu of shared memory while a copy of thread %u to it is under way",
+               isWrite ? "writes" : "reads", static_cast<unsigned long long>(i), byte.copier - 1);
+      launch.fail(thread, what);
+      return false;
+    }
     if (byte.writeEpoch == epoch && byte.writer != thread.thread) {
       fault = isWrite ? "writes" : "reads";
       other = byte.writer;
@@ -267,16 +326,23 @@ bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t by
   return false;
 }
 
+bool BlockRunner::findShared(const void *address, uint64_t bytes, uint64_t &offset) const {
+  auto *begin = static_cast<const char *>(address);
+  if (begin < shared.data() || begin >= shared.data() + shared.size() ||
+      bytes > uint64_t(shared.data() + shared.size() - begin))
+    return false;
+  offset = uint64_t(begin - shared.data());
+  return true;
+}
+
 int32_t BlockRunner::check(lathe_emulated_thread *given, const void *address, uint64_t bytes,
                            uint32_t alignment, uint32_t isWrite, const char **range) {
   auto &thread = *static_cast<Thread *>(given);
   BlockRunner &runner = *thread.runner;
   auto *begin = static_cast<const char *>(address);
   bool isAligned = reinterpret_cast<uint64_t>(address) % alignment == 0;
-  const std::vector<char> &shared = runner.shared;
-  if (isAligned && begin >= shared.data() && begin < shared.data() + shared.size() &&
-      bytes <= uint64_t(shared.data() + shared.size() - begin))
-    return runner.touchShared(thread, uint64_t(begin - shared.data()), bytes, isWrite);
+  if (uint64_t offset; isAligned && runner.findShared(address, bytes, offset))
+    return runner.touchShared(thread, offset, bytes, isWrite);
   if (isAligned && runner.launch.queue->device->find(begin, bytes, range))
     return 1;
   char what[160];

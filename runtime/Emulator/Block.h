@@ -21,6 +21,9 @@ namespace lathe::emulator {
 /// What memory holds that nobody has written.
 constexpr unsigned char poison = 0xAB;
 
+/// Spreads the bits of a number over all 64 (the last step of SplitMix64).
+uint64_t scatter(uint64_t number);
+
 /// An order of [0, count) that looks like none: a step that shares no factor with `count`.
 class Order {
 public:
@@ -82,17 +85,27 @@ public:
   void run(uint32_t block);
 
 private:
+  /// A copy to shared memory under way: it arrives some of the thread's calls later, or when the
+  /// thread waits for its group.
+  struct Copy {
+    const char *from;
+    uint32_t to, bytes, valid, group, calls;
+  };
   struct Thread : lathe_emulated_thread {
     BlockRunner *runner;
-    /// At a barrier, or in a matrix unit, until the others come.
-    enum { Ready, Waiting, Multiplying, Done } state;
+    /// At a barrier, or with its warp at what that does together, until the others come.
+    enum { Ready, Waiting, Meeting, Done } state;
     ucontext_t context;
-    uint32_t unit; ///< of the matrices
+    uint32_t unit; ///< of the matrices (lathe_matrix_unit), or `loading` and how many it loads
     MatrixOperands operands;
+    std::vector<Copy> copies; ///< in the order in which they began
+    uint32_t group;           ///< of those that begin now
   };
-  /// Who touched a byte last, and in which stretch between two barriers; 0: never.
+  static constexpr uint32_t loading = 64, transposed = 128;
+  /// Who touched a byte last, and in which stretch between two barriers; 0: never. And the thread,
+  /// counted from 1, whose copy to it is under way.
   struct Shadow {
-    uint32_t writeEpoch, writer, readEpoch, reader;
+    uint32_t writeEpoch, writer, readEpoch, reader, copier;
   };
   static constexpr uint32_t several = UINT32_MAX; ///< In place of a reader.
 
@@ -101,12 +114,25 @@ private:
   static int32_t wait(lathe_emulated_thread *thread);
   static int32_t multiply(lathe_emulated_thread *thread, uint32_t unit, const void *left,
                           const void *right, const void *sums, void *result);
+  static int32_t copy(lathe_emulated_thread *thread, void *to, const void *from, uint32_t bytes,
+                      uint32_t valid);
+  static int32_t commitCopies(lathe_emulated_thread *thread);
+  static int32_t waitCopies(lathe_emulated_thread *thread, uint32_t groups);
+  static int32_t loadMatrices(lathe_emulated_thread *thread, uint32_t count, uint32_t isTransposed,
+                              const void *row, void *result);
   static void begin(unsigned high, unsigned low);
   void runReady(uint32_t block, uint32_t turn);
-  bool multiplyTogether();
+  bool workTogether();
+  static int32_t meet(Thread &thread);
+  bool loadTogether(size_t warp, const MatrixOperands *lanes, uint32_t unit);
+  void landSome(Thread &thread);
+  void land(const Copy &copy);
+  /// Where an address lies in shared memory; false where `bytes` of it do not.
+  bool findShared(const void *address, uint64_t bytes, uint64_t &offset) const;
   void start(Thread &thread, uint32_t block, uint32_t number);
   void runTogether(uint32_t block);
   bool touchShared(const Thread &thread, uint64_t offset, uint64_t bytes, bool isWrite);
+  bool goesOn() const { return !launch.queue->failed.load(std::memory_order_relaxed); }
 
   const Launch &launch;
   std::vector<Thread> threads; ///< One, where they do not wait for each other.
@@ -115,6 +141,7 @@ private:
   char *stacks = nullptr;
   ucontext_t scheduler;
   uint32_t epoch = 0;
+  uint64_t chance = 0; ///< decides when copies arrive
 };
 
 } // namespace lathe::emulator

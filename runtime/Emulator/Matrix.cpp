@@ -130,6 +130,12 @@ template <typename T> T elementOf(const void *registers, uint32_t i) {
 
 } // namespace
 
+// PTX ISA 9.0, "ldmatrix": each row is in four lanes.
+MatrixPlace loadedPlace(uint32_t lane, uint32_t i, bool isTransposed) {
+  uint32_t major = lane >> 2, minor = (lane & 3) * 2 + i;
+  return isTransposed ? MatrixPlace{minor, major} : MatrixPlace{major, minor};
+}
+
 uint32_t matrixLanes(uint32_t unit) {
   const Layout *layout = layoutOf(unit);
   return layout ? layout->lanes : 0;

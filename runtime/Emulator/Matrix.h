@@ -13,6 +13,17 @@ struct MatrixOperands {
   void *result;
 };
 
+/// Lanes of a warp that loads matrices.
+constexpr uint32_t warpLanes = 32;
+
+/// An element of a matrix.
+struct MatrixPlace {
+  uint32_t row, column;
+};
+
+/// Which element of a matrix of 8 x 8 that its warp loads is number i, 0 or 1, of what a lane gets.
+MatrixPlace loadedPlace(uint32_t lane, uint32_t i, bool isTransposed);
+
 /// Lanes that work together in a unit (lathe_matrix_unit); 0: there is no such unit.
 uint32_t matrixLanes(uint32_t unit);
 

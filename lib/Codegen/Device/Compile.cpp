@@ -119,6 +119,74 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   builder.CreateRetVoid();
 }
 
+/// cp.async, which leaves the first-level cache alone where it copies 16 bytes.
+void copyOnNvidia(IRBuilder<> &builder, Value *to, Value *from, uint64_t bytes, Value *valid) {
+  struct Copy {
+    uint64_t bytes;
+    Intrinsic::ID whole, part;
+  };
+  static constexpr Copy copies[] = {
+      {4, Intrinsic::nvvm_cp_async_ca_shared_global_4,
+       Intrinsic::nvvm_cp_async_ca_shared_global_4_s},
+      {8, Intrinsic::nvvm_cp_async_ca_shared_global_8,
+       Intrinsic::nvvm_cp_async_ca_shared_global_8_s},
+      {16, Intrinsic::nvvm_cp_async_cg_shared_global_16,
+       Intrinsic::nvvm_cp_async_cg_shared_global_16_s},
+  };
+  const Copy &copy = *find_if(copies, [&](const Copy &known) { return known.bytes == bytes; });
+  // Not folded, so that the emulator finds the address as it was.
+  auto in = [&](Value *address, unsigned space) -> Value * {
+    return builder.Insert(new AddrSpaceCastInst(address, builder.getPtrTy(space)));
+  };
+  constexpr unsigned global = 1, shared = 3;
+  SmallVector<Value *> arguments{in(to, shared), in(from, global)};
+  bool isWhole = isa<ConstantInt>(valid) && cast<ConstantInt>(valid)->getZExtValue() == bytes;
+  if (!isWhole)
+    arguments.push_back(valid);
+  builder.CreateIntrinsic(builder.getVoidTy(), isWhole ? copy.whole : copy.part, arguments);
+}
+
+/// What a copy is on GPUs without asynchronous ones: a load and a store, or byte by byte where not
+/// all are read.
+Function *addPlainCopy(Module &module, uint64_t bytes) {
+  std::string name = "lathe.copy." + utostr(bytes);
+  if (Function *known = module.getFunction(name))
+    return known;
+  IRBuilder<> builder(module.getContext());
+  Type *pointer = builder.getPtrTy(), *i32 = builder.getInt32Ty(), *byte = builder.getInt8Ty();
+  auto *function =
+      Function::Create(FunctionType::get(builder.getVoidTy(), {pointer, pointer, i32}, false),
+                       GlobalValue::InternalLinkage, name, module);
+  Value *to = function->getArg(0), *from = function->getArg(1), *valid = function->getArg(2);
+  auto addBlock = [&](const char *label) {
+    return BasicBlock::Create(module.getContext(), label, function);
+  };
+  BasicBlock *entry = addBlock(""), *whole = addBlock("whole"), *part = addBlock("part"),
+             *head = addBlock("head"), *next = addBlock("next"), *exit = addBlock("exit");
+  auto *words = FixedVectorType::get(i32, bytes / 4);
+  builder.SetInsertPoint(entry);
+  builder.CreateCondBr(builder.CreateICmpEQ(valid, builder.getInt32(bytes)), whole, part);
+  builder.SetInsertPoint(whole);
+  builder.CreateAlignedStore(builder.CreateAlignedLoad(words, from, Align(bytes)), to,
+                             Align(bytes));
+  builder.CreateBr(exit);
+  builder.SetInsertPoint(part);
+  builder.CreateAlignedStore(Constant::getNullValue(words), to, Align(bytes));
+  builder.CreateBr(head);
+  builder.SetInsertPoint(head);
+  PHINode *i = builder.CreatePHI(i32, 2);
+  i->addIncoming(builder.getInt32(0), part);
+  builder.CreateCondBr(builder.CreateICmpULT(i, valid), next, exit);
+  builder.SetInsertPoint(next);
+  Value *value = builder.CreateLoad(byte, builder.CreateInBoundsGEP(byte, from, i));
+  builder.CreateStore(value, builder.CreateInBoundsGEP(byte, to, i));
+  i->addIncoming(builder.CreateNUWAdd(i, builder.getInt32(1)), next);
+  builder.CreateBr(head);
+  builder.SetInsertPoint(exit);
+  builder.CreateRetVoid();
+  return function;
+}
+
 /// What kernels ask of their block becomes what the GPU has for it.
 void replaceBlockCalls(Module &module, const DeviceTarget &target) {
   IRBuilder<> builder(module.getContext());
@@ -129,14 +197,36 @@ void replaceBlockCalls(Module &module, const DeviceTarget &target) {
     for (User *user : make_early_inc_range(function->users())) {
       auto *call = cast<CallInst>(user);
       builder.SetInsertPoint(call);
-      if (Value *value = make())
+      if (Value *value = make(*call))
         call->replaceAllUsesWith(value);
       call->eraseFromParent();
     }
     function->eraseFromParent();
   };
-  replace(threadFunction, [&] { return readThread(builder, target); });
-  replace(barrierFunction, [&]() -> Value * {
+  SmallVector<CallInst *> plainCopies;
+  replace(threadFunction, [&](CallInst &) { return readThread(builder, target); });
+  replace(copyFunction, [&](CallInst &call) -> Value * {
+    Value *to = call.getArgOperand(0), *from = call.getArgOperand(1),
+          *valid = call.getArgOperand(3);
+    uint64_t bytes = cast<ConstantInt>(call.getArgOperand(2))->getZExtValue();
+    if (target.isNvidia())
+      copyOnNvidia(builder, to, from, bytes, valid);
+    else
+      plainCopies.push_back(builder.CreateCall(addPlainCopy(module, bytes), {to, from, valid}));
+    return nullptr;
+  });
+  replace(commitFunction, [&](CallInst &) -> Value * {
+    if (target.isNvidia())
+      builder.CreateIntrinsic(builder.getVoidTy(), Intrinsic::nvvm_cp_async_commit_group, {});
+    return nullptr;
+  });
+  replace(waitFunction, [&](CallInst &call) -> Value * {
+    if (target.isNvidia())
+      builder.CreateIntrinsic(builder.getVoidTy(), Intrinsic::nvvm_cp_async_wait_group,
+                              {call.getArgOperand(0)});
+    return nullptr;
+  });
+  replace(barrierFunction, [&](CallInst &) -> Value * {
     if (target.isNvidia()) {
       builder.CreateIntrinsic(builder.getVoidTy(), Intrinsic::nvvm_barrier_cta_sync_aligned_all,
                               {builder.getInt32(0)});
@@ -148,6 +238,14 @@ void replaceBlockCalls(Module &module, const DeviceTarget &target) {
     builder.CreateFence(AtomicOrdering::Acquire, scope);
     return nullptr;
   });
+  // In the kernel, where the emulator checks what it reads and writes.
+  for (CallInst *call : plainCopies) {
+    Function *function = call->getCalledFunction();
+    InlineFunctionInfo info;
+    InlineFunction(*call, info);
+    if (function->use_empty())
+      function->eraseFromParent();
+  }
 }
 
 /// The remainder of GPUs is inexact for large quotients.

@@ -11,9 +11,13 @@ namespace lathe::codegen {
 /// processor whatever the registers.
 constexpr unsigned blockThreads = 128;
 
-/// What kernels call that ask for the number of their thread, and that wait for the others.
+/// What kernels call that ask for the number of their thread, that wait for the others, and that
+/// copy to shared memory: (to, from, bytes, of which are read), (), (groups still under way).
 constexpr llvm::StringLiteral threadFunction = "lathe.thread";
 constexpr llvm::StringLiteral barrierFunction = "lathe.barrier";
+constexpr llvm::StringLiteral copyFunction = "lathe.copy";
+constexpr llvm::StringLiteral commitFunction = "lathe.commit_copies";
+constexpr llvm::StringLiteral waitFunction = "lathe.wait_copies";
 
 /// Makes functions that the emulator runs thread by thread out of `kernels`, entries of a module
 /// that is otherwise ready for its GPU: they become host functions that check each access to

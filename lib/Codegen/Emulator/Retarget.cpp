@@ -70,6 +70,48 @@ bool isBarrier(Intrinsic::ID id) {
   return id == Intrinsic::nvvm_barrier_cta_sync_aligned_all || id == Intrinsic::amdgcn_s_barrier;
 }
 
+/// cp.async: how many bytes.
+uint64_t copiedBytes(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_cp_async_ca_shared_global_4:
+  case Intrinsic::nvvm_cp_async_ca_shared_global_4_s:
+    return 4;
+  case Intrinsic::nvvm_cp_async_ca_shared_global_8:
+  case Intrinsic::nvvm_cp_async_ca_shared_global_8_s:
+    return 8;
+  case Intrinsic::nvvm_cp_async_cg_shared_global_16:
+  case Intrinsic::nvvm_cp_async_cg_shared_global_16_s:
+    return 16;
+  default:
+    return 0;
+  }
+}
+
+/// ldmatrix: how many matrices.
+struct MatrixLoad {
+  uint32_t count = 0;
+  bool isTransposed = false;
+};
+
+MatrixLoad matrixLoadOf(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x1_b16:
+    return {1, false};
+  case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x2_b16:
+    return {2, false};
+  case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x4_b16:
+    return {4, false};
+  case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x1_trans_b16:
+    return {1, true};
+  case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x2_trans_b16:
+    return {2, true};
+  case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x4_trans_b16:
+    return {4, true};
+  default:
+    return {};
+  }
+}
+
 /// An instruction of a matrix unit: its numbers of operands.
 struct MatrixCall {
   uint32_t unit;
@@ -96,7 +138,13 @@ std::optional<MatrixCall> matrixCallOf(Intrinsic::ID id) {
   }
 }
 
-Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &meetings) {
+/// Whether the emulator does the work of an intrinsic, after which the thread may have to end.
+bool isService(Intrinsic::ID id) {
+  return isBarrier(id) || matrixCallOf(id) || copiedBytes(id) || matrixLoadOf(id).count ||
+         id == Intrinsic::nvvm_cp_async_commit_group || id == Intrinsic::nvvm_cp_async_wait_group;
+}
+
+Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &services) {
   SmallVector<IntrinsicInst *> found;
   for (Instruction &inst : instructions(function))
     if (auto *intrinsic = dyn_cast<IntrinsicInst>(&inst))
@@ -104,8 +152,8 @@ Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &meeting
         found.push_back(intrinsic);
   for (IntrinsicInst *intrinsic : found) {
     Intrinsic::ID id = intrinsic->getIntrinsicID();
-    if (isBarrier(id) || matrixCallOf(id)) {
-      meetings.push_back(intrinsic);
+    if (isService(id)) {
+      services.push_back(intrinsic);
       continue;
     }
     std::optional<size_t> field = fieldOf(id);
@@ -129,24 +177,52 @@ uint32_t unitOf(const CallInst &call, const MatrixCall &matrix) {
   return isGfx12 ? matrix.unit - LATHE_MATRIX_WMMA + LATHE_MATRIX_WMMA_GFX12 : matrix.unit;
 }
 
-/// The call by which a thread meets others, in place of `call`; its answer is 0 where the thread is
-/// to end.
-Value *meet(Function &function, CallInst *call) {
+/// The address that an operand was before it was cast to an address of one kind of memory.
+Value *genericAddress(const CallInst &call, unsigned operand) {
+  Value *address = call.getArgOperand(operand);
+  auto *cast = dyn_cast<AddrSpaceCastInst>(address);
+  return cast ? cast->getPointerOperand() : address;
+}
+
+/// The call of the emulator in place of `call`; its answer is 0 where the thread is to end.
+Value *callService(Function &function, CallInst *call) {
   IRBuilder<> builder(call);
   Value *thread = threadOf(function);
-  auto service = [&](uint64_t offset) {
-    return builder.CreateLoad(builder.getPtrTy(), fieldAddress(builder, thread, offset));
+  auto serve = [&](uint64_t offset, ArrayRef<Value *> arguments) {
+    SmallVector<Value *> all{thread};
+    all.append(arguments.begin(), arguments.end());
+    SmallVector<Type *> types(map_range(all, [](Value *value) { return value->getType(); }));
+    return builder.CreateCall(
+        FunctionType::get(builder.getInt32Ty(), types, false),
+        builder.CreateLoad(builder.getPtrTy(), fieldAddress(builder, thread, offset)), all);
   };
-  Type *pointer = builder.getPtrTy(), *number = builder.getInt32Ty();
-  std::optional<MatrixCall> matrix = matrixCallOf(call->getIntrinsicID());
-  if (!matrix)
-    return builder.CreateCall(FunctionType::get(number, {pointer}, false),
-                              service(offsetof(lathe_emulated_thread, barrier)), {thread});
-  // Operands lie one behind the other in memory.
   auto slot = [&](Type *type) {
     IRBuilder<> entry(&*function.getEntryBlock().getFirstInsertionPt());
     return entry.CreateAlloca(type);
   };
+  Intrinsic::ID id = call->getIntrinsicID();
+  if (isBarrier(id))
+    return serve(offsetof(lathe_emulated_thread, barrier), {});
+  if (id == Intrinsic::nvvm_cp_async_commit_group)
+    return serve(offsetof(lathe_emulated_thread, commit_copies), {});
+  if (id == Intrinsic::nvvm_cp_async_wait_group)
+    return serve(offsetof(lathe_emulated_thread, wait_copies), {call->getArgOperand(0)});
+  if (uint64_t bytes = copiedBytes(id)) {
+    Value *all = builder.getInt32(bytes);
+    return serve(offsetof(lathe_emulated_thread, copy),
+                 {genericAddress(*call, 0), genericAddress(*call, 1), all,
+                  call->arg_size() > 2 ? call->getArgOperand(2) : all});
+  }
+  if (MatrixLoad load = matrixLoadOf(id); load.count) {
+    Value *result = slot(call->getType());
+    Value *answer = serve(offsetof(lathe_emulated_thread, load_matrices),
+                          {builder.getInt32(load.count), builder.getInt32(load.isTransposed),
+                           genericAddress(*call, 0), result});
+    call->replaceAllUsesWith(builder.CreateLoad(call->getType(), result));
+    return answer;
+  }
+  std::optional<MatrixCall> matrix = matrixCallOf(id);
+  // Operands lie one behind the other in memory.
   unsigned next = 0;
   auto pass = [&](unsigned count) {
     SmallVector<Type *> types;
@@ -161,20 +237,17 @@ Value *meet(Function &function, CallInst *call) {
   };
   Value *left = pass(matrix->left), *right = pass(matrix->right), *sums = pass(matrix->sums);
   Value *result = slot(call->getType());
-  auto *type =
-      FunctionType::get(number, {pointer, number, pointer, pointer, pointer, pointer}, false);
-  Value *answer = builder.CreateCall(
-      type, service(offsetof(lathe_emulated_thread, multiply)),
-      {thread, builder.getInt32(unitOf(*call, *matrix)), left, right, sums, result});
+  Value *answer = serve(offsetof(lathe_emulated_thread, multiply),
+                        {builder.getInt32(unitOf(*call, *matrix)), left, right, sums, result});
   call->replaceAllUsesWith(builder.CreateLoad(call->getType(), result));
   return answer;
 }
 
-/// Has the threads of a block meet in the emulator. Comes last, as it splits blocks.
-void replaceMeetings(Function &function, ArrayRef<CallInst *> calls, BasicBlock *leave) {
+/// Has the emulator do what its services are. Comes last, as it splits blocks.
+void replaceServices(Function &function, ArrayRef<CallInst *> calls, BasicBlock *leave) {
   for (CallInst *call : calls) {
     IRBuilder<> builder(call);
-    Value *goesOn = builder.CreateIsNotNull(meet(function, call));
+    Value *goesOn = builder.CreateIsNotNull(callService(function, call));
     BasicBlock *before = call->getParent();
     BasicBlock *after = before->splitBasicBlock(call);
     before->getTerminator()->eraseFromParent();
@@ -305,15 +378,15 @@ Error retargetToHost(Module &module, MutableArrayRef<DeviceKernel> kernels, Stri
       }
     oldEntry->eraseFromParent();
     oldBody->eraseFromParent();
-    SmallVector<CallInst *> meetings;
+    SmallVector<CallInst *> services;
     for (Function *function : {entry, body})
-      if (Error error = replaceIntrinsics(*function, meetings))
+      if (Error error = replaceIntrinsics(*function, services))
         return error;
     kernel.sharedBytes = placeShared(*body, shared);
     auto *leave = BasicBlock::Create(context, "fault", body);
     IRBuilder<>(leave).CreateRetVoid();
     checkAccesses(*body, leave);
-    replaceMeetings(*body, meetings, leave);
+    replaceServices(*body, services, leave);
 
     auto *caller =
         Function::Create(FunctionType::get(builder.getVoidTy(), {pointer, pointer}, false),

@@ -1,7 +1,9 @@
-// What threads of a GPU's block do together, in terms of LLVM: shared memory, matrix units.
+// What threads of a GPU's block do together, in terms of LLVM: shared memory, copies to it, matrix
+// units.
 // Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Host/LowerBlocks.h"
 #include "dialects/Rt/Rt.h"
+#include "lib/Codegen/Device/Device.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -11,12 +13,13 @@ using namespace lathe;
 
 namespace {
 
+constexpr unsigned sharedSpace = 3; // of NVIDIA and of AMD
+
 /// rt.shared: a variable in the memory of a block, addressed like any other.
 struct SharedLowering : ConvertOpToLLVMPattern<rt::SharedOp> {
   using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
   LogicalResult matchAndRewrite(rt::SharedOp op, OpAdaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    constexpr unsigned sharedSpace = 3; // of NVIDIA and of AMD
     auto type = cast<MemRefType>(op.getType());
     auto module = op->getParentOfType<ModuleOp>();
     Type array = LLVM::LLVMArrayType::get(getTypeConverter()->convertType(type.getElementType()),
@@ -41,6 +44,77 @@ struct SharedLowering : ConvertOpToLLVMPattern<rt::SharedOp> {
     Value descriptor = MemRefDescriptor::fromStaticShape(rewriter, op.getLoc(), *getTypeConverter(),
                                                          type, pointer);
     rewriter.replaceOp(op, descriptor);
+    return success();
+  }
+};
+
+/// rt.copy_async: a call that becomes what the GPU has for it.
+struct CopyAsyncLowering : ConvertOpToLLVMPattern<rt::CopyAsyncOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult matchAndRewrite(rt::CopyAsyncOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto module = op->getParentOfType<ModuleOp>();
+    Type pointer = LLVM::LLVMPointerType::get(op.getContext()), i32 = rewriter.getI32Type();
+    auto function = module.lookupSymbol<LLVM::LLVMFuncOp>(codegen::copyFunction);
+    if (!function) {
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToEnd(module.getBody());
+      auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(op.getContext()),
+                                              {pointer, pointer, i32, i32});
+      function = LLVM::LLVMFuncOp::create(rewriter, module.getLoc(), codegen::copyFunction, type);
+    }
+    auto from = cast<MemRefType>(op.getSource().getType());
+    auto to = cast<MemRefType>(op.getPart().getType());
+    int64_t size = from.getElementTypeBitWidth() / 8;
+    Value bytes =
+        LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32IntegerAttr(op.getCount() * size));
+    Value valid = bytes;
+    if (op.getValid()) {
+      Value scale = LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32IntegerAttr(size));
+      valid = LLVM::TruncOp::create(rewriter, loc, i32, adaptor.getValid());
+      valid = LLVM::MulOp::create(rewriter, loc, valid, scale);
+    }
+    Value target = getStridedElementPtr(rewriter, loc, to, adaptor.getPart(), adaptor.getTo());
+    Value source =
+        getStridedElementPtr(rewriter, loc, from, adaptor.getSource(), adaptor.getFrom());
+    rewriter.replaceOpWithNewOp<LLVM::CallOp>(op, function,
+                                              ValueRange{target, source, bytes, valid});
+    return success();
+  }
+};
+
+/// rt.load_matrices: NVIDIA's ldmatrix, a register for the two numbers of each matrix.
+struct LoadMatricesLowering : ConvertOpToLLVMPattern<rt::LoadMatricesOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult matchAndRewrite(rt::LoadMatricesOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value row = getStridedElementPtr(rewriter, loc, cast<MemRefType>(op.getPart().getType()),
+                                     adaptor.getPart(), adaptor.getAt());
+    row = LLVM::AddrSpaceCastOp::create(
+        rewriter, loc, LLVM::LLVMPointerType::get(op.getContext(), sharedSpace), row);
+    auto type = cast<VectorType>(op.getResult().getType());
+    int64_t count = type.getNumElements() / 2;
+    SmallVector<Type> registers(count, rewriter.getI32Type());
+    Type result = count == 1 ? registers.front()
+                             : LLVM::LLVMStructType::getLiteral(op.getContext(), registers);
+    std::string name = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) +
+                       (op.getTransposed() ? ".trans" : "") + ".b16.p3";
+    Value loaded =
+        LLVM::CallIntrinsicOp::create(rewriter, loc, result, rewriter.getStringAttr(name), row)
+            .getResult(0);
+    auto words = VectorType::get({count}, rewriter.getI32Type());
+    Value vector = LLVM::PoisonOp::create(rewriter, loc, words);
+    for (int64_t i = 0; i < count; ++i) {
+      Value word = count == 1
+                       ? loaded
+                       : LLVM::ExtractValueOp::create(rewriter, loc, loaded, ArrayRef<int64_t>{i})
+                             .getResult();
+      Value place = LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32IntegerAttr(i));
+      vector = LLVM::InsertElementOp::create(rewriter, loc, vector, word, place);
+    }
+    rewriter.replaceOpWithNewOp<LLVM::BitcastOp>(op, getTypeConverter()->convertType(type), vector);
     return success();
   }
 };
@@ -121,5 +195,6 @@ struct MultiplyMatricesLowering : ConvertOpToLLVMPattern<rt::MultiplyMatricesOp>
 
 void lathe::codegen::populateBlocksToLLVM(const LLVMTypeConverter &converter,
                                           RewritePatternSet &patterns) {
-  patterns.add<SharedLowering, MultiplyMatricesLowering>(converter);
+  patterns.add<SharedLowering, CopyAsyncLowering, LoadMatricesLowering, MultiplyMatricesLowering>(
+      converter);
 }

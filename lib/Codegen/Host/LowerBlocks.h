@@ -8,7 +8,7 @@
 
 namespace lathe::codegen {
 
-/// Patterns for rt.shared and rt.multiply_matrices.
+/// Patterns for rt.shared, rt.copy_async, rt.load_matrices and rt.multiply_matrices.
 void populateBlocksToLLVM(const mlir::LLVMTypeConverter &converter,
                           mlir::RewritePatternSet &patterns);
 

@@ -290,7 +290,23 @@ LogicalResult RtLowering::lower(Operation *op) {
         op->erase();
         return success();
       })
-      .Case<rt::ViewOp, rt::SharedOp, rt::MultiplyMatricesOp>([&](auto) { return success(); })
+      .Case([&](rt::CommitCopiesOp) {
+        auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()), {});
+        LLVM::CallOp::create(builder, loc, getBuiltin(commitFunction, type), ValueRange{});
+        op->erase();
+        return success();
+      })
+      .Case([&](rt::WaitCopiesOp wait) {
+        auto type =
+            LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()), {i32});
+        Value groups = LLVM::ConstantOp::create(builder, loc, wait.getGroupsAttr());
+        LLVM::CallOp::create(builder, loc, getBuiltin(waitFunction, type), groups);
+        op->erase();
+        return success();
+      })
+      // Patterns of their own, as those of memref.
+      .Case<rt::ViewOp, rt::SharedOp, rt::MultiplyMatricesOp, rt::CopyAsyncOp, rt::LoadMatricesOp>(
+          [&](auto) { return success(); })
       .Default([&](Operation *other) {
         return other->emitError("'") << other->getName() << "' has no lowering";
       });
