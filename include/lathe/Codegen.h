@@ -168,6 +168,8 @@ struct DeviceTarget {
   std::string features; ///< in LLVM's form
   /// Its instruction that multiplies matrices of 16-bit numbers, as rt.multiply_matrices names it.
   std::string matrixUnit;
+  /// Parts of a product's operands in shared memory: more than one where copies are asynchronous.
+  unsigned copyStages = 1;
 
   bool isNvidia() const;
 };

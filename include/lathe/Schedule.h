@@ -30,6 +30,9 @@ struct TargetInfo {
   std::string matrixBF16;
   /// A GPU: every item of a kernel is a thread of its own, which computes scalars.
   bool itemPerThread = false;
+  /// How many parts of its operands a product has in shared memory, where copies to it go on while
+  /// threads multiply; 1: they do not.
+  unsigned copyStages = 1;
   /// Its instruction that multiplies matrices of 16-bit numbers (MatrixUnits.h); empty: none.
   std::string matrixUnit;
 

@@ -85,6 +85,7 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
     wanted.target.dotI16.clear();
     if (!options.strict)
       wanted.target.matrixUnit = device.matrixUnit;
+    wanted.target.copyStages = device.copyStages;
     if (!stage("schedule", [&] { return succeeded(schedule::scheduleModule(*scheduled, wanted)); }))
       return false;
   }

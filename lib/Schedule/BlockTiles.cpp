@@ -2,8 +2,8 @@
 // operands that they bring into shared memory. Convolutions are products of the same kind: rows,
 // columns and what is added up are each several loops counted as one.
 // Apache-2.0 WITH LLVM-exception
+#include "BlockPart.h"
 #include "KernelBuilder.h"
-#include "MatrixUnits.h"
 #include "dialects/Rt/Rt.h"
 
 using namespace mlir;
@@ -12,18 +12,6 @@ using namespace lathe::schedule;
 
 namespace {
 
-/// Several loops counted as one, the last of them fastest.
-struct JoinedLoops {
-  SmallVector<unsigned> loops;
-  Size extent;
-
-  void add(unsigned loop, const Size &size) {
-    loops.push_back(loop);
-    extent = extent * size;
-  }
-  bool isAtLeast(int64_t size) const { return !extent.isStatic() || extent.constant >= size; }
-};
-
 /// The tile of a block. Without a matrix unit its threads are `grid` rows by `grid` columns, each
 /// with every such row and column of the tile; with one, its warps are, each with neighbouring
 /// pieces of the unit's size.
@@ -31,22 +19,34 @@ struct BlockTile {
   static constexpr int64_t grid = 16;
   int64_t rows = 64, columns = 64, depth = 16;
   int64_t threads = grid * grid;
-  /// Elements from one row (of the left operand) or column of a part in shared memory to the next,
-  /// and from one position in what is added up to the next.
-  int64_t leftAcross = 1, rightAcross = 1, leftAlong = 64, rightAlong = 64;
+  /// So many parts of both operands are in shared memory: one is multiplied, the others are on
+  /// their way.
+  int64_t stages = 1;
 };
+
+/// What memory a block shares at most, on any device: more has to be asked for.
+constexpr int64_t mostSharedBytes = 48 << 10;
 
 class BlockTiles {
 public:
   BlockTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf)
       : kernel(kernel), builder(kernel.builder), loc(kernel.loc), group(group),
-        root(group.stages.front()), addressOf(addressOf), unit(findMatrixUnit(target.matrixUnit)) {}
+        root(group.stages.front()), addressOf(addressOf), unit(findMatrixUnit(target.matrixUnit)),
+        copyStages(target.copyStages) {}
 
   bool choose();
   Work emit();
 
 private:
   Value constant(int64_t value) { return kernel.constant(value); }
+  /// Where the part of an operand begins that is number `slot` of those in shared memory.
+  Value beginOf(unsigned input, Value slot) {
+    return kernel.mul(slot, constant(parts[input].elements()));
+  }
+  /// Where a row or column is in a part, at a position in what is added up.
+  Value placeIn(unsigned input, Value across, Value along) {
+    return lathe::schedule::placeIn(kernel, parts[input], across, along);
+  }
   Value rem(Value a, Value b) { return arith::RemUIOp::create(builder, loc, a, b); }
   Value div(Value a, Value b) { return arith::DivUIOp::create(builder, loc, a, b); }
   Value less(Value a, Value b) {
@@ -56,17 +56,17 @@ private:
     return div(kernel.add(kernel.size(size), constant(divisor - 1)), constant(divisor));
   }
   void chooseTile();
+  int64_t bytesOfPart(unsigned input) const;
+  int64_t bytesOfStage() const { return bytesOfPart(0) + bytesOfPart(1); }
   void placeThreads();
   void placeResults();
   Value laneCoordinate(const LanePlace &place, unsigned element, int64_t before, Value outer);
-  Value loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
-                     Value firstAcross, Value firstAlong);
+  Value loadFragment(const Fragment &fragment, unsigned input, Value firstAcross, Value firstAlong);
   SmallVector<Value> multiplyByUnit(ArrayRef<Value> sums);
-  void spread(const JoinedLoops &joined, Value number, MutableArrayRef<Value> indices);
-  Value loadIf(Value isThere, Value buffer, llvm::function_ref<Value()> place);
-  Value sharedTile(Type element, int64_t rows);
-  void fill(unsigned input, Value tile, const JoinedLoops &across, Value first, int64_t size,
-            Value depthBegin);
+  void share();
+  Value viewShared(int64_t byte, int64_t length, Type element);
+  void bring(Value slot, Value depthBegin);
+  SmallVector<Value> addUp(ArrayRef<Value> sums);
   SmallVector<Value> multiply(Value depthBegin, ArrayRef<Value> sums);
   SmallVector<Value> initials();
   void forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> body);
@@ -80,13 +80,17 @@ private:
   AddressOf addressOf;
   JoinedLoops batch, rows, columns, depth;
   const MatrixUnit *unit; // null: each thread multiplies for itself
+  int64_t copyStages;
   BlockTile tile;
+  SmallVector<BlockPart, 2> parts; // of both operands
   /// Of the thread, or of its warp and the lane in it.
   Value thread, threadRow, threadColumn, lane, firstRow, firstColumn;
   int64_t warpRows = 0, warpColumns = 0; // of the results of each warp
-  Value sumsPart;                        // the tile of results in shared memory
+  Value sumsPart;                        // the tile of results in shared memory, over the parts
   SmallVector<Value> places;             // there, of each result of the thread
-  Value left, right;                     // the shared parts of the operands
+  Value memory;                          // that the block shares
+  SmallVector<Value, 2> shared;          // the parts of the operands, those of all stages
+  SmallVector<Value, 2> begins;          // where in there those begin that are multiplied
   SmallVector<Value> outer;              // an index for each loop that the block has one of
 };
 
@@ -144,84 +148,56 @@ void BlockTiles::chooseTile() {
     tile.depth = 2 * unit->depth;
     if (rowsAtMost(32))
       tile.rows = 32;
-    // Rows of parts begin in different banks.
-    tile.leftAlong = tile.rightAlong = 1;
-    tile.leftAcross = tile.rightAcross = tile.depth + 8;
     // Four warps are two by two, two are one above the other.
     int64_t warps = tile.threads / unit->lanes;
     warpRows = tile.rows / 2;
     warpColumns = tile.columns / (warps / 2);
-    return;
+  } else {
+    for (int64_t size : {16, 32})
+      if (rowsAtMost(size)) {
+        tile.rows = size;
+        break;
+      }
   }
-  for (int64_t size : {16, 32})
-    if (rowsAtMost(size)) {
-      tile.rows = size;
-      break;
-    }
-  tile.leftAlong = tile.rows;
-  tile.rightAlong = tile.columns;
+  parts = {planPart(root, 0, rows, depth, tile.rows, tile.depth, unit),
+           planPart(root, 1, columns, depth, tile.columns, tile.depth, unit)};
+  if (parts[0].chunk || parts[1].chunk)
+    tile.stages = std::clamp<int64_t>(mostSharedBytes / bytesOfStage(), 1, copyStages);
 }
 
-void BlockTiles::spread(const JoinedLoops &joined, Value number, MutableArrayRef<Value> indices) {
-  SmallVector<Size> extents;
-  for (unsigned loop : joined.loops)
-    extents.push_back(root.extents[loop]);
-  for (auto [loop, index] : llvm::zip_equal(joined.loops, kernel.split(number, extents)))
-    indices[loop] = index;
+static int64_t bytesOf(Type element) { return std::max(1u, element.getIntOrFloatBitWidth() / 8); }
+
+int64_t BlockTiles::bytesOfPart(unsigned input) const {
+  return parts[input].elements() * bytesOf(root.inputs[input].view.element);
 }
 
-// What `buffer` has at a place, or zero.
-Value BlockTiles::loadIf(Value isThere, Value buffer, llvm::function_ref<Value()> place) {
-  Type element = cast<MemRefType>(buffer.getType()).getElementType();
-  auto choice = scf::IfOp::create(builder, loc, element, isThere, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(&choice.getThenRegion().front());
-  Value value = memref::LoadOp::create(builder, loc, buffer, place());
-  scf::YieldOp::create(builder, loc, value);
-  builder.setInsertionPointToStart(&choice.getElseRegion().front());
-  Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
-  scf::YieldOp::create(builder, loc, zero);
-  return choice.getResult(0);
+Value BlockTiles::viewShared(int64_t byte, int64_t length, Type element) {
+  return memref::ViewOp::create(builder, loc, MemRefType::get({length}, element), memory,
+                                constant(byte), ValueRange{});
 }
 
-// Memory for a part of an operand with `size` rows or columns.
-Value BlockTiles::sharedTile(Type element, int64_t size) {
-  int64_t length = unit ? size * tile.leftAcross : size * tile.depth;
-  return rt::SharedOp::create(builder, loc, MemRefType::get({length}, element));
+// The memory of the block: the parts of all stages, of the left operand and then of the right one;
+// where these were, the sums.
+void BlockTiles::share() {
+  Type sum = root.outputs[0].view.element;
+  int64_t sums = tile.rows * tile.columns;
+  int64_t bytes = std::max(tile.stages * bytesOfStage(), sums * bytesOf(sum));
+  memory = rt::SharedOp::create(builder, loc, MemRefType::get({bytes}, builder.getI8Type()));
+  for (unsigned input : {0u, 1u})
+    shared.push_back(viewShared(input == 0 ? 0 : tile.stages * bytesOfPart(0),
+                                tile.stages * parts[input].elements(),
+                                root.inputs[input].view.element));
+  sumsPart = viewShared(0, sums, sum);
 }
 
-// Brings `size` rows (of the left operand) or columns from `first` on into `part`, zeros for those
-// that are not there.
-void BlockTiles::fill(unsigned input, Value part, const JoinedLoops &across, Value first,
-                      int64_t size, Value depthBegin) {
-  const Access &access = root.inputs[input];
-  // Threads that follow each other read what lies together.
-  bool depthIsFastest = access.coefficients[depth.loops.back()].is(1) &&
-                        !access.coefficients[across.loops.back()].is(1);
-  Value acrossExtent = kernel.size(across.extent), depthExtent = kernel.size(depth.extent);
-  Value buffer = kernel.buffer(addressOf(access.view), access.view.element);
-  auto loop =
-      scf::ForOp::create(builder, loc, thread, constant(size * tile.depth), constant(tile.threads));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  Value number = loop.getInductionVar();
-  Value fastest = constant(depthIsFastest ? tile.depth : size);
-  Value low = rem(number, fastest), high = div(number, fastest);
-  Value inDepth = depthIsFastest ? low : high, inAcross = depthIsFastest ? high : low;
-  Value depthNumber = kernel.add(depthBegin, inDepth), acrossNumber = kernel.add(first, inAcross);
-  Value isThere = arith::AndIOp::create(builder, loc, less(depthNumber, depthExtent),
-                                        less(acrossNumber, acrossExtent));
-  SmallVector<Value> indices(outer);
-  Value value = loadIf(isThere, buffer, [&] {
-    spread(across, acrossNumber, indices);
-    spread(depth, depthNumber, indices);
-    return kernel.linear(access.coefficients, indices);
-  });
-  int64_t stepAlong = input == 0 ? tile.leftAlong : tile.rightAlong;
-  int64_t stepAcross = input == 0 ? tile.leftAcross : tile.rightAcross;
-  memref::StoreOp::create(builder, loc, value, part,
-                          kernel.add(kernel.mul(inDepth, constant(stepAlong)),
-                                     kernel.mul(inAcross, constant(stepAcross))));
+// Brings a part of both operands, from `depthBegin` on, into shared memory.
+void BlockTiles::bring(Value slot, Value depthBegin) {
+  for (unsigned input : {0u, 1u}) {
+    PartEmitter emitter{kernel, root,         addressOf,    input,  input == 0 ? rows : columns,
+                        depth,  parts[input], tile.threads, thread, shared[input],
+                        outer};
+    emitter.bring(input == 0 ? firstRow : firstColumn, depthBegin, beginOf(input, slot));
+  }
 }
 
 // Adds the products of the parts in shared memory to the sums.
@@ -237,15 +213,15 @@ SmallVector<Value> BlockTiles::multiply(Value depthBegin, ArrayRef<Value> sums) 
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   SmallVector<Value> indices(root.numLoops(), constant(0));
-  auto load = [&](Value part, int64_t size, Value at) -> Value {
-    Value place = kernel.add(kernel.mul(loop.getInductionVar(), constant(size)), at);
-    return memref::LoadOp::create(builder, loc, part, place);
+  auto load = [&](unsigned input, Value at) -> Value {
+    Value place = kernel.add(begins[input], placeIn(input, at, loop.getInductionVar()));
+    return memref::LoadOp::create(builder, loc, shared[input], place);
   };
   SmallVector<Value> lefts, rights;
   for (int64_t i = 0; i < tile.rows; i += tile.grid)
-    lefts.push_back(load(left, tile.rows, kernel.add(threadRow, constant(i))));
+    lefts.push_back(load(0, kernel.add(threadRow, constant(i))));
   for (int64_t i = 0; i < tile.columns; i += tile.grid)
-    rights.push_back(load(right, tile.columns, kernel.add(threadColumn, constant(i))));
+    rights.push_back(load(1, kernel.add(threadColumn, constant(i))));
   SmallVector<Value> next;
   for (Value a : lefts)
     for (Value b : rights)
@@ -266,14 +242,14 @@ Value BlockTiles::laneCoordinate(const LanePlace &place, unsigned element, int64
 }
 
 // The elements of a fragment from shared memory.
-Value BlockTiles::loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
-                               Value firstAcross, Value firstAlong) {
+Value BlockTiles::loadFragment(const Fragment &fragment, unsigned input, Value firstAcross,
+                               Value firstAlong) {
   SmallVector<Value> elements;
   for (unsigned i = 0; i < fragment.size(); ++i) {
-    Value place =
-        kernel.add(kernel.mul(laneCoordinate(fragment.across, i, 0, firstAcross), constant(across)),
-                   kernel.mul(laneCoordinate(fragment.along, i, 0, firstAlong), constant(along)));
-    elements.push_back(memref::LoadOp::create(builder, loc, part, place));
+    Value place = placeIn(input, laneCoordinate(fragment.across, i, 0, firstAcross),
+                          laneCoordinate(fragment.along, i, 0, firstAlong));
+    elements.push_back(
+        memref::LoadOp::create(builder, loc, shared[input], kernel.add(begins[input], place)));
   }
   auto type = VectorType::get({fragment.size()}, elements.front().getType());
   return vector::FromElementsOp::create(builder, loc, type, elements);
@@ -285,11 +261,10 @@ SmallVector<Value> BlockTiles::multiplyByUnit(ArrayRef<Value> sums) {
   for (int64_t k = 0; k < tile.depth; k += unit->depth) {
     SmallVector<Value> lefts, rights;
     for (int64_t i = 0; i < warpRows; i += unit->rows)
-      lefts.push_back(loadFragment(unit->left, left, tile.leftAcross, tile.leftAlong,
-                                   kernel.add(threadRow, constant(i)), constant(k)));
+      lefts.push_back(loadFragment(unit->left, 0, kernel.add(threadRow, constant(i)), constant(k)));
     for (int64_t i = 0; i < warpColumns; i += unit->columns)
-      rights.push_back(loadFragment(unit->right, right, tile.rightAcross, tile.rightAlong,
-                                    kernel.add(threadColumn, constant(i)), constant(k)));
+      rights.push_back(
+          loadFragment(unit->right, 1, kernel.add(threadColumn, constant(i)), constant(k)));
     unsigned number = 0;
     for (Value a : lefts)
       for (Value b : rights) {
@@ -354,8 +329,8 @@ void BlockTiles::forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> 
   auto choice = scf::IfOp::create(builder, loc, isThere, /*withElseRegion=*/false);
   builder.setInsertionPointToStart(&choice.getThenRegion().front());
   SmallVector<Value> indices(outer);
-  spread(rows, row, indices);
-  spread(columns, column, indices);
+  spread(kernel, root, rows, row, indices);
+  spread(kernel, root, columns, column, indices);
   body(kernel.add(kernel.mul(inRow, constant(tile.columns)), inColumn), indices);
 }
 
@@ -383,6 +358,7 @@ SmallVector<Value> BlockTiles::initials() {
     rt::BarrierOp::create(builder, loc);
     for (Value place : places)
       values.push_back(memref::LoadOp::create(builder, loc, sumsPart, place));
+    rt::BarrierOp::create(builder, loc); // parts come to the same place
   }
   if (!unit)
     return values;
@@ -415,13 +391,71 @@ void BlockTiles::finish(ArrayRef<Value> sums) {
   });
 }
 
+// Multiplies one part of the operands after the other. With several stages parts are on their way
+// while another is multiplied, the next of them the longest; where nothing is left to bring, a
+// group of copies is empty, so that the same number is always under way.
+SmallVector<Value> BlockTiles::addUp(ArrayRef<Value> sums) {
+  bool copies = parts[0].chunk || parts[1].chunk;
+  int64_t ahead = tile.stages - 1;
+  Value depthExtent = kernel.size(depth.extent);
+  auto bringIfThere = [&](Value slot, Value begin) {
+    OpBuilder::InsertionGuard guard(builder);
+    auto isThere = scf::IfOp::create(builder, loc, less(begin, depthExtent),
+                                     /*withElseRegion=*/false);
+    builder.setInsertionPointToStart(&isThere.getThenRegion().front());
+    bring(slot, begin);
+  };
+  for (int64_t i = 0; i < ahead; ++i) {
+    bringIfThere(constant(i), constant(i * tile.depth));
+    rt::CommitCopiesOp::create(builder, loc);
+  }
+  SmallVector<Value> carried(sums);
+  carried.push_back(constant(0)); // the slot of the part to multiply
+  auto loop =
+      scf::ForOp::create(builder, loc, constant(0), depthExtent, constant(tile.depth), carried);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    Value begin = loop.getInductionVar(), slot = loop.getRegionIterArgs().back();
+    if (ahead == 0)
+      bring(slot, begin);
+    if (copies) {
+      if (ahead == 0)
+        rt::CommitCopiesOp::create(builder, loc);
+      rt::WaitCopiesOp::create(builder, loc, std::max<int64_t>(0, ahead - 1));
+    }
+    rt::BarrierOp::create(builder, loc);
+    // All threads are through with the slot before, which is the one that has been free the
+    // longest.
+    Value next = slot;
+    if (ahead > 0) {
+      auto wrap = [&](int64_t at, int64_t to, int64_t step) -> Value {
+        Value isThere =
+            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, slot, constant(at));
+        return arith::SelectOp::create(builder, loc, isThere, constant(to),
+                                       kernel.add(slot, constant(step)));
+      };
+      bringIfThere(wrap(0, ahead, -1), kernel.add(begin, constant(ahead * tile.depth)));
+      rt::CommitCopiesOp::create(builder, loc);
+      next = wrap(ahead, 0, 1);
+    }
+    begins = {beginOf(0, slot), beginOf(1, slot)};
+    SmallVector<Value> results =
+        multiply(begin, SmallVector<Value>(loop.getRegionIterArgs().drop_back()));
+    if (ahead == 0)
+      rt::BarrierOp::create(builder, loc);
+    results.push_back(next);
+    scf::YieldOp::create(builder, loc, results);
+  }
+  if (ahead > 0)
+    rt::BarrierOp::create(builder, loc); // the sums come to the place of the parts
+  return SmallVector<Value>(loop.getResults().drop_back());
+}
+
 Work BlockTiles::emit() {
   kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threads));
   placeThreads();
-  left = sharedTile(root.inputs[0].view.element, tile.rows);
-  right = sharedTile(root.inputs[1].view.element, tile.columns);
-  sumsPart = rt::SharedOp::create(
-      builder, loc, MemRefType::get({tile.rows * tile.columns}, root.outputs[0].view.element));
+  share();
   // Blocks that follow each other have the same columns.
   Value rest = kernel.begin();
   Value rowTiles = ceilDiv(rows.extent, tile.rows),
@@ -431,24 +465,10 @@ Work BlockTiles::emit() {
   firstColumn = kernel.mul(rem(rest, columnTiles), constant(tile.columns));
   rest = div(rest, columnTiles);
   outer.assign(root.numLoops(), Value());
-  spread(batch, rest, outer);
+  spread(kernel, root, batch, rest, outer);
 
   placeResults();
-  SmallVector<Value> sums = initials();
-  auto loop = scf::ForOp::create(builder, loc, constant(0), kernel.size(depth.extent),
-                                 constant(tile.depth), sums);
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    fill(0, left, rows, firstRow, tile.rows, loop.getInductionVar());
-    fill(1, right, columns, firstColumn, tile.columns, loop.getInductionVar());
-    rt::BarrierOp::create(builder, loc);
-    SmallVector<Value> next =
-        multiply(loop.getInductionVar(), SmallVector<Value>(loop.getRegionIterArgs()));
-    rt::BarrierOp::create(builder, loc);
-    scf::YieldOp::create(builder, loc, next);
-  }
-  finish(SmallVector<Value>(loop.getResults()));
+  finish(addUp(initials()));
 
   Work work;
   work.count = batch.extent;

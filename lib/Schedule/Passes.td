@@ -122,6 +122,8 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
            "For a GPU: every item of a kernel is a thread, which computes scalars">,
     Option<"matrixUnit", "matrix-unit", "std::string", "",
            "For a GPU: mma.sync, mfma, wmma or wmma.gfx12, which multiply matrices of 16-bit numbers">,
+    Option<"copyStages", "copy-stages", "unsigned", "1",
+           "For a GPU: parts of operands in shared memory; more than one where copies are asynchronous">,
     Option<"optLevel", "opt-level", "unsigned", "3",
            "0: a dispatch for every operation, plain loops, no register tiles">,
     Option<"strict", "strict", "bool", "false",

@@ -1,7 +1,7 @@
 // On a GPU, products and reductions are computed by blocks of threads; what is too narrow for that, and
 // what runs element by element, by one thread for each item.
 // RUN: %lathe-opt --schedule-form-dispatches="item-per-thread" %s | FileCheck %s
-// RUN: %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync" %s \
+// RUN: %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync copy-stages=3" %s \
 // RUN:   | FileCheck %s --check-prefix=UNIT
 // RUN: %lathe-opt --schedule-form-dispatches="item-per-thread opt-level=0" %s \
 // RUN:   | FileCheck %s --check-prefix=PLAIN
@@ -51,7 +51,7 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
   } -> tensor<70x40xf32>
   return %relu, %sum, %narrow : tensor<70x40xf32>, tensor<5xf32>, tensor<70x40xf32>
 }
-// Tiles of 64 rows, five rows of a block each, and a thread for each of 2,800 results.
+// Tiles of 64 rows, whose sums come to the place of the operands, five rows of a block each, and a thread for each of 2,800 results.
 // CHECK-LABEL: func.func @run
 // CHECK: rt.dispatch @tile_{{[0-9a-f]+}}
 // CHECK: rt.dispatch @row_{{[0-9a-f]+}}{{.*}}count %c5{{(_[0-9]+)?}} {
@@ -59,9 +59,15 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 // CHECK-NOT: rt.dispatch
 // CHECK: func.func private @tile_{{.*}}rt.block = 256
 // CHECK: rt.thread
-// CHECK: rt.shared : memref<1024xf16>
-// CHECK: rt.shared : memref<1024xf16>
-// CHECK: rt.barrier
+// CHECK: rt.shared : memref<16384xi8>
+// CHECK: memref.view {{.*}} to memref<1536xf16>
+// CHECK: memref.view {{.*}} to memref<1024xf16>
+// CHECK: memref.view {{.*}} to memref<4096xf32>
+// CHECK: rt.copy_async {{.*}} count 8 valid
+// CHECK: rt.copy_async {{.*}} count 8 valid
+// CHECK: rt.commit_copies
+// CHECK-NEXT: rt.wait_copies 0
+// CHECK-NEXT: rt.barrier
 // CHECK: math.fma
 // CHECK: rt.barrier
 // CHECK: arith.maximumf
@@ -74,13 +80,26 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 // CHECK-NOT: rt.thread
 // CHECK-NOT: vector<
 
-// Eight rows from one to the next that are not in the tile: they begin in different banks.
+// Three parts of each operand. Rows are eight numbers longer than what they hold, so that they begin in
+// different banks. Two parts are on their way when the loop begins; a step waits for the older of them,
+// brings a third and multiplies. Those of the right operand lie across what is added up.
 // UNIT: func.func private @tile_{{.*}}rt.block = 128
-// UNIT: rt.shared : memref<2560xf16>
-// UNIT: rt.shared : memref<2560xf16>
-// UNIT: rt.barrier
+// UNIT: rt.shared : memref<30720xi8>
+// UNIT: memref.view {{.*}} to memref<7680xf16>
+// UNIT: memref.view {{.*}} to memref<7680xf16>
+// UNIT-COUNT-2: rt.copy_async {{.*}} count 8 valid
+// UNIT: rt.commit_copies
+// UNIT-COUNT-2: rt.copy_async {{.*}} count 8 valid
+// UNIT: rt.commit_copies
+// UNIT-NEXT: scf.for
+// UNIT-NEXT: rt.wait_copies 1
+// UNIT-NEXT: rt.barrier
+// UNIT: scf.if
+// UNIT-COUNT-2: rt.copy_async {{.*}} count 8 valid
+// UNIT: rt.commit_copies
 // UNIT-COUNT-16: rt.multiply_matrices "mma.sync" {{.*}} : vector<8xf16>, vector<4xf16>, vector<4xf32>
 // UNIT-NOT: rt.multiply_matrices
+// UNIT: scf.yield
 // UNIT: rt.barrier
 
 // PLAIN-NOT: rt.block

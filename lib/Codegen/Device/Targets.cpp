@@ -23,19 +23,20 @@ constexpr const char *vendors[][2] = {
 } // namespace
 
 ArrayRef<DeviceTarget> knownDevices() {
-  // The versions of PTX are the least that have what the architecture has.
+  // The versions of PTX are the least that have what the architecture has. Stages: several blocks
+  // fit into the shared memory of a processor, of which sm_90 and sm_100 have the most.
   static const DeviceTarget devices[] = {
-      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", "mma.sync"},
-      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", "mma.sync"},
-      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", "mma.sync"},
-      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", "mma.sync"},
-      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", "mma.sync"},
-      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", "mma.sync"},
-      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", "mma.sync"},
-      {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma"},
-      {"amd:gfx942", amdTriple, "gfx942", "", "mfma"},
-      {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma"},
-      {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12"},
+      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", "mma.sync", 3},
+      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", "mma.sync", 3},
+      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", "mma.sync", 3},
+      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", "mma.sync", 4},
+      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", "mma.sync", 4},
+      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", "mma.sync", 4},
+      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", "mma.sync", 3},
+      {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma", 1},
+      {"amd:gfx942", amdTriple, "gfx942", "", "mfma", 1},
+      {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma", 1},
+      {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12", 1},
   };
   return devices;
 }

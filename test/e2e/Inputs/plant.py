@@ -4,6 +4,9 @@
 """usage: plant.py IN.mlir OUT.mlir FAULT
 
 drop-barrier-N   the Nth barrier of the kernel is gone
+longer-wait      one group of copies more may be under way behind a wait
+drop-wait        nobody waits for copies
+drop-commit      groups of copies in the loop are not ended
 keep-apart       rows of a part in shared memory lie further apart than there is room
 forget-part      one operand is never brought into shared memory
 some-threads     half of the threads come to the first barrier
@@ -29,9 +32,18 @@ def plant(fault, kernel):
         return "rt.barrier\n".join(parts[:number]) + "\n" + "rt.barrier\n".join(parts[number:])
     if fault == "keep-apart":
         return once(r"arith\.constant 40 : index", "arith.constant 41 : index", kernel)
-    part = re.search(r"(%\w+) = rt\.shared", kernel)[1]
+    if fault == "longer-wait":
+        return once(r"rt\.wait_copies (\d+)", lambda wait: f"rt.wait_copies {int(wait[1]) + 1}",
+                    kernel)
+    if fault == "drop-wait":
+        return once(r"^ *rt\.wait_copies.*$", "", kernel)
+    if fault == "drop-commit":
+        head, loop = kernel.split("rt.wait_copies")
+        return head + "rt.wait_copies" + once(r"^ *rt\.commit_copies.*$", "", loop)
     if fault == "forget-part":
-        return once(rf"^ *memref\.store %\w+, {part}\[.*$", "", kernel)
+        part = re.search(r"(%\w+) = memref\.view", kernel)[1]
+        return re.sub(rf"^ *rt\.copy_async %\w+\[%\w+\], {part}\[.*$", "", kernel,
+                      flags=re.MULTILINE)
     thread = re.search(r"(%\w+) = rt\.thread", kernel)[1]
     if fault == "some-threads":
         return once(r"^ *rt\.barrier.*$", "%half = arith.constant 64 : index\n"
