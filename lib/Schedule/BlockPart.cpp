@@ -61,15 +61,15 @@ BlockPart lathe::schedule::planPart(const Stage &root, unsigned input, const Joi
   int64_t elementBytes = std::max(1u, bits / 8);
   bool acrossIsFastest = isFastest(root, access, across);
   BlockPart part{size, tileDepth, !acrossIsFastest && isFastest(root, access, depth), 0, 0, 0};
-  // A unit has a row of the operand in a lane, so that neighbours in what is added up are
-  // neighbours in a register. The threads of a warp read one or two rows of the left operand and 16
-  // columns of the right one, which find 16 banks where they are an odd number of eight bytes
-  // apart.
-  bool isAlongDepth = unit || part.depthIsFastest;
+  // In a unit's registers neighbours in what is added up are neighbours; where a warp loads
+  // matrices, these are transposed on the way, and the rows of each, 16 bytes, find all banks.
+  // Without a unit the threads of a warp read one or two rows of the left operand and 16 columns of
+  // the right one, which find 16 banks where they are an odd number of eight bytes apart.
+  bool isAlongDepth = unit ? !unit->loadsMatrices || !acrossIsFastest : part.depthIsFastest;
   int64_t mostBytes = !unit && isAlongDepth && input == 1 ? 8 : 16;
   int64_t padding = std::max<int64_t>(1, mostBytes / elementBytes);
   part.across = isAlongDepth ? tileDepth + padding : 1;
-  part.along = isAlongDepth ? 1 : size;
+  part.along = isAlongDepth ? 1 : size + (unit ? padding : 0);
   if (bits % 8 != 0 || isAlongDepth != part.depthIsFastest)
     return part;
   const JoinedLoops &fast = part.depthIsFastest ? depth : across;

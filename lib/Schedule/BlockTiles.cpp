@@ -62,6 +62,8 @@ private:
   void placeResults();
   Value laneCoordinate(const LanePlace &place, unsigned element, int64_t before, Value outer);
   Value loadFragment(const Fragment &fragment, unsigned input, Value firstAcross, Value firstAlong);
+  void placeMatrices(unsigned input);
+  SmallVector<Value> loadFragments(unsigned input, int64_t depthBegin);
   SmallVector<Value> multiplyByUnit(ArrayRef<Value> sums);
   void share();
   Value viewShared(int64_t byte, int64_t length, Type element);
@@ -91,6 +93,7 @@ private:
   Value memory;                          // that the block shares
   SmallVector<Value, 2> shared;          // the parts of the operands, those of all stages
   SmallVector<Value, 2> begins;          // where in there those begin that are multiplied
+  SmallVector<Value, 2> matrixRows;      // and of these the row that the lane names
   SmallVector<Value> outer;              // an index for each loop that the block has one of
 };
 
@@ -255,16 +258,68 @@ Value BlockTiles::loadFragment(const Fragment &fragment, unsigned input, Value f
   return vector::FromElementsOp::create(builder, loc, type, elements);
 }
 
+// Of how many matrices a fragment is, and of how many fragments a warp loads those at once.
+static std::pair<int64_t, int64_t> countMatrices(const Fragment &fragment, int64_t fragments) {
+  int64_t each = fragment.size() / 2;
+  return {each, std::min(4 / each, fragments)};
+}
+
+// Where the row begins that the lane names when its warp loads the first fragments. The lanes that
+// name the rows of a matrix are eight by eight.
+void BlockTiles::placeMatrices(unsigned input) {
+  const Fragment &fragment = input == 0 ? unit->left : unit->right;
+  const BlockPart &part = parts[input];
+  int64_t step = input == 0 ? unit->rows : unit->columns;
+  auto [each, together] = countMatrices(fragment, (input == 0 ? warpRows : warpColumns) / step);
+  Value inMatrix = rem(lane, constant(8)), across = constant(0), along = constant(0);
+  for (int64_t bit = 1; bit < each * together; bit *= 2) {
+    Value isSet = rem(div(lane, constant(8 * bit)), constant(2));
+    int64_t element = bit % each * 2;
+    across = kernel.add(
+        across, kernel.mul(isSet, constant(fragment.across.offsets[element] + bit / each * step)));
+    along = kernel.add(along, kernel.mul(isSet, constant(fragment.along.offsets[element])));
+  }
+  Value &row = part.along == 1 ? across : along;
+  row = kernel.add(row, inMatrix);
+  across = kernel.add(across, input == 0 ? threadRow : threadColumn);
+  matrixRows.push_back(placeIn(input, across, along));
+}
+
+// The fragments of an operand that the warp multiplies at once.
+SmallVector<Value> BlockTiles::loadFragments(unsigned input, int64_t depthBegin) {
+  const Fragment &fragment = input == 0 ? unit->left : unit->right;
+  int64_t step = input == 0 ? unit->rows : unit->columns;
+  int64_t count = (input == 0 ? warpRows : warpColumns) / step;
+  SmallVector<Value> fragments;
+  if (!unit->loadsMatrices) {
+    for (int64_t i = 0; i < count; ++i)
+      fragments.push_back(loadFragment(
+          fragment, input, kernel.add(input == 0 ? threadRow : threadColumn, constant(i * step)),
+          constant(depthBegin)));
+    return fragments;
+  }
+  auto [each, together] = countMatrices(fragment, count);
+  Type element = root.inputs[input].view.element;
+  for (int64_t i = 0; i < count; i += together) {
+    Value place = kernel.add(kernel.add(begins[input], matrixRows[input]),
+                             placeIn(input, constant(i * step), constant(depthBegin)));
+    Value loaded = rt::LoadMatricesOp::create(
+        builder, loc, VectorType::get({2 * each * together}, element), shared[input], place,
+        /*transposed=*/parts[input].along != 1);
+    for (int64_t j = 0; j < together; ++j) {
+      auto numbers = llvm::seq<int64_t>(j * fragment.size(), (j + 1) * fragment.size());
+      fragments.push_back(
+          vector::ShuffleOp::create(builder, loc, loaded, loaded, llvm::to_vector(numbers)));
+    }
+  }
+  return fragments;
+}
+
 // Each warp for its pieces of the tile. What lies beyond the operands is zero in shared memory.
 SmallVector<Value> BlockTiles::multiplyByUnit(ArrayRef<Value> sums) {
   SmallVector<Value> next(sums);
   for (int64_t k = 0; k < tile.depth; k += unit->depth) {
-    SmallVector<Value> lefts, rights;
-    for (int64_t i = 0; i < warpRows; i += unit->rows)
-      lefts.push_back(loadFragment(unit->left, 0, kernel.add(threadRow, constant(i)), constant(k)));
-    for (int64_t i = 0; i < warpColumns; i += unit->columns)
-      rights.push_back(
-          loadFragment(unit->right, 1, kernel.add(threadColumn, constant(i)), constant(k)));
+    SmallVector<Value> lefts = loadFragments(0, k), rights = loadFragments(1, k);
     unsigned number = 0;
     for (Value a : lefts)
       for (Value b : rights) {
@@ -456,6 +511,9 @@ Work BlockTiles::emit() {
   kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threads));
   placeThreads();
   share();
+  if (unit && unit->loadsMatrices)
+    for (unsigned input : {0u, 1u})
+      placeMatrices(input);
   // Blocks that follow each other have the same columns.
   Value rest = kernel.begin();
   Value rowTiles = ceilDiv(rows.extent, tile.rows),

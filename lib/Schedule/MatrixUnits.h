@@ -29,6 +29,10 @@ struct MatrixUnit {
   llvm::StringLiteral name; ///< as in rt.multiply_matrices
   int64_t lanes, rows, columns, depth;
   Fragment left, right, sums;
+  /// The lanes of a warp load fragments of the operands together (rt.load_matrices): each is made
+  /// of matrices of 8 x 8, of which a lane has elements 2 * i and 2 * i + 1 of number i, as these
+  /// load.
+  bool loadsMatrices;
 };
 
 /// The unit of that name; null where it is none.

@@ -82,21 +82,24 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 
 // Three parts of each operand. Rows are eight numbers longer than what they hold, so that they begin in
 // different banks. Two parts are on their way when the loop begins; a step waits for the older of them,
-// brings a third and multiplies. Those of the right operand lie across what is added up.
+// brings a third and multiplies. Each operand lies as in the tensor; four matrices of 8 x 8 are loaded at
+// once, those of the right operand, which are two fragments, as transposes.
 // UNIT: func.func private @tile_{{.*}}rt.block = 128
-// UNIT: rt.shared : memref<30720xi8>
+// UNIT: rt.shared : memref<29184xi8>
 // UNIT: memref.view {{.*}} to memref<7680xf16>
-// UNIT: memref.view {{.*}} to memref<7680xf16>
-// UNIT-COUNT-2: rt.copy_async {{.*}} count 8 valid
+// UNIT: memref.view {{.*}} to memref<6912xf16>
+// UNIT-COUNT-4: rt.copy_async {{.*}} count 8 valid
 // UNIT: rt.commit_copies
-// UNIT-COUNT-2: rt.copy_async {{.*}} count 8 valid
+// UNIT-COUNT-4: rt.copy_async {{.*}} count 8 valid
 // UNIT: rt.commit_copies
 // UNIT-NEXT: scf.for
 // UNIT-NEXT: rt.wait_copies 1
 // UNIT-NEXT: rt.barrier
 // UNIT: scf.if
-// UNIT-COUNT-2: rt.copy_async {{.*}} count 8 valid
+// UNIT-COUNT-4: rt.copy_async {{.*}} count 8 valid
 // UNIT: rt.commit_copies
+// UNIT-COUNT-2: rt.load_matrices {{.*}}] : memref<7680xf16> -> vector<8xf16>
+// UNIT-COUNT-2: rt.load_matrices {{.*}}] transposed : memref<6912xf16> -> vector<8xf16>
 // UNIT-COUNT-16: rt.multiply_matrices "mma.sync" {{.*}} : vector<8xf16>, vector<4xf16>, vector<4xf32>
 // UNIT-NOT: rt.multiply_matrices
 // UNIT: scf.yield

@@ -12,6 +12,8 @@ forget-part      one operand is never brought into shared memory
 some-threads     half of the threads come to the first barrier
 store-beyond     results are stored a million elements further on
 read-odd         results are stored one byte further on
+odd-matrices     lanes name rows of matrices one number further on
+swap-matrices    lanes name rows of other matrices than theirs
 swap-lanes       lanes take each other's rows
 """
 import re
@@ -60,9 +62,16 @@ def plant(fault, kernel):
                     r"%odd = llvm.getelementptr \2[1] : (!llvm.ptr) -> !llvm.ptr, i8" "\n"
                     r"\1 = rt.view %odd sizes() strides() : !llvm.ptr -> memref<1099511627776xf32>",
                     kernel)
+    if fault == "odd-matrices":
+        return once(r"^( *)(%\w+) = rt\.load_matrices (%\w+)\[(%\w+)\]",
+                    r"\1%one = arith.constant 1 : index" "\n"
+                    r"\1%odd = arith.addi \4, %one : index" "\n"
+                    r"\1\2 = rt.load_matrices \3[%odd]", kernel)
+    lane = re.search(rf"(%\w+) = arith\.remui {thread}, ", kernel)[1]
+    if fault == "swap-matrices":
+        return once(rf"arith\.divui {lane}, %c8\b", f"arith.divui {lane}, %c16", kernel)
     if fault == "swap-lanes":
-        lane = re.search(rf"(%\w+) = arith\.remui {thread}, ", kernel)[1]
-        return once(rf"arith\.divui {lane}, (%\w+)", rf"arith.remui {lane}, \1", kernel)
+        return once(rf"arith\.divui {lane}, %c4\b", f"arith.remui {lane}, %c4", kernel)
     sys.exit(f"plant.py: no fault is called '{fault}'")
 
 
