@@ -136,6 +136,7 @@ private:
 
   const Launch &launch;
   std::vector<Thread> threads; ///< One, where they do not wait for each other.
+  static_assert(__STDCPP_DEFAULT_NEW_ALIGNMENT__ >= 16, "as the copies of 16 bytes need it");
   std::vector<char> shared;
   std::vector<Shadow> shadow;
   char *stacks = nullptr;

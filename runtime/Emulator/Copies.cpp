@@ -12,8 +12,9 @@ namespace lathe::emulator {
 static constexpr uint32_t mostCalls = 6;
 
 void BlockRunner::land(const Copy &copy) {
-  memcpy(&shared[copy.to], copy.from, copy.valid);
-  memset(&shared[copy.to + copy.valid], 0, copy.bytes - copy.valid);
+  char *to = shared.data() + copy.to;
+  memcpy(to, copy.from, copy.valid);
+  memset(to + copy.valid, 0, copy.bytes - copy.valid);
 }
 
 // The thread calls: some of its copies arrive. That changes nothing of who may look at them.
