@@ -9,3 +9,14 @@
 // RUN: ptxas -v -arch=sm_120 %t/nvidia-sm_120.ptx -o %t/sm_120.cubin 2>&1 | FileCheck %s
 // CHECK-NOT: error
 // CHECK-COUNT-4: 0 bytes spill stores, 0 bytes spill loads
+
+// Nor does it of a product, which has copies, matrices and sums in registers at once.
+// RUN: %lathe compile -q %S/device-copies.mlir --target nvidia:sm_80,nvidia:sm_90a,nvidia:sm_100a,nvidia:sm_120 -o %t/p.lathe
+// RUN: mkdir %t/product && %lathe inspect %t/p.lathe --images %t/product > %t/product.txt
+// RUN: ptxas -v -arch=sm_80 %t/product/nvidia-sm_80.ptx -o %t/sm_80.cubin 2>&1 | FileCheck %s --check-prefix=PRODUCT
+// RUN: ptxas -v -arch=sm_90a %t/product/nvidia-sm_90a.ptx -o %t/sm_90a.cubin 2>&1 | FileCheck %s --check-prefix=PRODUCT
+// RUN: ptxas -v -arch=sm_100a %t/product/nvidia-sm_100a.ptx -o %t/sm_100a.cubin 2>&1 | FileCheck %s --check-prefix=PRODUCT
+// RUN: ptxas -v -arch=sm_120 %t/product/nvidia-sm_120.ptx -o %t/sm_120.cubin 2>&1 | FileCheck %s --check-prefix=PRODUCT
+// PRODUCT-NOT: error
+// PRODUCT: tile_
+// PRODUCT: 0 bytes spill stores, 0 bytes spill loads
