@@ -22,6 +22,8 @@ struct BlockTile {
   /// So many parts of both operands are in shared memory: one is multiplied, the others are on
   /// their way.
   int64_t stages = 1;
+  /// Elements from one row of the sums to the next in shared memory.
+  int64_t sumsRow = 0;
 };
 
 /// What memory a block shares at most, on any device: more has to be asked for.
@@ -56,6 +58,7 @@ private:
     return div(kernel.add(kernel.size(size), constant(divisor - 1)), constant(divisor));
   }
   void chooseTile();
+  void padSums();
   int64_t bytesOfPart(unsigned input) const;
   int64_t bytesOfStage() const { return bytesOfPart(0) + bytesOfPart(1); }
   void placeThreads();
@@ -162,10 +165,32 @@ void BlockTiles::chooseTile() {
         break;
       }
   }
+  padSums();
   parts = {planPart(root, 0, rows, depth, tile.rows, tile.depth, unit),
            planPart(root, 1, columns, depth, tile.columns, tile.depth, unit)};
   if (parts[0].chunk || parts[1].chunk)
     tile.stages = std::clamp<int64_t>(mostSharedBytes / bytesOfStage(), 1, copyStages);
+}
+
+// Where a lane stores its first sum, those beside it shall store into other banks.
+void BlockTiles::padSums() {
+  auto find = [](const LanePlace &place, int64_t lane) {
+    return lane / place.divisor % place.modulus * place.scale + place.offsets.front();
+  };
+  constexpr int64_t banks = 32;
+  int64_t least = banks + 1;
+  for (int64_t padding : {0, 4, 8, 16}) {
+    int64_t counts[banks] = {}, most = 0, pitch = tile.columns + padding;
+    for (int64_t lane = 0; lane < banks; ++lane) {
+      int64_t row = unit ? find(unit->sums.across, lane) : lane / tile.grid;
+      int64_t column = unit ? find(unit->sums.along, lane) : lane % tile.grid;
+      most = std::max(most, ++counts[(row * pitch + column) % banks]);
+    }
+    if (most < least) {
+      least = most;
+      tile.sumsRow = pitch;
+    }
+  }
 }
 
 static int64_t bytesOf(Type element) { return std::max(1u, element.getIntOrFloatBitWidth() / 8); }
@@ -183,7 +208,7 @@ Value BlockTiles::viewShared(int64_t byte, int64_t length, Type element) {
 // where these were, the sums.
 void BlockTiles::share() {
   Type sum = root.outputs[0].view.element;
-  int64_t sums = tile.rows * tile.columns;
+  int64_t sums = tile.rows * tile.sumsRow;
   int64_t bytes = std::max(tile.stages * bytesOfStage(), sums * bytesOf(sum));
   memory = rt::SharedOp::create(builder, loc, MemRefType::get({bytes}, builder.getI8Type()));
   for (unsigned input : {0u, 1u})
@@ -349,7 +374,7 @@ void BlockTiles::placeThreads() {
 // Where the results of the thread lie in the tile of sums, in the order of its sums.
 void BlockTiles::placeResults() {
   auto add = [&](Value row, Value column) {
-    places.push_back(kernel.add(kernel.mul(row, constant(tile.columns)), column));
+    places.push_back(kernel.add(kernel.mul(row, constant(tile.sumsRow)), column));
   };
   if (!unit) {
     for (int64_t i = 0; i < tile.rows; i += tile.grid)
@@ -386,7 +411,7 @@ void BlockTiles::forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> 
   SmallVector<Value> indices(outer);
   spread(kernel, root, rows, row, indices);
   spread(kernel, root, columns, column, indices);
-  body(kernel.add(kernel.mul(inRow, constant(tile.columns)), inColumn), indices);
+  body(kernel.add(kernel.mul(inRow, constant(tile.sumsRow)), inColumn), indices);
 }
 
 // What the sums begin with, from memory where that is not a constant.

@@ -59,10 +59,10 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 // CHECK-NOT: rt.dispatch
 // CHECK: func.func private @tile_{{.*}}rt.block = 256
 // CHECK: rt.thread
-// CHECK: rt.shared : memref<16384xi8>
+// CHECK: rt.shared : memref<20480xi8>
 // CHECK: memref.view {{.*}} to memref<1536xf16>
 // CHECK: memref.view {{.*}} to memref<1024xf16>
-// CHECK: memref.view {{.*}} to memref<4096xf32>
+// CHECK: memref.view {{.*}} to memref<5120xf32>
 // CHECK: rt.copy_async {{.*}} count 8 valid
 // CHECK: rt.copy_async {{.*}} count 8 valid
 // CHECK: rt.commit_copies
@@ -88,6 +88,7 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 // UNIT: rt.shared : memref<29184xi8>
 // UNIT: memref.view {{.*}} to memref<7680xf16>
 // UNIT: memref.view {{.*}} to memref<6912xf16>
+// UNIT: memref.view {{.*}} to memref<4352xf32>
 // UNIT-COUNT-4: rt.copy_async {{.*}} count 8 valid
 // UNIT: rt.commit_copies
 // UNIT-COUNT-4: rt.copy_async {{.*}} count 8 valid
