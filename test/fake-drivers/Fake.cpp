@@ -23,6 +23,9 @@ Fake::Fake(const char *name, uint32_t imageKind) : name(name), imageKind(imageKi
 }
 
 Fake::~Fake() {
+  for (const auto &[function, calls] : counts)
+    if (printsCounts)
+      fprintf(stderr, "fake %s: %s %d\n", name.c_str(), function.c_str(), calls);
   std::string left = account();
   if (!left.empty())
     fprintf(stderr, "fake %s: at the end: %s\n", name.c_str(), left.c_str());
@@ -35,6 +38,7 @@ void Fake::configure(const std::string &text) {
   devices = 1;
   version = 12040;
   unified = 1;
+  printsCounts = 0;
   planned.clear();
   lost = Success;
   counts.clear();
@@ -51,6 +55,8 @@ void Fake::configure(const std::string &text) {
       version = std::stoi(value);
     else if (key == "unified")
       unified = std::stoi(value);
+    else if (key == "counts")
+      printsCounts = std::stoi(value);
     else if (key == "fail") {
       size_t colon = value.find(':'), code = value.find('=');
       planned.push_back(
@@ -353,6 +359,10 @@ int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, v
   Work made{launched, {}};
   for (uint32_t i = 0; i < kernel.arg_count; ++i)
     made.args.push_back(*static_cast<const uint64_t *>(parameters[i]));
+  if (!findMemory(reinterpret_cast<const void *>(made.args.front()), sizeof(lathe_error))) {
+    misuse("kernel '" + std::string(kernel.name) + "' has no memory to note faults in");
+    return InvalidValue;
+  }
   uint64_t count = made.args.back();
   uint64_t items = kernel.block_items;
   if (blockX != kernel.block_threads || gridX != (count + items - 1) / items || !gridX) {
@@ -382,15 +392,21 @@ int Fake::synchronize(void *given) {
     pending.swap(stream->pending);
     ops = device()->ops;
   }
-  for (const Work &launch : pending) {
+  // The emulator runs blocks by a service; the kernels of a driver know no call.
+  auto runInTurn = [](lathe_call *, lathe_body body, const uint64_t *args, int64_t count, int64_t) {
+    body(args, 0, count);
+  };
+  lathe_services services = {};
+  services.parallel = runInTurn;
+  lathe_call call = {};
+  call.services = &services;
+  for (Work &launch : pending) {
     if (!launch.function) {
       ops->copy(stream->queue, launch.to, launch.from, launch.bytes);
       continue;
     }
-    // The first parameter is the call.
-    auto *call = reinterpret_cast<lathe_call *>(launch.args.front());
     auto *program = const_cast<lathe_device_variant *>(launch.function->code);
-    if (!ops->launch(stream->queue, program, call, launch.function->kernel, launch.args.data(),
+    if (!ops->launch(stream->queue, program, &call, launch.function->kernel, launch.args.data(),
                      uint32_t(launch.args.size()), int64_t(launch.args.back())) &&
         !ops->wait(stream->queue))
       continue;

@@ -72,7 +72,8 @@ public:
 
   /// Takes words such as "fail=cuMemFree_v2:2=719!" (the second call fails with 719, and the device
   /// is lost, because of the "!"; there may be several), "arch=sm_80", "devices=1",
-  /// "version=12040", "unified=1"; what is not named is as at first. Counts from 0 again.
+  /// "version=12040", "unified=1", "counts=0" (1: at the end the calls of each function are
+  /// printed); what is not named is as at first. Counts from 0 again.
   void configure(const std::string &text);
 
   /// Counts a call. Not Success: the call is to return that, and do nothing.
@@ -108,7 +109,7 @@ public:
   static thread_local int current;
 
   std::string architecture;
-  int devices, version, unified;
+  int devices, version, unified, printsCounts;
   std::map<std::string, int> counts;
 
 private:
