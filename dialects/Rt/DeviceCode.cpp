@@ -14,7 +14,7 @@ bool lathe::rt::isText(Type type) {
 
 bool lathe::rt::runsOnDevice(Operation *op) {
   bool isOfHost = isa<RtDialect>(op->getDialect()) &&
-                  !isa<ViewOp, CheckOp, ThreadOp, BarrierOp, SharedOp, MultiplyMatricesOp,
+                  !isa<ViewOp, CheckOp, FailedOp, ThreadOp, BarrierOp, SharedOp, MultiplyMatricesOp,
                        CopyAsyncOp, CommitCopiesOp, WaitCopiesOp, LoadMatricesOp>(op);
   return !isOfHost && !isa<SymbolUserOpInterface>(op) &&
          llvm::none_of(op->getOperandTypes(), isText) &&

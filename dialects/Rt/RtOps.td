@@ -41,7 +41,8 @@ def Rt_CheckOp : Rt_Op<"check", [MemoryEffects<[MemWrite]>]> {
   let description = [{
     `code` is a lathe_code, `message` holds %0..%5 for `args` (index or integer values); the node's
     name comes from the location. May stand in the body of a `linalg.generic`. Execution continues
-    until the end of the dispatch, so what follows must be safe either way (clamp the index).
+    until the end of the dispatch, so what follows must be safe either way (clamp the index). On a
+    device it continues until the host waits: see rt.failed.
   }];
   let arguments = (ins I1:$condition, I32Attr:$code, StrAttr:$message,
                        Variadic<AnyTypeOf<[AnySignlessInteger, Index]>>:$args);
@@ -138,8 +139,9 @@ def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
     iterations, or of the value `piece` where that follows from sizes known when running; `serial`
     runs it on the calling thread. For profiles, the attributes `flops` and
     `bytes` say what the dispatch computes and touches, or, where that follows from sizes known when
-    running, the two values `work`. With the attribute `launch`, the number of a kernel on the
-    device, it only begins there: rt.wait waits for it.
+    running, the two values `work`. Where the kernel may find a fault in the data (`checked`), the run ends
+    after it. With the attribute `launch`, the number of a kernel on the device, it only begins there: rt.wait
+    waits for it, and ends the run.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, LLVM_AnyPointer:$call,
                        Variadic<LLVM_AnyPointer>:$buffers, Variadic<Index>:$sizes, Index:$count,
@@ -357,6 +359,17 @@ def Rt_LoadMatricesOp : Rt_Op<"load_matrices", [MemoryEffects<[MemRead]>]> {
     $part `[` $at `]` (`transposed` $transposed^)? attr-dict `:` type($part) `->` type($result)
   }];
   let hasVerifier = 1;
+}
+
+def Rt_FailedOp : Rt_Op<"failed", [MemoryEffects<[MemRead]>]> {
+  let summary = "whether a check has failed in a kernel of this run, in this one or before it";
+  let description = [{
+    In kernels on a device alone, after which later ones still run. Their first parameter, `faults`, is the
+    lathe_error that they have in common.
+  }];
+  let arguments = (ins LLVM_AnyPointer:$faults);
+  let results = (outs I1:$result);
+  let assemblyFormat = "$faults attr-dict `:` type($faults)";
 }
 
 def Rt_BarrierOp : Rt_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {

@@ -126,11 +126,13 @@ typedef struct lathe_services {
   uint32_t (*threads)(struct lathe_call *);
   /* For code of a lathe_device_variant alone, NULL elsewhere. Begins kernel number `kernel` of the
    * variant, in order after those before, for `count` items: its parameters are `arg_count` numbers
-   * of 64 bits, of which the first is the call, which a device can read, and the last `count`. Not
-   * LATHE_CODE_OK: compiled code returns it. */
-  int32_t (*launch)(struct lathe_call *, uint32_t kernel, const uint64_t *args, uint32_t arg_count,
+   * of 64 bits, of which the runtime sets the first to the address of a lathe_error that the device
+   * can write, and the last is `count`. A fault that a kernel notes there ends the run with its
+   * code, though no sooner than the host waits. Not LATHE_CODE_OK: compiled code returns it. */
+  int32_t (*launch)(struct lathe_call *, uint32_t kernel, uint64_t *args, uint32_t arg_count,
                     int64_t count);
-  /* Returns when all that was launched is done, so that the host can look at what it wrote. */
+  /* Returns when all that was launched is done, so that the host can look at what it wrote. Not
+   * LATHE_CODE_OK, also where a kernel has found a fault: compiled code returns it. */
   int32_t (*wait)(struct lathe_call *);
   void *reserved[7]; /* rare helpers */
 } lathe_services;
@@ -151,7 +153,9 @@ enum lathe_code {
 };
 
 /* Where and why compiled code failed. Writers in parallel bodies claim it by compare-and-swap of
- * `code` from 0; the first one wins. `site` indexes lathe_artifact.sites. */
+ * `code` from 0; the first one wins. `site` indexes lathe_artifact.sites. Kernels of a device have
+ * one of their own, and of all that is found in a run what they noted was first: the host waits
+ * before it looks at anything they wrote. */
 typedef struct lathe_error {
   int32_t code;
   uint32_t site;
@@ -299,8 +303,7 @@ enum lathe_device_flags {
 };
 
 /* Code for a device and the host program that drives it. The memory that the host program hands to
- * kernels must be readable and writable for them, and for the host what `flags` name, and always
- * the call and its error. */
+ * kernels must be readable and writable for them, and for the host what `flags` name. */
 typedef struct lathe_device_variant {
   lathe_variant host; /* its name is the device's: "nvidia:sm_80" */
   uint32_t kernel_count;

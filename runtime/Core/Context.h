@@ -48,17 +48,21 @@ struct OutputState {
 /// What a context has on its module's device.
 struct DeviceRun {
   void *queue = nullptr;
-  /// What kernels see of the call, in memory of the device.
-  struct Shared {
-    lathe_call call;
-    lathe_error error;
-  } *shared = nullptr;
-  /// Inputs, then outputs, where the host reads and writes them.
+  /// Inputs, then the first fault that a kernel finds in the data, then outputs, where the host
+  /// reads and writes them. Inputs and no fault go to the device in one copy, and what a kernel has
+  /// found comes back in one with the outputs.
   char *staging = nullptr;
   /// The same for the kernels: `staging`, or a copy that the host does not see.
   char *values = nullptr;
   uint64_t capacity = 0; ///< of both
   uint64_t inputBytes = 0, outputBytes = 0;
+  static constexpr uint64_t faultBytes = LATHE_ALIGNMENT;
+  static_assert(sizeof(lathe_error) <= faultBytes);
+
+  lathe_error *faults() const { return reinterpret_cast<lathe_error *>(staging + inputBytes); }
+  /// The same for the kernels.
+  lathe_error *deviceFaults() const { return reinterpret_cast<lathe_error *>(values + inputBytes); }
+  bool hostSeesValues() const { return staging == values; }
 
   /// A run of certain sizes with certain memory, which does the same each time.
   struct Recording {

@@ -37,8 +37,8 @@ struct DeviceOps {
   void *(*openQueue)(lathe_device *device);
   void (*closeQueue)(lathe_device *device, void *queue);
   /// lathe_services.launch and wait.
-  int32_t (*launch)(void *queue, void *program, lathe_call *call, uint32_t kernel,
-                    const uint64_t *args, uint32_t argCount, int64_t count);
+  int32_t (*launch)(void *queue, void *program, lathe_call *call, uint32_t kernel, uint64_t *args,
+                    uint32_t argCount, int64_t count);
   int32_t (*wait)(void *queue);
   /// Copies, one way or the other, between Local and Shared memory, after what was launched and
   /// before what is launched next.

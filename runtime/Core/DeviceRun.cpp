@@ -109,16 +109,11 @@ int32_t lathe_context::openDevice(lathe_status *status) {
                       ? allocatorOf<DeviceMemory::Shared>(device)
                       : allocatorOf<DeviceMemory::Local>(device);
   deviceRun.queue = device->ops->openQueue(device);
-  if (!deviceRun.queue) {
-    char why[400];
-    int32_t code = device->explainRefusal(why, sizeof(why));
-    return fail(status, code, "%s gives no queue for a context%s", device->name, why);
-  }
-  constexpr uint64_t bytes = sizeof(DeviceRun::Shared);
-  void *shared =
-      device->ops->allocate(device, bytes, alignof(DeviceRun::Shared), DeviceMemory::Shared);
-  deviceRun.shared = static_cast<DeviceRun::Shared *>(shared);
-  return shared ? int32_t(LATHE_STATUS_OK) : refuseMemory(device, status, bytes, "a context");
+  if (deviceRun.queue)
+    return LATHE_STATUS_OK;
+  char why[400];
+  int32_t code = device->explainRefusal(why, sizeof(why));
+  return fail(status, code, "%s gives no queue for a context%s", device->name, why);
 }
 
 void lathe_context::closeDevice() {
@@ -129,8 +124,6 @@ void lathe_context::closeDevice() {
     if (recording.graph)
       device->ops->dropGraph(deviceRun.queue, recording.graph);
   releaseStaging();
-  if (deviceRun.shared)
-    device->ops->release(device, deviceRun.shared, sizeof(DeviceRun::Shared), DeviceMemory::Shared);
   if (deviceRun.queue)
     device->ops->closeQueue(device, deviceRun.queue);
 }
@@ -190,8 +183,10 @@ int32_t lathe_context::stage(lathe_status *status) {
   for (uint32_t i = 0; i < entry->output_count; ++i)
     if (isStaged(i))
       run.outputBytes += aligned(lathe_value_bytes(&outputs[i]));
-  if (int32_t code = reserveStaging(run.inputBytes + run.outputBytes, status))
+  if (int32_t code =
+          reserveStaging(run.inputBytes + DeviceRun::faultBytes + run.outputBytes, status))
     return code;
+  *run.faults() = lathe_error();
   uint64_t place = 0;
   for (uint32_t i = 0; i < entry->input_count; ++i) {
     if (!isCopied(i))
@@ -202,6 +197,7 @@ int32_t lathe_context::stage(lathe_status *status) {
     place += aligned(copiedBytes(inputs[i]));
     inputs[i] = copy;
   }
+  place += DeviceRun::faultBytes;
   for (uint32_t i = 0; i < entry->output_count; ++i) {
     if (!isStaged(i))
       continue;
@@ -265,12 +261,15 @@ int32_t lathe_context::launchAll() {
   auto copy = [&](char *to, const char *from, uint64_t bytes) {
     return to == from || !bytes ? int32_t(LATHE_CODE_OK) : ops.copy(run.queue, to, from, bytes);
   };
-  int32_t code = copy(run.values, run.staging, run.inputBytes);
+  int32_t code = copy(run.values, run.staging, run.inputBytes + DeviceRun::faultBytes);
   if (!code)
-    code = entry->run(&run.shared->call);
-  if (!code)
-    code = copy(run.staging + run.inputBytes, run.values + run.inputBytes, run.outputBytes);
-  return code;
+    code = entry->run(&call);
+  if (code == LATHE_CODE_DEVICE)
+    return code;
+  // Also where the host has ended the run: what a kernel found before was first.
+  uint64_t back = DeviceRun::faultBytes + (code ? 0 : run.outputBytes);
+  int32_t failed = copy(run.staging + run.inputBytes, run.values + run.inputBytes, back);
+  return failed ? failed : code;
 }
 
 // What there is of a run like this one; null where none is to be recorded, or it is the first.
@@ -348,20 +347,23 @@ void lathe_context::record(DeviceRun::Recording &recording) {
 }
 
 int32_t lathe_context::runOnDevice() {
-  // What kernels may look at lies where the device sees it.
   DeviceRun &run = deviceRun;
-  run.shared->call = call;
-  run.shared->error = lathe_error();
-  run.shared->call.error = &run.shared->error;
   const DeviceOps &ops = *module->device->ops;
+  // What went wrong in an earlier run, if nobody has asked.
+  char forgotten[1];
+  ops.explain(run.queue, forgotten, sizeof(forgotten));
   DeviceRun::Recording *recording = findRecording();
   if (recording && !recording->graph)
     record(*recording);
   int32_t code =
       recording && recording->graph ? ops.replay(run.queue, recording->graph) : launchAll();
   int32_t waited = ops.wait(run.queue);
-  error = run.shared->error;
-  return code ? code : waited;
+  if (waited || code == LATHE_CODE_DEVICE)
+    return waited ? waited : code;
+  if (!run.faults()->code)
+    return code;
+  error = *run.faults();
+  return error.code;
 }
 
 void lathe_context::explainDevice(char *text, size_t capacity) const {

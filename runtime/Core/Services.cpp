@@ -165,13 +165,14 @@ int32_t poll(lathe_call *call) {
 
 uint32_t threads(lathe_call *call) { return contextOf(call).threads(); }
 
-int32_t launch(lathe_call *call, uint32_t kernel, const uint64_t *args, uint32_t argCount,
+int32_t launch(lathe_call *call, uint32_t kernel, uint64_t *args, uint32_t argCount,
                int64_t count) {
   lathe_context &context = contextOf(call);
   lathe_device *device = context.module->device;
-  if (!device || kernel >= context.module->deviceCode->kernel_count ||
+  if (!device || kernel >= context.module->deviceCode->kernel_count || !argCount ||
       argCount != context.module->deviceCode->kernels[kernel].arg_count)
     return LATHE_CODE_DEVICE;
+  args[0] = reinterpret_cast<uint64_t>(context.deviceRun.deviceFaults());
   context.pollDeadline();
   if (count <= 0)
     return LATHE_CODE_OK;
@@ -187,7 +188,11 @@ int32_t wait(lathe_call *call) {
     context.deviceRun.isRecording = false;
     return LATHE_CODE_DEVICE;
   }
-  return device ? device->ops->wait(context.deviceRun.queue) : int32_t(LATHE_CODE_OK);
+  if (!device)
+    return LATHE_CODE_OK;
+  int32_t code = device->ops->wait(context.deviceRun.queue);
+  // A host that is about to look at values must not take those that follow a fault.
+  return code || !context.deviceRun.hostSeesValues() ? code : context.deviceRun.faults()->code;
 }
 
 } // namespace

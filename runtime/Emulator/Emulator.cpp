@@ -132,8 +132,8 @@ const DeviceOps ops = {
       return queue;
     },
     [](lathe_device *, void *queue) { delete static_cast<Queue *>(queue); },
-    [](void *given, void *program, lathe_call *call, uint32_t number, const uint64_t *args,
-       uint32_t, int64_t count) -> int32_t {
+    [](void *given, void *program, lathe_call *call, uint32_t number, uint64_t *args, uint32_t,
+       int64_t count) -> int32_t {
       Queue &queue = *static_cast<Queue *>(given);
       const auto &code = *static_cast<const lathe_device_variant *>(program);
       const lathe_device_kernel &kernel = code.kernels[number];

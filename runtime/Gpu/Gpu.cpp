@@ -197,7 +197,7 @@ int32_t noteFailure(Queue &queue, const char *kernel, int error) {
   return LATHE_CODE_DEVICE;
 }
 
-int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, const uint64_t *args,
+int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, uint64_t *args,
                uint32_t argCount, int64_t count) {
   Queue &queue = *static_cast<Queue *>(given);
   Gpu &gpu = *queue.gpu;
@@ -220,7 +220,7 @@ int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, c
   // The driver copies what they point to before it returns.
   void *parameters[maxParameters];
   for (uint32_t i = 0; i < argCount; ++i)
-    parameters[i] = const_cast<uint64_t *>(args + i);
+    parameters[i] = args + i;
   if (queue.broken)
     return noteFailure(queue, kernel.name, queue.broken);
   Inside inside(gpu);

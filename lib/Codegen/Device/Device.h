@@ -4,6 +4,7 @@
 #define LATHE_LIB_CODEGEN_DEVICE_DEVICE_H
 
 #include "lathe/Codegen.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace lathe::codegen {
 
@@ -18,6 +19,10 @@ constexpr llvm::StringLiteral barrierFunction = "lathe.barrier";
 constexpr llvm::StringLiteral copyFunction = "lathe.copy";
 constexpr llvm::StringLiteral commitFunction = "lathe.commit_copies";
 constexpr llvm::StringLiteral waitFunction = "lathe.wait_copies";
+
+/// Has kernels of `kernels` that `run` launches after one that may find a fault in the data do
+/// nothing once there is one, where wrong data could lead them astray.
+void skipAfterFaults(mlir::func::FuncOp run, mlir::ModuleOp kernels);
 
 /// Makes functions that the emulator runs thread by thread out of `kernels`, entries of a module
 /// that is otherwise ready for its GPU: they become host functions that check each access to

@@ -74,6 +74,7 @@ DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
   DeviceKernels result;
   OpBuilder builder(scheduled.getContext());
   result.module = ModuleOp::create(builder.getUnknownLoc());
+  result.module.get()->setAttr(deviceAttr, builder.getUnitAttr());
   llvm::StringMap<unsigned> numbers;
   for (auto function : llvm::make_early_inc_range(scheduled.getOps<func::FuncOp>())) {
     if (!function.isPrivate() || function.isDeclaration() || !runsOnDevice(function))
@@ -95,6 +96,7 @@ DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
     for (Block &block : run.getBody())
       addWaits(block, run.getArgument(0));
     run.walk([&](Operation *op) { result.hostFlags |= getTouched(*op); });
+    skipAfterFaults(run, *result.module);
   }
   return result;
 }

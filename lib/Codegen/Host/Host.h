@@ -20,6 +20,9 @@ namespace lathe::codegen {
 /// The symbol by which a kernel that is compiled apart is linked, on it and on its declaration.
 constexpr llvm::StringLiteral kernelSymbolAttr = "rt.symbol";
 
+/// On a module of kernels for a device, whose first parameter is no call but a lathe_error.
+constexpr llvm::StringLiteral deviceAttr = "rt.device";
+
 /// On a dispatch whose kernel runs on a device: its number there.
 constexpr llvm::StringLiteral launchAttr = "launch";
 

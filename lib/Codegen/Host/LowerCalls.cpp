@@ -6,7 +6,12 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::codegen;
 
-// void lathe_fail(call, site, code, six arguments): the first failure of a run is recorded.
+// Where failures are noted: kernels on a device are given that, and no call.
+Value RtLowering::errorOf(Location loc, Value call) {
+  return isForDevice ? call : load(loc, pointer, call, offsetof(lathe_call, error));
+}
+
+// void lathe_fail(error, site, code, six arguments): the first failure of a run is recorded.
 LLVM::LLVMFuncOp RtLowering::getFail() {
   if (fail)
     return fail;
@@ -22,7 +27,7 @@ LLVM::LLVMFuncOp RtLowering::getFail() {
   Block *write = builder.createBlock(&fail.getBody());
   Block *exit = builder.createBlock(&fail.getBody());
   builder.setInsertionPointToStart(entry);
-  Value error = load(loc, pointer, entry->getArgument(0), offsetof(lathe_call, error));
+  Value error = entry->getArgument(0);
   Value code = at(loc, error, offsetof(lathe_error, code));
   Value none = arith::ConstantIntOp::create(builder, loc, 0, 32);
   Value result =
@@ -52,7 +57,7 @@ void RtLowering::lower(rt::CheckOp op) {
   Block *block = op->getBlock();
   Block *rest = block->splitBlock(op);
   Block *failed = builder.createBlock(rest);
-  SmallVector<Value> arguments{call,
+  SmallVector<Value> arguments{errorOf(loc, call),
                                arith::ConstantIntOp::create(builder, loc, sites.add(message), 32),
                                arith::ConstantIntOp::create(builder, loc, op.getCode(), 32)};
   for (unsigned i = 0; i < LATHE_ERROR_ARGS; ++i)
@@ -202,11 +207,11 @@ void RtLowering::lower(rt::DispatchOp op) {
   Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
   attend(op, zero);
 
-  if (auto launch = op->getAttrOfType<IntegerAttr>(launchAttr)) {
+  auto launch = op->getAttrOfType<IntegerAttr>(launchAttr);
+  if (launch) {
     Value array = argumentArray(host, 0);
-    unsigned count = 0;
+    unsigned count = 1; // the runtime sets the first
     auto add = [&](Value argument) { store(loc, argument, array, 8 * count++); };
-    add(call);
     for (Value buffer : op.getBuffers())
       add(buffer);
     for (Value size : op.getSizes())
@@ -218,8 +223,6 @@ void RtLowering::lower(rt::DispatchOp op) {
     };
     returnIfFailed(loc, callService(loc, i32, offsetof(lathe_services, launch), call,
                                     {number(launch.getInt()), array, number(count), items}));
-    if (op.getChecked())
-      returnIfFailed(loc, callService(loc, i32, offsetof(lathe_services, wait), call, {}));
   } else if (op.getSerial()) {
     SmallVector<Value> arguments{call};
     llvm::append_range(arguments, op.getBuffers());
@@ -250,9 +253,9 @@ void RtLowering::lower(rt::DispatchOp op) {
         builder, loc, type,
         ValueRange{parallel, call, function, array, toI64(loc, op.getCount()), grain});
   }
-  if (op.getChecked()) {
-    Value error = load(loc, pointer, call, offsetof(lathe_call, error));
-    Value found = load(loc, i32, error, offsetof(lathe_error, code));
+  // What a kernel on a device finds is known when the host waits.
+  if (op.getChecked() && !launch) {
+    Value found = load(loc, i32, errorOf(loc, call), offsetof(lathe_error, code));
     Value failed = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, found, zero);
     returnIf(loc, failed, found);
   }
@@ -320,7 +323,7 @@ void RtLowering::lower(rt::InvokeOp op) {
   Value site = arith::SelectOp::create(
       builder, loc, isMemory, arith::ConstantIntOp::create(builder, loc, sites.add(noMemory), 32),
       arith::ConstantIntOp::create(builder, loc, sites.add(message), 32));
-  SmallVector<Value> arguments{op.getCall(), site, called.getResult()};
+  SmallVector<Value> arguments{errorOf(loc, op.getCall()), site, called.getResult()};
   // The numbers of a message stand where the sizes of the first result would.
   for (unsigned i = 0; i < LATHE_ERROR_ARGS; ++i)
     arguments.push_back(StringRef(message).contains("%" + std::to_string(i))

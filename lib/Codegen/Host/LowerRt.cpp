@@ -282,6 +282,15 @@ LogicalResult RtLowering::lower(Operation *op) {
                 .getResult();
         return replace(arith::IndexCastOp::create(builder, loc, builder.getIndexType(), number));
       })
+      .Case([&](rt::FailedOp failed) {
+        // Threads note faults meanwhile.
+        Value code = LLVM::LoadOp::create(
+            builder, loc, i32, at(loc, failed.getFaults(), offsetof(lathe_error, code)),
+            /*alignment=*/4, /*isVolatile=*/false, /*isNonTemporal=*/false,
+            /*isInvariant=*/false, /*isInvariantGroup=*/false, LLVM::AtomicOrdering::monotonic);
+        Value none = arith::ConstantIntOp::create(builder, loc, 0, 32);
+        return replace(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, code, none));
+      })
       .Case([&](rt::BarrierOp) {
         auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()), {});
         LLVM::LLVMFuncOp function = getBuiltin(barrierFunction, type);

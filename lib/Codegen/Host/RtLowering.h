@@ -21,7 +21,7 @@ public:
   RtLowering(mlir::ModuleOp module, WeightLayout &weights, SiteList &sites)
       : module(module), weights(weights), sites(sites), builder(module.getContext()),
         pointer(mlir::LLVM::LLVMPointerType::get(module.getContext())), i64(builder.getI64Type()),
-        i32(builder.getI32Type()) {}
+        i32(builder.getI32Type()), isForDevice(module->hasAttr(deviceAttr)) {}
 
   mlir::LogicalResult run();
 
@@ -35,6 +35,7 @@ private:
   void lowerAllocation(mlir::Operation *op, mlir::Value memory, mlir::Value bytes = {});
   mlir::LLVM::LLVMFuncOp getBodyOf(mlir::func::FuncOp kernel);
   mlir::LLVM::LLVMFuncOp getFail();
+  mlir::Value errorOf(mlir::Location loc, mlir::Value call);
   mlir::LLVM::LLVMFuncOp getAttend();
   void attend(rt::DispatchOp op, mlir::Value zero);
   mlir::Value nameOf(mlir::Location loc, llvm::StringRef kernel);
@@ -60,6 +61,7 @@ private:
   SiteList &sites;
   mlir::OpBuilder builder;
   mlir::Type pointer, i64, i32;
+  bool isForDevice;
   mlir::LLVM::LLVMFuncOp fail, attendFunction;
   llvm::DenseMap<mlir::Attribute, std::string> stringTables; // constant -> global
   llvm::DenseMap<mlir::Operation *, mlir::LLVM::LLVMFuncOp> bodies;

@@ -38,6 +38,28 @@ BODY
       attributes {graph.entry = "run"}
 }
 """
+# Two kernels: the first finds a fault in the data, and would tell the second where to read.
+LED = MODULE.replace("""    rt.dispatch @loop_planted(%call) buffers(%x, %y)""", """    %bytes = arith.constant 0 : index
+    %places = rt.arena %call, %bytes : !llvm.ptr -> !llvm.ptr
+    rt.dispatch @loop_checking(%call) buffers(%x, %places) sizes() count %count {checked, grain = 1 : i64}
+        : !llvm.ptr, !llvm.ptr, !llvm.ptr
+    rt.dispatch @loop_planted(%call) buffers(%places, %y)""").replace(
+    "%zero = arith.constant 0 : index", "%zero = arith.constant 2432 : index").replace(
+    "  func.func private @main", """  func.func private @loop_checking(%call: !llvm.ptr, %in: !llvm.ptr, %out: !llvm.ptr,
+                                   %begin: index, %end: index) {
+    %x = rt.view %in sizes() strides() : !llvm.ptr -> memref<1099511627776xf32>
+    %v = memref.load %x[%begin] : memref<1099511627776xf32>
+    %most = arith.constant 1.0e30 : f32
+    %right = arith.cmpf ogt, %v, %most : f32
+    rt.check %right, 2, "no number is right"
+    scf.if %right {
+      %y = rt.view %out sizes() strides() : !llvm.ptr -> memref<1099511627776xi64>
+      %zero = arith.constant 0 : i64
+      memref.store %zero, %y[%begin] : memref<1099511627776xi64>
+    }
+    return
+  }
+  func.func private @main""")
 LOAD = "%v = memref.load %x[%i] : memref<1099511627776xf32>\n"
 STORE = "memref.store %v, %y[%i] : memref<1099511627776xf32>"
 BODIES = {
@@ -68,6 +90,16 @@ BODIES = {
       memref.store %v, %y[%c0] : memref<1099511627776xf32>"""),
 }
 
-for name, (target, body) in BODIES.items():
+def write(name, module, target, body):
     with open(os.path.join(sys.argv[1], name + ".mlir"), "w", encoding="utf-8") as file:
-        file.write(MODULE.replace("TARGET", target).replace("BODY", body))
+        file.write(module.replace("TARGET", target).replace("BODY", body))
+
+
+for name, (target, body) in BODIES.items():
+    write(name, MODULE, target, body)
+write("led", LED, "nvidia:sm_80", """
+      %p = rt.view %in sizes() strides() : !llvm.ptr -> memref<1099511627776xi64>
+      %place = memref.load %p[%i] : memref<1099511627776xi64>
+      %at = arith.index_cast %place : i64 to index
+      %v = memref.load %x[%at] : memref<1099511627776xf32>
+      """ + STORE)

@@ -152,4 +152,159 @@ func.func @run(%call: !llvm.ptr) -> i32 {
             uint32_t(LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS));
 }
 
+// ---- After a fault in the data --------------------------------------------------------------
+
+/// Kernels that add to what is there, and some that ask their data where to read or how often.
+const char *const faultyKernels = R"(
+func.func private @add(%faults: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: index) {
+  %m = rt.view %x sizes() strides() : !llvm.ptr -> memref<?xf32>
+  %n = arith.constant 8 : index
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %zero = arith.constant 0.0 : f32
+  %sum = scf.for %i = %c0 to %n step %c1 iter_args(%s = %zero) -> (f32) {
+    %0 = memref.load %m[%i] : memref<?xf32>
+    %big = arith.cmpf ogt, %0, %s : f32
+    %1 = scf.if %big -> (f32) {
+      %2 = arith.addf %0, %s : f32
+      scf.yield %2 : f32
+    } else {
+      scf.yield %s : f32
+    }
+    scf.yield %1 : f32
+  }
+  memref.store %sum, %m[%begin] : memref<?xf32>
+  return
+}
+func.func private @pick(%faults: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: index) {
+  %m = rt.view %x sizes() strides() : !llvm.ptr -> memref<?xi64>
+  %0 = memref.load %m[%begin] : memref<?xi64>
+  %1 = arith.index_cast %0 : i64 to index
+  %good = arith.cmpi ult, %1, %end : index
+  rt.check %good, 2, "far" {}
+  %2 = arith.select %good, %1, %begin : index
+  %3 = memref.load %m[%2] : memref<?xi64>
+  memref.store %3, %m[%begin] : memref<?xi64>
+  return
+}
+func.func private @divide(%faults: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: index) {
+  %m = rt.view %x sizes() strides() : !llvm.ptr -> memref<?xi64>
+  %0 = memref.load %m[%begin] : memref<?xi64>
+  %none = arith.constant 0 : i64
+  %good = arith.cmpi ne, %0, %none : i64
+  rt.check %good, 3, "zero" {}
+  memref.store %0, %m[%begin] : memref<?xi64>
+  return
+}
+func.func private @count(%faults: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: index) {
+  %m = rt.view %x sizes() strides() : !llvm.ptr -> memref<?xi64>
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %0 = memref.load %m[%begin] : memref<?xi64>
+  %1 = arith.index_cast %0 : i64 to index
+  scf.for %i = %c0 to %1 step %c1 {
+    memref.store %0, %m[%begin] : memref<?xi64>
+  }
+  return
+}
+func.func private @search(%faults: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: index) {
+  %m = rt.view %x sizes() strides() : !llvm.ptr -> memref<?xi64>
+  %c1 = arith.constant 1 : index
+  %found = scf.while (%i = %begin) : (index) -> index {
+    %0 = memref.load %m[%i] : memref<?xi64>
+    %1 = arith.index_cast %0 : i64 to index
+    %go = arith.cmpi ne, %1, %i : index
+    scf.condition(%go) %i : index
+  } do {
+  ^bb0(%i: index):
+    %next = arith.addi %i, %c1 : index
+    scf.yield %next : index
+  }
+  return
+}
+func.func private @choose(%faults: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: index)
+    attributes {rt.block = 32 : i32} {
+  %m = rt.view %x sizes() strides() : !llvm.ptr -> memref<?xi64>
+  %none = arith.constant 0 : i64
+  %0 = memref.load %m[%begin] : memref<?xi64>
+  %big = arith.cmpi sgt, %0, %none : i64
+  %i = scf.if %big -> (index) {
+    scf.yield %begin : index
+  } else {
+    scf.yield %end : index
+  }
+  memref.store %none, %m[%i] : memref<?xi64>
+  return
+}
+func.func private @meet(%faults: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: index)
+    attributes {rt.block = 32 : i32} {
+  %m = rt.view %x sizes() strides() : !llvm.ptr -> memref<?xindex>
+  %0 = memref.load %m[%begin] : memref<?xindex>
+  %good = arith.cmpi ult, %0, %end : index
+  rt.check %good, 2, "far" {}
+  rt.barrier
+  memref.store %end, %m[%0] : memref<?xindex>
+  return
+}
+)";
+
+/// For each kernel by name what it does before its work: nothing, or "failed", with "barrier" where
+/// the threads of a block agree on it.
+std::string kernelsAfter(mlir::MLIRContext &context, std::initializer_list<const char *> launches,
+                         const char *inLoop = nullptr) {
+  auto launch = [](llvm::StringRef kernel) {
+    bool isChecked = kernel == "pick" || kernel == "divide" || kernel == "meet";
+    return ("rt.dispatch @" + kernel + "(%call) buffers(%x) sizes() count %c9 {grain = 1 : i64" +
+            (isChecked ? ", checked" : "") + "} : !llvm.ptr, !llvm.ptr\n")
+        .str();
+  };
+  std::string text = std::string(faultyKernels) + R"(
+func.func @run(%call: !llvm.ptr) -> i32 {
+  %0 = arith.constant 0 : i32
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  %x = rt.input %call[0] : !llvm.ptr -> !llvm.ptr
+)";
+  if (inLoop)
+    text += "scf.for %i = %c0 to %c9 step %c1 {\n";
+  for (const char *kernel : launches)
+    text += launch(kernel);
+  if (inLoop)
+    text += launch(inLoop) + "}\n";
+  auto module = parse(context, text + "return %0 : i32\n}");
+  if (!module)
+    return "the module is wrong";
+  codegen::DeviceKernels taken = codegen::takeDeviceKernels(*module);
+  // Nobody waits for a kernel because it may find a fault.
+  EXPECT_EQ(outline(module->lookupSymbol<mlir::func::FuncOp>("run").getBody().front()).find("wait"),
+            std::string::npos);
+  std::string found;
+  for (auto kernel : taken.module->getOps<mlir::func::FuncOp>()) {
+    mlir::Block &entry = kernel.getBody().front();
+    std::string first;
+    for (mlir::Operation &op : entry)
+      if (entry.getNumSuccessors() > 0 && llvm::isa<rt::FailedOp, rt::BarrierOp>(op))
+        first += " " + op.getName().stripDialect().str();
+    if (!first.empty())
+      found += (found.empty() ? "" : ", ") + kernel.getName().str() + first;
+  }
+  return found;
+}
+
+TEST(DeviceKernels, DoNothingAfterAFaultWhereDataCouldLeadThemAstray) {
+  mlir::MLIRContext context;
+  EXPECT_EQ(kernelsAfter(context, {"add", "count", "search", "choose"}), "");
+  // The one that finds it goes on by itself, and so do those that read and write the same places
+  // whatever the data.
+  EXPECT_EQ(kernelsAfter(context, {"count", "pick", "add", "divide"}), "");
+  EXPECT_EQ(kernelsAfter(context, {"divide", "count", "add", "search", "choose", "pick"}),
+            "pick failed, count failed, search failed, choose failed");
+  // All threads of a block go on, or none, also where one of them may be the first to find a fault.
+  EXPECT_EQ(kernelsAfter(context, {"pick", "meet", "choose"}),
+            "choose failed, meet failed barrier");
+  // The next turn of a loop comes after this one.
+  EXPECT_EQ(kernelsAfter(context, {"count", "pick"}, "add"), "pick failed, count failed");
+}
+
 } // namespace

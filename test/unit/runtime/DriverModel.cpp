@@ -1,6 +1,9 @@
 // A model for GPUs as the compiler would make it. Licensed under Apache-2.0 WITH LLVM-exception.
 #include "DriverModel.h"
 
+#include <atomic>
+#include <iterator>
+
 namespace {
 
 constexpr uint32_t blockThreads = 32;
@@ -41,15 +44,40 @@ void increment(const uint64_t *args, lathe_emulated_thread *thread) {
     *to = *from + 1;
 }
 
+// to[i] = from[i], but for the number 100 + which, which is a fault that the site of this number
+// tells of.
+void passOn(const uint64_t *args, lathe_emulated_thread *thread) {
+  uint64_t i = itemOf(*thread), which = args[3];
+  if (i >= args[4])
+    return;
+  float *from = at(thread, args[1], i, false), *to = at(thread, args[2], i, true);
+  if (!from || !to)
+    return;
+  *to = *from;
+  auto *faults = reinterpret_cast<lathe_error *>(args[0]);
+  const char *range[2];
+  if (*from != float(100 + which) ||
+      !thread->check(thread, faults, sizeof(*faults), alignof(lathe_error), true, range))
+    return;
+  int32_t none = 0;
+  if (!std::atomic_ref(faults->code).compare_exchange_strong(none, LATHE_CODE_INDEX))
+    return;
+  faults->site = uint32_t(which);
+  faults->args[0] = int64_t(100 + which);
+  faults->args[1] = int64_t(args[4]);
+}
+
 void never(const uint64_t *, lathe_emulated_thread *) {}
 
-enum { Scale, Increment, Wide };
+enum { Scale, Increment, Wide, PassOn };
 const lathe_device_kernel kernels[] = {
     {"scale", 5, blockThreads, blockThreads, 0},
     {"increment", 4, blockThreads, blockThreads, 0},
     {"wide", lathe::test::tooManyParameters, blockThreads, blockThreads, 0},
+    {"pass_on", 5, blockThreads, blockThreads, 0},
 };
-const lathe_emulated_kernel emulated[] = {scale, increment, never};
+constexpr uint32_t kernelCount = 4;
+const lathe_emulated_kernel emulated[] = {scale, increment, never, passOn};
 
 // ---- The host program
 // ------------------------------------------------------------------------------
@@ -65,13 +93,13 @@ int32_t plan(lathe_call *call, lathe_plan *plan) {
 // The input by the weights, to the arena.
 int32_t launchScale(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0];
-  uint64_t args[] = {address(call), address(call->inputs[0].data), address(call->weights),
-                     address(call->arena), uint64_t(count)};
+  uint64_t args[] = {0, address(call->inputs[0].data), address(call->weights), address(call->arena),
+                     uint64_t(count)};
   return call->services->launch(call, Scale, args, 5, count);
 }
 
 int32_t launchIncrement(lathe_call *call, const void *from, void *to, int64_t count) {
-  uint64_t args[] = {address(call), address(from), address(to), uint64_t(count)};
+  uint64_t args[] = {0, address(from), address(to), uint64_t(count)};
   return call->services->launch(call, Increment, args, 4, count);
 }
 
@@ -101,7 +129,47 @@ int32_t runUnseen(lathe_call *call) {
   return launchIncrement(call, call->arena, call->outputs[0].data, count);
 }
 
-// Waits in between, as after a kernel that may find a fault in the data.
+int32_t launchPassOn(lathe_call *call, const void *from, void *to, uint64_t which) {
+  int64_t count = call->inputs[0].dims[0];
+  uint64_t args[] = {0, address(from), address(to), which, uint64_t(count)};
+  return call->services->launch(call, PassOn, args, 5, count);
+}
+
+// The same, by way of three kernels that may find a fault.
+int32_t runChecked(lathe_call *call) {
+  void *input = call->inputs[0].data, *output = call->outputs[0].data;
+  int32_t code = launchPassOn(call, input, call->arena, 0);
+  if (!code)
+    code = launchPassOn(call, call->arena, output, 1);
+  if (!code)
+    code = launchPassOn(call, output, input, 2);
+  if (!code)
+    code = runUnseen(call);
+  return code;
+}
+
+// The host itself finds a fault, after a kernel that may find one.
+int32_t runRefusing(lathe_call *call) {
+  if (int32_t code = launchPassOn(call, call->inputs[0].data, call->arena, 0))
+    return code;
+  *call->error = {LATHE_CODE_SHAPE, lathe::test::hostSite, {call->inputs[0].dims[0]}};
+  return LATHE_CODE_SHAPE;
+}
+
+// The host looks at what a kernel wrote that may have found a fault.
+int32_t runLooking(lathe_call *call) {
+  int64_t count = call->inputs[0].dims[0];
+  if (int32_t code = launchPassOn(call, call->inputs[0].data, call->arena, 0))
+    return code;
+  if (int32_t code = call->services->wait(call))
+    return code;
+  for (int64_t i = 0; i < count; ++i)
+    if (reinterpret_cast<const float *>(call->arena)[i] == 100)
+      return LATHE_CODE_LOOP; // it goes by a number that it should not have seen
+  return runUnseen(call);
+}
+
+// Waits in between.
 int32_t runWaiting(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0];
   if (int32_t code = launchScale(call))
@@ -121,7 +189,7 @@ int32_t runMany(lathe_call *call) {
 }
 
 int32_t runWide(lathe_call *call) {
-  uint64_t args[lathe::test::tooManyParameters] = {address(call)};
+  uint64_t args[lathe::test::tooManyParameters] = {};
   args[lathe::test::tooManyParameters - 1] = 1;
   return call->services->launch(call, Wide, args, lathe::test::tooManyParameters, 1);
 }
@@ -138,13 +206,23 @@ const lathe_entry entries[] = {
     {"many", plan, runMany, 1, 1, &input, &output},
     {"wide", plan, runWide, 1, 1, &input, &output},
     {"wild", plan, runWild, 1, 1, &input, &output},
+    {"looking", plan, runLooking, 1, 1, &input, &output},
+    {"checked", plan, runChecked, 1, 1, &input, &output},
+    {"refusing", plan, runRefusing, 1, 1, &input, &output},
 };
 
 const lathe_entry unseenEntries[] = {
     {"run", plan, runUnseen, 1, 1, &input, &output},
     {"peeking", plan, runPeeking, 1, 1, &input, &output},
     {"waiting", plan, runWaiting, 1, 1, &input, &output},
+    {"checked", plan, runChecked, 1, 1, &input, &output},
+    {"refusing", plan, runRefusing, 1, 1, &input, &output},
 };
+
+const lathe_site sites[] = {{"node 'first': %0 is among %1 numbers"},
+                            {"node 'second': %0 is among %1 numbers"},
+                            {"node 'third': %0 is among %1 numbers"},
+                            {"the host does not take %0 numbers"}};
 
 // ---- The artifact
 // ----------------------------------------------------------------------------------
@@ -153,7 +231,7 @@ alignas(LATHE_ALIGNMENT) const float weights[16] = {2, 2, 2, 2};
 
 // Drivers look for the kernels' names in it; the fakes do no more. Each image has an address of its
 // own, as fakes tell them apart by it.
-#define TEXT(ARCH) "// scale increment wide, for " ARCH
+#define TEXT(ARCH) "// scale increment wide pass_on, for " ARCH
 const char sm80[] = TEXT("sm_80"), sm86[] = TEXT("sm_86"), sm90a[] = TEXT("sm_90a"),
            gfx90a[] = TEXT("gfx90a"), gfx942[] = TEXT("gfx942");
 
@@ -173,21 +251,21 @@ const lathe_image unseenImages[][2] = {
 };
 
 constexpr lathe_variant host(const char *name) {
-  return {name, 0, 0, sizeof(weights), 4, 0, entries};
+  return {name, 0, 0, sizeof(weights), uint32_t(std::size(entries)), 0, entries};
 }
 constexpr lathe_variant unseen(const char *name) {
-  return {name, 0, 0, sizeof(weights), 3, 0, unseenEntries};
+  return {name, 0, 0, sizeof(weights), uint32_t(std::size(unseenEntries)), 0, unseenEntries};
 }
 const lathe_device_variant variants[] = {
-    {host("nvidia:sm_80"), 3, 2, kernels, images[0], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("nvidia:sm_86"), 3, 2, kernels, images[1], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("nvidia:sm_90a"), 3, 2, kernels, images[2], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("amd:gfx90a"), 3, 2, kernels, images[3], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("amd:gfx942"), 3, 2, kernels, images[4], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_80"), kernelCount, 2, kernels, images[0], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_86"), kernelCount, 2, kernels, images[1], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_90a"), kernelCount, 2, kernels, images[2], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("amd:gfx90a"), kernelCount, 2, kernels, images[3], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("amd:gfx942"), kernelCount, 2, kernels, images[4], LATHE_DEVICE_HOST_VALUES, 0},
 };
 const lathe_device_variant unseenVariants[] = {
-    {unseen("nvidia:sm_80"), 3, 2, kernels, unseenImages[0], 0, 0},
-    {unseen("amd:gfx942"), 3, 2, kernels, unseenImages[1], 0, 0},
+    {unseen("nvidia:sm_80"), kernelCount, 2, kernels, unseenImages[0], 0, 0},
+    {unseen("amd:gfx942"), kernelCount, 2, kernels, unseenImages[1], 0, 0},
 };
 constexpr lathe_artifact tableOf(uint32_t count, const lathe_device_variant *devices) {
   return {LATHE_MAGIC,
@@ -196,8 +274,8 @@ constexpr lathe_artifact tableOf(uint32_t count, const lathe_device_variant *dev
           sizeof(lathe_artifact),
           0,
           nullptr,
-          0,
-          nullptr,
+          std::size(sites),
+          sites,
           count,
           devices};
 }

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <map>
+#include <numeric>
 #include <thread>
 
 using namespace lathe::test;
@@ -53,6 +54,33 @@ struct CloseDevice {
   void operator()(lathe_device *device) const { lathe_device_close(device); }
 };
 using DevicePtr = std::unique_ptr<lathe_device, CloseDevice>;
+
+/// What a program does with a model.
+struct Program {
+  const lathe_static_model &model;
+  const char *entry;
+  unsigned launches; ///< of a run
+  std::vector<std::vector<float>> inputs;
+};
+
+std::vector<float> numbersFrom(float first, size_t count) {
+  std::vector<float> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), first);
+  return numbers;
+}
+
+// The second size needs a larger arena; the second run of a size is recorded, from then on it is
+// replayed.
+const std::vector<std::vector<float>> twoSizes = {numbersFrom(-3, 40), numbersFrom(-3, 40),
+                                                  numbersFrom(-3, 1000), numbersFrom(-3, 1000),
+                                                  numbersFrom(-3, 1000)};
+// Number 102 is a fault: in a run that is launched, in one that is recorded and in one that is
+// replayed.
+const std::vector<std::vector<float>> withFaults = {numbersFrom(102, 40), numbersFrom(102, 40),
+                                                    numbersFrom(1, 40), numbersFrom(102, 40),
+                                                    numbersFrom(1, 40)};
+const Program seen = {driverModel, "run", 3, twoSizes}, unseen = {unseenModel, "run", 2, twoSizes},
+              faulty = {unseenModel, "checked", 5, withFaults};
 
 struct Drivers : testing::TestWithParam<const Vendor *> {
   const Vendor &vendor = *GetParam();
@@ -111,9 +139,11 @@ struct Drivers : testing::TestWithParam<const Vendor *> {
     return ContextPtr(context);
   }
   static int32_t run(lathe_context *context, uint32_t entry, size_t count, lathe_status &status) {
-    std::vector<float> x(count);
-    for (size_t i = 0; i < count; ++i)
-      x[i] = float(i) - 3;
+    return runOn(context, entry, numbersFrom(-3, count), status);
+  }
+  static int32_t runOn(lathe_context *context, uint32_t entry, std::vector<float> x,
+                       lathe_status &status) {
+    size_t count = x.size();
     lathe_value input = borrow(LATHE_F32, {int64_t(count)}, x), output = {};
     int32_t code = lathe_context_run(context, entry, &input, 1, &output, 1, &status);
     EXPECT_EQ(code, status.code);
@@ -126,23 +156,44 @@ struct Drivers : testing::TestWithParam<const Vendor *> {
     return code;
   }
 
+  /// Expects a run of "checked" on `numbers` to find the fault that `site` tells of.
+  void expectFault(lathe_module *module, lathe_context *context, const std::vector<float> &numbers,
+                   uint32_t site, const std::string &message) {
+    EXPECT_EQ(runOn(context, entryOf(module, "checked"), numbers, status), LATHE_STATUS_INDEX);
+    EXPECT_EQ(status.site, site);
+    EXPECT_EQ(status.message, message);
+    EXPECT_EQ(status.args[0], int64_t(100 + site));
+    EXPECT_EQ(status.args[1], int64_t(numbers.size()));
+  }
+
+  /// As runOn, and a fault that is to be found is well.
+  static int32_t runAny(lathe_context *context, const lathe_module *module, const Program &program,
+                        const std::vector<float> &numbers, lathe_status &status) {
+    int32_t code = runOn(context, entryOf(module, program.entry), numbers, status);
+    bool isBad = &program == &faulty && testing::Value(numbers, testing::Contains(102.0F));
+    if (!isBad || (code && code != LATHE_STATUS_INDEX))
+      return code;
+    EXPECT_EQ(code, LATHE_STATUS_INDEX);
+    EXPECT_STREQ(status.message, "node 'third': 102 is among 40 numbers");
+    return LATHE_STATUS_OK;
+  }
+
   /// All that a program does, as far as it gets; then two more runs where the first one failed.
-  int32_t useAll(bool mayRecover, const lathe_static_model &model) {
+  int32_t useAll(bool mayRecover, const Program &program) {
     DevicePtr device = openDevice();
     if (!device)
       return status.code;
-    ModulePtr module = openModule(device.get(), nullptr, model);
+    ModulePtr module = openModule(device.get(), nullptr, program.model);
     if (!module)
       return status.code;
     ContextPtr context = openContext(module.get());
     if (!context)
       return status.code;
-    // The second size needs a larger arena; the second run of a size is recorded, from then on it
-    // is replayed.
-    for (size_t count : {40, 40, 1000, 1000, 1000})
-      if (int32_t code = run(context.get(), 0, count, status)) {
+    for (const std::vector<float> &numbers : program.inputs)
+      if (int32_t code = runAny(context.get(), module.get(), program, numbers, status)) {
         lathe_status again;
-        EXPECT_EQ(run(context.get(), 0, count, again) == LATHE_STATUS_OK, mayRecover)
+        int32_t next = runAny(context.get(), module.get(), program, numbers, again);
+        EXPECT_EQ(next == LATHE_STATUS_OK, mayRecover)
             << status.message << ", then " << again.message;
         if (!mayRecover) {
           EXPECT_THAT(again.message, HasSubstr(vendor.lostError));
@@ -197,19 +248,21 @@ TEST_P(Drivers, ManyThreads) {
 }
 
 struct EachCall : Drivers {
-  void failEach(const lathe_static_model &model);
+  void failEach(const Program &program);
 };
 
-TEST_P(EachCall, MayFail) { failEach(driverModel); }
-TEST_P(EachCall, MayFailWhereTheHostSeesNothing) { failEach(unseenModel); }
+TEST_P(EachCall, MayFail) { failEach(seen); }
+TEST_P(EachCall, MayFailWhereTheHostSeesNothing) { failEach(unseen); }
+TEST_P(EachCall, MayFailBesideFaultsInTheData) { failEach(faulty); }
 
-void EachCall::failEach(const lathe_static_model &model) {
-  ASSERT_EQ(useAll(true, model), LATHE_STATUS_OK) << status.message;
+void EachCall::failEach(const Program &program) {
+  ASSERT_EQ(useAll(true, program), LATHE_STATUS_OK) << status.message;
   std::map<std::string, int> calls = counts();
   EXPECT_GT(calls.size(), 15u);
   const std::string copy = &vendor == &cuda ? "cuMemcpyAsync" : "hipMemcpyAsync";
   const std::string launch = &vendor == &cuda ? "cuLaunchKernel" : "hipModuleLaunchKernel";
-  EXPECT_EQ(calls.count(copy), size_t(&model == &unseenModel));
+  bool isUnseen = &program.model == &unseenModel;
+  EXPECT_EQ(calls.count(copy), size_t(isUnseen));
   for (const auto &[function, count] : calls)
     for (int call = 1; call <= count; ++call)
       for (bool isLost : {false, true}) {
@@ -217,11 +270,11 @@ void EachCall::failEach(const lathe_static_model &model) {
             "fail=" + function + ":" + std::to_string(call) + (isLost ? "=719!" : "=2");
         SCOPED_TRACE(plan);
         configure(plan);
-        int32_t code = useAll(/*mayRecover=*/!isLost, model);
+        int32_t code = useAll(/*mayRecover=*/!isLost, program);
         EXPECT_EQ(account(), "");
-        // Two copies and two launches in a run, and again when it is recorded, which may fail.
-        bool isRecorded = &model == &unseenModel && (function == copy || function == launch) &&
-                          (call - 1) % 4 >= 2;
+        // Two copies in a run, and launches, and again when it is recorded, which may fail.
+        unsigned inRun = function == copy ? 2 : function == launch ? program.launches : 0;
+        bool isRecorded = isUnseen && inRun && unsigned(call - 1) % (2 * inRun) >= inRun;
         bool mayBeOk = isRecorded || testing::Value(vendor.mayFail, testing::Contains(function));
         if (code == LATHE_STATUS_OK) {
           EXPECT_TRUE(mayBeOk);
@@ -351,6 +404,85 @@ TEST_P(Drivers, ReplaysNothingThatWaits) {
   for (int i = 0; i < 4; ++i)
     EXPECT_EQ(run(context.get(), entryOf(module.get(), "waiting"), 50, status), LATHE_STATUS_OK)
         << status.message;
+  EXPECT_EQ(counts()[&vendor == &cuda ? "cuGraphLaunch" : "hipGraphLaunch"], 0);
+}
+
+// A kernel that may find a fault in the data is no reason to wait, or to record nothing.
+TEST_P(Drivers, FindFaultsInReplayedRuns) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get(), nullptr, unseenModel);
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  uint32_t checked = entryOf(module.get(), "checked");
+  bool isCuda = &vendor == &cuda;
+  const char *launch = isCuda ? "cuLaunchKernel" : "hipModuleLaunchKernel",
+             *replay = isCuda ? "cuGraphLaunch" : "hipGraphLaunch",
+             *wait = isCuda ? "cuStreamSynchronize" : "hipStreamSynchronize",
+             *copy = isCuda ? "cuMemcpyAsync" : "hipMemcpyAsync";
+  const std::vector<float> good(50, 7);
+  std::vector<float> first = good, third = good, several = good;
+  first[0] = 100;
+  third[49] = 102;
+  several[3] = 102;
+  several[40] = 101;
+  // The first run is launched, the second recorded, all others are replayed. None leaves anything
+  // behind for the next.
+  for (const auto &[numbers, site] :
+       {std::pair(third, 2), {good, -1}, {third, 2}, {several, 1}, {first, 0}, {good, -1}}) {
+    if (site < 0) {
+      EXPECT_EQ(runOn(context.get(), checked, numbers, status), LATHE_STATUS_OK) << status.message;
+      continue;
+    }
+    const char *node = site == 0 ? "first" : site == 1 ? "second" : "third";
+    expectFault(module.get(), context.get(), numbers, uint32_t(site),
+                std::string("node '") + node + "': " + std::to_string(100 + site) +
+                    " is among 50 numbers");
+  }
+  // Five kernels and two copies, launched and recorded; a wait for each run.
+  EXPECT_EQ(counts()[launch], 5 * 2);
+  EXPECT_EQ(counts()[copy], 2 * 2);
+  EXPECT_EQ(counts()[replay], 5);
+  EXPECT_EQ(counts()[wait], 6);
+}
+
+// What a kernel has found comes before what the host finds after it was launched.
+TEST_P(Drivers, FindTheFirstFault) {
+  for (const lathe_static_model *model : {&unseenModel, &driverModel}) {
+    DevicePtr device = openDevice();
+    ModulePtr module = openModule(device.get(), nullptr, *model);
+    ContextPtr context = openContext(module.get());
+    ASSERT_TRUE(context) << status.message;
+    uint32_t refusing = entryOf(module.get(), "refusing");
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(runOn(context.get(), refusing, {1, 2, 3}, status), LATHE_STATUS_SHAPE);
+      EXPECT_STREQ(status.message, "the host does not take 3 numbers");
+      EXPECT_EQ(status.site, hostSite);
+      EXPECT_EQ(runOn(context.get(), refusing, {1, 100}, status), LATHE_STATUS_INDEX);
+      EXPECT_STREQ(status.message, "node 'first': 100 is among 2 numbers");
+      EXPECT_EQ(status.site, 0u);
+    }
+    // Of a kernel and of the device, it is the device.
+    configure(&vendor == &cuda ? "fail=cuLaunchKernel:2=2" : "fail=hipModuleLaunchKernel:2=2");
+    uint32_t checked = entryOf(module.get(), "checked");
+    EXPECT_EQ(runOn(context.get(), checked, {1, 100}, status), LATHE_STATUS_DEVICE);
+    EXPECT_THAT(status.message, HasSubstr("kernel 'pass_on': "));
+    EXPECT_EQ(runOn(context.get(), checked, {1, 2}, status), LATHE_STATUS_OK) << status.message;
+    configure("");
+  }
+}
+
+// A host that looks at values gets none that follow a fault.
+TEST_P(Drivers, FindFaultsBeforeTheHostLooks) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get());
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  uint32_t looking = entryOf(module.get(), "looking");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(runOn(context.get(), looking, {1, 100, 3}, status), LATHE_STATUS_INDEX);
+    EXPECT_STREQ(status.message, "node 'first': 100 is among 3 numbers");
+    EXPECT_EQ(runOn(context.get(), looking, {1, 2, 3}, status), LATHE_STATUS_OK) << status.message;
+  }
   EXPECT_EQ(counts()[&vendor == &cuda ? "cuGraphLaunch" : "hipGraphLaunch"], 0);
 }
 

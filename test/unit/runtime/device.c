@@ -81,8 +81,7 @@ static int32_t plan_dynamic(lathe_call *call, lathe_plan *plan) {
 }
 
 static int32_t launch_scale(lathe_call *call, const void *x, void *z, int64_t count) {
-  uint64_t args[] = {(uint64_t)call, (uint64_t)x, (uint64_t)call->weights, (uint64_t)z,
-                     (uint64_t)count};
+  uint64_t args[] = {0, (uint64_t)x, (uint64_t)call->weights, (uint64_t)z, (uint64_t)count};
   return call->services->launch(call, KERNEL_SCALE, args, 5, count);
 }
 
@@ -111,8 +110,7 @@ static int32_t run_leading(lathe_call *call) {
 }
 
 static int32_t launch_on_output(lathe_call *call, uint32_t kernel) {
-  uint64_t args[] = {(uint64_t)call, (uint64_t)call->outputs[0].data,
-                     (uint64_t)call->inputs[0].dims[0]};
+  uint64_t args[] = {0, (uint64_t)call->outputs[0].data, (uint64_t)call->inputs[0].dims[0]};
   return call->services->launch(call, kernel, args, 3, call->inputs[0].dims[0]);
 }
 
