@@ -68,7 +68,7 @@ struct DeviceRun {
   struct Recording {
     const lathe_entry *entry = nullptr; ///< Null: free.
     const char *arena, *values;
-    Array<int64_t> sizes; ///< Kind and dims of each input.
+    Array<int64_t> sizes; ///< Of all inputs; kind, place and dims of each.
     void *graph = nullptr;
     uint64_t lastUse;
   };

@@ -280,11 +280,18 @@ DeviceRun::Recording *lathe_context::findRecording() {
   if (!ops.beginCapture || run.neverRecords || options.tracer.dispatch ||
       module->valuesMemory() == DeviceMemory::Shared)
     return nullptr;
+  // What a sequence holds moves all that lies behind it.
+  auto positionOf = [&](const lathe_value &input) {
+    auto position = uint64_t(static_cast<const char *>(input.data) - run.values);
+    return position < run.inputBytes ? int64_t(position) : -1;
+  };
   // Whether all that decides what a run does, but for its memory, is as `isSame` wants it.
   auto everySize = [&](auto isSame) {
     size_t place = 0;
+    if (!isSame(place++, int64_t(run.inputBytes)))
+      return false;
     for (uint32_t i = 0; i < entry->input_count; ++i) {
-      if (!isSame(place++, int64_t(inputs[i].kind)))
+      if (!isSame(place++, int64_t(inputs[i].kind)) || !isSame(place++, positionOf(inputs[i])))
         return false;
       for (uint32_t d = 0; d < inputs[i].rank; ++d)
         if (!isSame(place++, inputs[i].dims[d]))

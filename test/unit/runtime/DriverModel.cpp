@@ -148,6 +148,19 @@ int32_t runChecked(lathe_call *call) {
   return code;
 }
 
+// With a sequence in front of the input, which it leaves alone.
+int32_t runBeside(lathe_call *call) {
+  lathe_call inner = *call;
+  ++inner.inputs;
+  return runUnseen(&inner);
+}
+
+int32_t planBeside(lathe_call *call, lathe_plan *memory) {
+  lathe_call inner = *call;
+  ++inner.inputs;
+  return plan(&inner, memory);
+}
+
 // The host itself finds a fault, after a kernel that may find one.
 int32_t runRefusing(lathe_call *call) {
   if (int32_t code = launchPassOn(call, call->inputs[0].data, call->arena, 0))
@@ -211,12 +224,15 @@ const lathe_entry entries[] = {
     {"refusing", plan, runRefusing, 1, 1, &input, &output},
 };
 
+const lathe_tensor_spec besideInputs[] = {{"s", LATHE_VALUE_SEQUENCE, 0, 0, -1, -1, 0, {nullptr}},
+                                          input};
 const lathe_entry unseenEntries[] = {
     {"run", plan, runUnseen, 1, 1, &input, &output},
     {"peeking", plan, runPeeking, 1, 1, &input, &output},
     {"waiting", plan, runWaiting, 1, 1, &input, &output},
     {"checked", plan, runChecked, 1, 1, &input, &output},
     {"refusing", plan, runRefusing, 1, 1, &input, &output},
+    {"beside", planBeside, runBeside, 2, 1, besideInputs, &output},
 };
 
 const lathe_site sites[] = {{"node 'first': %0 is among %1 numbers"},

@@ -31,6 +31,7 @@ extern const lathe_static_model driverModel;
 ///   waiting  waits before its last kernel
 ///   checked  has three kernels more, of which the first takes the number 100 for a fault, the
 ///            second 101, and the third 102
+///   beside   as `run`, of the second of two inputs: the first is a sequence
 ///   refusing  launches the first of these, then ends with a fault that the host found
 extern const lathe_static_model unseenModel;
 

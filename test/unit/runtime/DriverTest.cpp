@@ -407,6 +407,30 @@ TEST_P(Drivers, ReplaysNothingThatWaits) {
   EXPECT_EQ(counts()[&vendor == &cuda ? "cuGraphLaunch" : "hipGraphLaunch"], 0);
 }
 
+// Where an input lies depends on what a sequence before it holds.
+TEST_P(Drivers, ReplayNoRunWhoseInputsLieElsewhere) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get(), nullptr, unseenModel);
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  std::vector<float> x = numbersFrom(-3, 50), held(1000);
+  for (int64_t size : {1000, 1, 1, 1, 500, 1}) {
+    lathe_value item = borrow(LATHE_F32, {size}, held), output = {}, inputs[2] = {};
+    inputs[0].kind = LATHE_VALUE_SEQUENCE;
+    inputs[0].rank = inputs[0].dims[0] = inputs[0].strides[0] = 1;
+    inputs[0].data = &item;
+    inputs[1] = borrow(LATHE_F32, {50}, x);
+    ASSERT_EQ(lathe_context_run(context.get(), entryOf(module.get(), "beside"), inputs, 2, &output,
+                                1, &status),
+              LATHE_STATUS_OK)
+        << status.message;
+    for (size_t i = 0; i < 50; ++i)
+      EXPECT_EQ(static_cast<const float *>(output.data)[i], expectedResult(x[i])) << size << i;
+    lathe_value_release(&output);
+  }
+  EXPECT_EQ(counts()[&vendor == &cuda ? "cuGraphLaunch" : "hipGraphLaunch"], 3);
+}
+
 // A kernel that may find a fault in the data is no reason to wait, or to record nothing.
 TEST_P(Drivers, FindFaultsInReplayedRuns) {
   DevicePtr device = openDevice();
