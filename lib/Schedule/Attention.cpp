@@ -17,7 +17,9 @@ constexpr int64_t mostItems = 32;    // each with scratch of its own
 } // namespace
 
 bool lathe::schedule::canEmitAttention(ArrayRef<Type> operands, const TargetInfo &target) {
-  if (target.itemPerThread || target.vectorBits < 256 || operands.size() < 3)
+  if (target.itemPerThread)
+    return canEmitBlockAttention(operands, target);
+  if (target.vectorBits < 256 || operands.size() < 3)
     return false;
   for (Type type : operands) {
     auto tensor = dyn_cast<RankedTensorType>(type);

@@ -110,13 +110,18 @@ LogicalResult HostProgram::visit(func::CallOp op) {
   Location loc = op.getLoc();
   sched::KindAttr kind = kindOf(op);
   AttentionShape shape;
+  // Vectors lie along the last dimension; threads take elements from wherever they lie.
+  auto operand = [&](unsigned i, bool orTransposed) {
+    View view = getView(op.getOperand(i));
+    return options.target.itemPerThread ? view : withUnitStride(loc, view, orTransposed);
+  };
   shape.query = getView(op.getOperand(0));
-  shape.key = withUnitStride(loc, getView(op.getOperand(1)), /*orTransposed=*/true);
-  shape.value = withUnitStride(loc, getView(op.getOperand(2)), /*orTransposed=*/false);
+  shape.key = operand(1, /*orTransposed=*/true);
+  shape.value = operand(2, /*orTransposed=*/false);
   if (kind.getParameters().contains("masked")) {
     View mask = getView(op.getOperand(3));
     bool broadcast = !mask.sizes.empty() && mask.sizes.back().is(1);
-    shape.mask = broadcast ? mask : withUnitStride(loc, mask, /*orTransposed=*/false);
+    shape.mask = broadcast ? mask : operand(3, /*orTransposed=*/false);
   }
   shape.scale = kind.getParameters().getAs<FloatAttr>("scale").getValueAsDouble();
   shape.causal = kind.getParameters().contains("causal");
@@ -125,7 +130,7 @@ LogicalResult HostProgram::visit(func::CallOp op) {
     return failure();
   // The last dimension of the result is written by whole vectors.
   View place = *result;
-  if (!place.strides.back().is(1))
+  if (!place.strides.back().is(1) && !options.target.itemPerThread)
     place = allocate(loc, place.element, place.sizes);
   shape.result = place;
   flush();

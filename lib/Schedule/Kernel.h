@@ -163,6 +163,7 @@ struct AttentionShape {
 };
 /// Whether operands of such types can be; what cannot is inlined and scheduled as any other code.
 bool canEmitAttention(llvm::ArrayRef<mlir::Type> operands, const TargetInfo &target);
+bool canEmitBlockAttention(llvm::ArrayRef<mlir::Type> operands, const TargetInfo &target);
 void planAttention(AttentionShape &shape, const TargetInfo &target);
 
 /// Whether the body of `stage` is accumulator + a * b in f32.

@@ -481,7 +481,9 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAd
 
 void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, AttentionShape shape,
                              HostAddress addressOf, HostAllocation allocate) {
-  planAttention(shape, options.target);
+  bool isBlock = options.target.itemPerThread;
+  if (!isBlock)
+    planAttention(shape, options.target);
   if (shape.items > 1) {
     constexpr int64_t itemWork = 600000;
     Size work(shape.query.sizes[3].constant + shape.value.sizes[3].constant);
@@ -490,7 +492,9 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, Atten
       work = work * size;
     shape.count = boundedItems(builder, loc, work, itemWork, shape.items);
   }
-  View scratch = allocate(loc, builder.getF32Type(), shape.slot * shape.items);
+  View scratch;
+  if (!isBlock)
+    scratch = allocate(loc, builder.getF32Type(), shape.slot * shape.items);
   Draft draft{"attention", {loc}, {}};
   auto product = [](ArrayRef<Size> parts, int64_t factor) {
     Size total(factor);
@@ -503,10 +507,11 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, Atten
   int64_t perScore = 2 * (query[3].constant + shape.value.sizes[3].constant) + 5;
   draft.work.flops.add(product({query[0], query[1], query[2], key[2]}, perScore));
   for (const View *view : {&shape.query, &shape.key, &shape.value, &shape.result})
-    draft.work.bytes.add(product(view->sizes, 4));
+    draft.work.bytes.add(product(view->sizes, view->element.getIntOrFloatBitWidth() / 8));
   emit(builder, call, draft, [&](Kernel &kernel) {
-    return emitAttention(kernel, shape, scratch, options.target,
-                         [&](const View &view) { return addressOf(loc, view); });
+    auto address = [&](const View &view) { return addressOf(loc, view); };
+    return isBlock ? emitBlockAttention(kernel, shape, options.target, address)
+                   : emitAttention(kernel, shape, scratch, options.target, address);
   });
 }
 

@@ -140,6 +140,9 @@ std::optional<Work> emitTransposed(Kernel &kernel, const Stage &stage, const Tar
                                    AddressOf addressOf);
 Work emitAttention(Kernel &kernel, const AttentionShape &shape, const View &scratch,
                    const TargetInfo &target, AddressOf addressOf);
+/// The same on a GPU, by a block of threads for each item.
+Work emitBlockAttention(Kernel &kernel, const AttentionShape &shape, const TargetInfo &target,
+                        AddressOf addressOf);
 /// The transpose of a square of vectors, in registers.
 void transposeVectors(mlir::OpBuilder &builder, mlir::Location loc,
                       llvm::MutableArrayRef<Value> rows);

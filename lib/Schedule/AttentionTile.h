@@ -1,0 +1,41 @@
+// How a block of threads goes through an attention. Apache-2.0 WITH LLVM-exception
+#ifndef LATHE_LIB_SCHEDULE_ATTENTIONTILE_H
+#define LATHE_LIB_SCHEDULE_ATTENTIONTILE_H
+
+#include "Kernel.h"
+#include "MatrixUnits.h"
+
+namespace lathe::schedule {
+
+/// The queries of a block and the keys of each of its steps, which lie in shared memory. On a
+/// matrix unit its warps stand in rows and columns, each with neighbouring scores and results;
+/// without one threads do, `grid` by `grid`, each with every so-manieth row and column.
+struct AttentionTile {
+  static constexpr int64_t grid = 16;
+  const MatrixUnit *unit = nullptr;
+  mlir::Type stored; ///< of the operands in shared memory
+  int64_t rows = 0, keys = 0, threads = 0;
+  int64_t warpsAcross = 1, warpsDown = 1;
+  int64_t head = 0, valueHead = 0; ///< sizes, padded to whole pieces
+  bool joined = false;             ///< keys and values lie in the same memory, one after the other
+
+  /// Threads that share a row of scores.
+  int64_t perRow() const { return threads / rows; }
+  int64_t scoreStride() const { return keys + perRow(); }
+  /// Elements from one query or key, and from one element of it, to the next.
+  int64_t keyStride() const { return unit ? head + 8 : head + 1; }
+  /// Of values, across the elements of one and along the keys.
+  int64_t valueAcross() const { return unit ? keys + 8 : 1; }
+  int64_t valueAlong() const { return unit ? 1 : valueHead; }
+  int64_t keyElements() const { return (unit ? std::max(rows, keys) : keys) * keyStride(); }
+  int64_t valueElements() const { return unit ? valueHead * valueAcross() : keys * valueHead; }
+  int64_t queryElements() const { return unit ? 0 : rows * keyStride(); }
+  int64_t sharedBytes() const;
+};
+
+/// The tile for an attention that has one (canEmitBlockAttention).
+AttentionTile chooseAttentionTile(const AttentionShape &shape, const TargetInfo &target);
+
+} // namespace lathe::schedule
+
+#endif // LATHE_LIB_SCHEDULE_ATTENTIONTILE_H

@@ -1,0 +1,550 @@
+// Attention on a GPU, without a matrix of scores in memory: the threads of a block take some
+// queries of one head through the keys, a part after the other, and keep for every query the
+// largest score so far, the sum of the exponentials and the weighted sum of the values, which they
+// rescale when a larger score turns up (online softmax). Keys, values and the scores of one part
+// lie in shared memory. Apache-2.0 WITH LLVM-exception
+#include "AttentionTile.h"
+#include "KernelBuilder.h"
+#include "dialects/Rt/Rt.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::schedule;
+
+namespace {
+class BlockAttention {
+public:
+  BlockAttention(Kernel &kernel, const AttentionShape &shape, const AttentionTile &tile,
+                 AddressOf addressOf)
+      : kernel(kernel), builder(kernel.builder), loc(kernel.loc), shape(shape), tile(tile),
+        unit(tile.unit), addressOf(addressOf), f32(builder.getF32Type()) {}
+  Work emit();
+
+private:
+  Value constant(int64_t value) { return kernel.constant(value); }
+  Value number(double x) {
+    return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(float(x)));
+  }
+  Value rem(Value a, Value b) { return arith::RemUIOp::create(builder, loc, a, b); }
+  Value div(Value a, Value b) { return arith::DivUIOp::create(builder, loc, a, b); }
+  Value minus(Value a, Value b) { return arith::SubIOp::create(builder, loc, a, b); }
+  Value least(Value a, Value b) { return arith::MinSIOp::create(builder, loc, a, b); }
+  Value compare(arith::CmpIPredicate predicate, Value a, Value b) {
+    return arith::CmpIOp::create(builder, loc, predicate, a, b);
+  }
+  Value select(Value choice, Value a, Value b) {
+    return arith::SelectOp::create(builder, loc, choice, a, b);
+  }
+  Value load(Value buffer, Value at) { return memref::LoadOp::create(builder, loc, buffer, at); }
+  void store(Value value, Value buffer, Value at) {
+    memref::StoreOp::create(builder, loc, value, buffer, at);
+  }
+  Value place(Value row, int64_t stride, Value column) {
+    return kernel.add(kernel.mul(row, constant(stride)), column);
+  }
+  void barrier() { rt::BarrierOp::create(builder, loc); }
+  Value share(int64_t length, Type element) {
+    return rt::SharedOp::create(builder, loc, MemRefType::get({length}, element));
+  }
+  Value open(const View &view) { return kernel.buffer(addressOf(view), view.element); }
+  /// A NaN may be lost here: its exponential is not.
+  Value larger(Value a, Value b) {
+    return select(arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, a, b), a, b);
+  }
+  Value convert(Value value, Type element);
+  Value along(Value offset, const View &view, unsigned dim, Value index);
+  /// A loop from 0 that carries values; `body` gives the next ones.
+  template <typename Body>
+  SmallVector<Value> carry(Value from, Value to, int64_t step, ArrayRef<Value> initial, Body body) {
+    auto loop = scf::ForOp::create(builder, loc, from, to, constant(step), initial);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> next =
+        body(loop.getInductionVar(), SmallVector<Value>(loop.getRegionIterArgs()));
+    if (!initial.empty())
+      scf::YieldOp::create(builder, loc, next);
+    return SmallVector<Value>(loop.getResults());
+  }
+  template <typename Body> void onlyIf(Value condition, Body body) {
+    auto choice = scf::IfOp::create(builder, loc, condition, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(&choice.getThenRegion().front());
+    body();
+  }
+
+  void placeBlock();
+  void placeThreads();
+  void fill(Value part, const View &view, Value start, Value first, Value limit, int64_t size,
+            int64_t width, int64_t acrossStride, int64_t alongStride);
+  Value laneCoordinate(const LanePlace &place, unsigned element, Value outer);
+  Value loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
+                     Value firstAcross, Value firstAlong);
+  void loadQueries();
+  void emitScores();
+  void emitScoresByUnit();
+  Value scoreOf(Value row, Value key, Value score);
+  void emitSoftmax(Value firstKey, Value &best, Value &total);
+  SmallVector<Value> addValues(ArrayRef<Value> sums);
+  SmallVector<Value> addValuesByUnit(ArrayRef<Value> sums);
+  void finish(Value total, ArrayRef<Value> sums);
+
+  Kernel &kernel;
+  OpBuilder &builder;
+  Location loc;
+  const AttentionShape &shape;
+  const AttentionTile &tile;
+  const MatrixUnit *unit; // null: each thread multiplies for itself
+  AddressOf addressOf;
+  Type f32;
+  /// Of the block: where its operands and results begin, its first query, and the keys it sees.
+  Value queryStart, keyStart, valueStart, resultStart, maskStart;
+  Value firstRow, queryCount, keyCount, shift, keyEnd;
+  /// Of the thread: its place in the grid, or that of its warp, and its row of scores.
+  Value thread, lane, threadRow, threadColumn, softRow, softPart, softQuery;
+  int64_t warpRows = 0, warpKeys = 0, warpValues = 0;
+  Value queries, keys, values, scores, parts, factors; // in shared memory
+  SmallVector<SmallVector<Value>> queryFragments;      // for each piece of rows
+};
+} // namespace
+
+Value BlockAttention::convert(Value value, Type element) {
+  auto vector = dyn_cast<VectorType>(value.getType());
+  Type from = vector ? vector.getElementType() : value.getType();
+  Type to = vector ? Type(vector.clone(element)) : element;
+  if (from == element)
+    return value;
+  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
+    return arith::ExtFOp::create(builder, loc, to, value);
+  return arith::TruncFOp::create(builder, loc, to, value);
+}
+
+Value BlockAttention::along(Value offset, const View &view, unsigned dim, Value index) {
+  if (view.sizes[dim].is(1))
+    return offset;
+  return kernel.add(offset, kernel.mul(index, kernel.size(view.strides[dim])));
+}
+
+// Blocks that follow each other have the same keys.
+void BlockAttention::placeBlock() {
+  queryCount = kernel.size(shape.query.sizes[2]);
+  keyCount = kernel.size(shape.key.sizes[2]);
+  const Size &heads = shape.query.sizes[1], &keyHeads = shape.key.sizes[1];
+  Value tiles = div(kernel.add(queryCount, constant(tile.rows - 1)), constant(tile.rows));
+  Value rest = kernel.begin();
+  firstRow = kernel.mul(rem(rest, tiles), constant(tile.rows));
+  SmallVector<Value> outer = kernel.split(div(rest, tiles), {shape.query.sizes[0], heads});
+  Value batch = outer[0], head = outer[1], keyHead = head;
+  if (heads != keyHeads)
+    keyHead = div(kernel.mul(head, kernel.size(keyHeads)), kernel.size(heads));
+  auto startOf = [&](const View &view, Value ofHead) {
+    return along(along(constant(0), view, 0, batch), view, 1, ofHead);
+  };
+  queryStart = startOf(shape.query, head);
+  keyStart = startOf(shape.key, keyHead);
+  valueStart = startOf(shape.value, keyHead);
+  resultStart = startOf(shape.result, head);
+  if (shape.mask) {
+    unsigned rank = shape.mask->sizes.size();
+    maskStart = constant(0);
+    if (rank > 2)
+      maskStart = along(maskStart, *shape.mask, rank - 3, head);
+    if (rank > 3)
+      maskStart = along(maskStart, *shape.mask, 0, batch);
+  }
+  keyEnd = keyCount;
+  if (shape.causal) {
+    // No query of the block sees a key past its last one's place.
+    shift = minus(keyCount, queryCount);
+    Value end = kernel.add(kernel.add(firstRow, constant(tile.rows)), shift);
+    keyEnd = least(keyEnd, arith::MaxSIOp::create(builder, loc, end, constant(0)));
+  }
+}
+
+void BlockAttention::placeThreads() {
+  thread = rt::ThreadOp::create(builder, loc, builder.getIndexType());
+  softRow = div(thread, constant(tile.perRow()));
+  softPart = rem(thread, constant(tile.perRow()));
+  // Of queries that are not there the last one is taken.
+  softQuery = least(kernel.add(firstRow, softRow), minus(queryCount, constant(1)));
+  if (!unit) {
+    threadColumn = rem(thread, constant(tile.grid));
+    threadRow = div(thread, constant(tile.grid));
+    return;
+  }
+  warpRows = tile.rows / tile.warpsDown;
+  warpKeys = tile.keys / tile.warpsAcross;
+  warpValues = tile.valueHead / tile.warpsAcross;
+  lane = rem(thread, constant(unit->lanes));
+  Value warp = div(thread, constant(unit->lanes));
+  threadColumn = rem(warp, constant(tile.warpsAcross)); // times warpKeys or warpValues
+  threadRow = kernel.mul(div(warp, constant(tile.warpsAcross)), constant(warpRows));
+}
+
+// Brings `size` rows of [.., rows, columns] from `first` on into `part`, `width` elements of each,
+// and zeros for what is not there.
+void BlockAttention::fill(Value part, const View &view, Value start, Value first, Value limit,
+                          int64_t size, int64_t width, int64_t acrossStride, int64_t alongStride) {
+  Value buffer = open(view), last = minus(limit, constant(1));
+  int64_t columns = view.sizes[3].constant;
+  // Threads that follow each other read what lies together.
+  bool rowsAreFastest = view.strides[2].is(1) && !view.strides[3].is(1);
+  auto bring = [&](Value number) {
+    Value fastest = constant(rowsAreFastest ? size : width);
+    Value low = rem(number, fastest), high = div(number, fastest);
+    Value row = rowsAreFastest ? low : high, column = rowsAreFastest ? high : low;
+    Value to = kernel.add(kernel.mul(row, constant(acrossStride)),
+                          kernel.mul(column, constant(alongStride)));
+    Value from = kernel.add(first, row);
+    Value isThere = compare(arith::CmpIPredicate::slt, from, limit);
+    from = along(start, view, 2, least(from, last));
+    if (columns < width) {
+      isThere = arith::AndIOp::create(
+          builder, loc, isThere, compare(arith::CmpIPredicate::slt, column, constant(columns)));
+      column = least(column, constant(columns - 1));
+    }
+    from = along(from, view, 3, column);
+    Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(tile.stored));
+    store(select(isThere, convert(load(buffer, from), tile.stored), zero), part, to);
+  };
+  int64_t whole = size * width / tile.threads * tile.threads;
+  carry(constant(0), constant(whole), tile.threads, {}, [&](Value at, SmallVector<Value>) {
+    bring(kernel.add(at, thread));
+    return SmallVector<Value>();
+  });
+  if (whole < size * width)
+    onlyIf(compare(arith::CmpIPredicate::slt, thread, constant(size * width - whole)),
+           [&] { bring(kernel.add(thread, constant(whole))); });
+}
+
+// Where element number `element` of the lane lies.
+Value BlockAttention::laneCoordinate(const LanePlace &place, unsigned element, Value outer) {
+  Value part = rem(div(lane, constant(place.divisor)), constant(place.modulus));
+  return kernel.add(
+      kernel.add(kernel.mul(part, constant(place.scale)), constant(place.offsets[element])), outer);
+}
+
+// The elements of a fragment from shared memory.
+Value BlockAttention::loadFragment(const Fragment &fragment, Value part, int64_t across,
+                                   int64_t along, Value firstAcross, Value firstAlong) {
+  SmallVector<Value> elements;
+  for (unsigned i = 0; i < fragment.size(); ++i) {
+    Value at =
+        kernel.add(kernel.mul(laneCoordinate(fragment.across, i, firstAcross), constant(across)),
+                   kernel.mul(laneCoordinate(fragment.along, i, firstAlong), constant(along)));
+    elements.push_back(convert(load(part, at), tile.stored));
+  }
+  auto type = VectorType::get({fragment.size()}, tile.stored);
+  return vector::FromElementsOp::create(builder, loc, type, elements);
+}
+
+// Queries stay in registers where a matrix unit takes them: they come by way of the memory of keys.
+void BlockAttention::loadQueries() {
+  fill(unit ? keys : queries, shape.query, queryStart, firstRow, queryCount, tile.rows, tile.head,
+       tile.keyStride(), 1);
+  if (!unit)
+    return;
+  barrier();
+  for (int64_t i = 0; i < warpRows; i += unit->rows) {
+    SmallVector<Value> &fragments = queryFragments.emplace_back();
+    for (int64_t k = 0; k < tile.head; k += unit->depth)
+      fragments.push_back(loadFragment(unit->left, keys, tile.keyStride(), 1,
+                                       kernel.add(threadRow, constant(i)), constant(k)));
+  }
+  barrier();
+}
+
+void BlockAttention::emitScores() {
+  if (unit)
+    return emitScoresByUnit();
+  int64_t down = tile.rows / tile.grid, across = tile.keys / tile.grid;
+  SmallVector<Value> sums =
+      carry(constant(0), constant(tile.head), 1, SmallVector<Value>(down * across, number(0)),
+            [&](Value at, SmallVector<Value> carried) {
+              SmallVector<Value> rights;
+              for (int64_t j = 0; j < across; ++j)
+                rights.push_back(load(keys, place(kernel.add(threadColumn, constant(j * tile.grid)),
+                                                  tile.keyStride(), at)));
+              for (int64_t i = 0; i < down; ++i) {
+                Value left = load(queries, place(kernel.add(threadRow, constant(i * tile.grid)),
+                                                 tile.keyStride(), at));
+                for (int64_t j = 0; j < across; ++j) {
+                  Value &sum = carried[i * across + j];
+                  sum = math::FmaOp::create(builder, loc, left, rights[j], sum);
+                }
+              }
+              return carried;
+            });
+  for (int64_t i = 0; i < down; ++i)
+    for (int64_t j = 0; j < across; ++j)
+      store(sums[i * across + j], scores,
+            place(kernel.add(threadRow, constant(i * tile.grid)), tile.scoreStride(),
+                  kernel.add(threadColumn, constant(j * tile.grid))));
+}
+
+void BlockAttention::emitScoresByUnit() {
+  auto type = VectorType::get({unit->sums.size()}, f32);
+  Value firstKey = kernel.mul(threadColumn, constant(warpKeys));
+  for (int64_t j = 0; j < warpKeys; j += unit->columns) {
+    Value column = kernel.add(firstKey, constant(j));
+    SmallVector<Value> sums(
+        queryFragments.size(),
+        arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type)).getResult());
+    for (int64_t k = 0; k < tile.head; k += unit->depth) {
+      Value right = loadFragment(unit->right, keys, tile.keyStride(), 1, column, constant(k));
+      for (auto [sum, lefts] : llvm::zip_equal(sums, queryFragments))
+        sum = rt::MultiplyMatricesOp::create(builder, loc, type, unit->name, lefts[k / unit->depth],
+                                             right, sum);
+    }
+    for (auto [i, sum] : llvm::enumerate(sums))
+      for (unsigned e = 0; e < unit->sums.size(); ++e) {
+        Value row =
+            laneCoordinate(unit->sums.across, e, kernel.add(threadRow, constant(i * unit->rows)));
+        store(vector::ExtractOp::create(builder, loc, sum, int64_t(e)), scores,
+              place(row, tile.scoreStride(), laneCoordinate(unit->sums.along, e, column)));
+      }
+  }
+}
+
+// The score of a key that may not be there, scaled and masked.
+Value BlockAttention::scoreOf(Value row, Value key, Value score) {
+  score = arith::MulFOp::create(builder, loc, score, number(shape.scale));
+  if (shape.mask) {
+    const View &view = *shape.mask;
+    unsigned rank = view.sizes.size();
+    Value at = maskStart;
+    if (rank > 1)
+      at = along(at, view, rank - 2, row);
+    if (rank > 0)
+      at = along(at, view, rank - 1, least(key, minus(keyCount, constant(1))));
+    score = arith::AddFOp::create(builder, loc, score, convert(load(open(view), at), f32));
+  }
+  Value end = keyCount;
+  if (shape.causal)
+    end = least(end, kernel.add(kernel.add(row, shift), constant(1)));
+  return select(compare(arith::CmpIPredicate::slt, key, end), score,
+                number(-std::numeric_limits<double>::infinity()));
+}
+
+// Scores to exponentials, and what that changes of the sums so far. Several threads share a row:
+// each knows the largest score of all of it, and the sum of its own exponentials.
+void BlockAttention::emitSoftmax(Value firstKey, Value &best, Value &total) {
+  int64_t perRow = tile.perRow();
+  auto columnOf = [&](int64_t j) { return kernel.add(softPart, constant(j * perRow)); };
+  SmallVector<Value> own;
+  Value before = best, most;
+  for (int64_t j = 0; j < tile.keys / perRow; ++j) {
+    Value score = load(scores, place(softRow, tile.scoreStride(), columnOf(j)));
+    own.push_back(scoreOf(softQuery, kernel.add(firstKey, columnOf(j)), score));
+    most = most ? larger(most, own.back()) : own.back();
+  }
+  store(most, parts, thread);
+  barrier();
+  for (int64_t i = 0; i < perRow; ++i)
+    best = larger(best, load(parts, place(softRow, perRow, constant(i))));
+  // As long as every score is -inf, nothing is subtracted: their exponentials are 0.
+  Value none = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, best,
+                                     number(-std::numeric_limits<double>::infinity()));
+  Value base = select(none, number(0), best);
+  auto power = [&](Value score) -> Value {
+    return math::ExpOp::create(builder, loc, arith::SubFOp::create(builder, loc, score, base));
+  };
+  Value factor = power(before);
+  total = arith::MulFOp::create(builder, loc, total, factor);
+  for (auto [j, score] : llvm::enumerate(own)) {
+    Value weight = power(score);
+    store(weight, scores, place(softRow, tile.scoreStride(), columnOf(j)));
+    total = arith::AddFOp::create(builder, loc, total, weight);
+  }
+  onlyIf(compare(arith::CmpIPredicate::eq, softPart, constant(0)),
+         [&] { store(factor, factors, softRow); });
+}
+
+// sums * factor + exponentials * values
+SmallVector<Value> BlockAttention::addValues(ArrayRef<Value> sums) {
+  if (unit)
+    return addValuesByUnit(sums);
+  int64_t down = tile.rows / tile.grid, across = tile.valueHead / tile.grid;
+  SmallVector<Value> next(sums);
+  for (int64_t i = 0; i < down; ++i) {
+    Value factor = load(factors, kernel.add(threadRow, constant(i * tile.grid)));
+    for (int64_t j = 0; j < across; ++j)
+      next[i * across + j] = arith::MulFOp::create(builder, loc, next[i * across + j], factor);
+  }
+  return carry(
+      constant(0), constant(tile.keys), 1, next, [&](Value at, SmallVector<Value> carried) {
+        SmallVector<Value> rights;
+        for (int64_t j = 0; j < across; ++j)
+          rights.push_back(load(values, place(at, tile.valueAlong(),
+                                              kernel.add(threadColumn, constant(j * tile.grid)))));
+        for (int64_t i = 0; i < down; ++i) {
+          Value left = load(scores, place(kernel.add(threadRow, constant(i * tile.grid)),
+                                          tile.scoreStride(), at));
+          for (int64_t j = 0; j < across; ++j) {
+            Value &sum = carried[i * across + j];
+            sum = math::FmaOp::create(builder, loc, left, rights[j], sum);
+          }
+        }
+        return carried;
+      });
+}
+
+SmallVector<Value> BlockAttention::addValuesByUnit(ArrayRef<Value> sums) {
+  auto type = VectorType::get({unit->sums.size()}, f32);
+  int64_t across = warpValues / unit->columns, down = warpRows / unit->rows;
+  SmallVector<Value> next(sums);
+  for (int64_t i = 0; i < down; ++i) {
+    SmallVector<Value> elements;
+    for (unsigned e = 0; e < unit->sums.size(); ++e)
+      elements.push_back(
+          load(factors, laneCoordinate(unit->sums.across, e,
+                                       kernel.add(threadRow, constant(i * unit->rows)))));
+    Value factor = vector::FromElementsOp::create(builder, loc, type, elements);
+    for (int64_t j = 0; j < across; ++j)
+      next[i * across + j] = arith::MulFOp::create(builder, loc, next[i * across + j], factor);
+  }
+  Value firstColumn = kernel.mul(threadColumn, constant(warpValues));
+  for (int64_t k = 0; k < tile.keys; k += unit->depth) {
+    SmallVector<Value> lefts;
+    for (int64_t i = 0; i < down; ++i)
+      lefts.push_back(loadFragment(unit->left, scores, tile.scoreStride(), 1,
+                                   kernel.add(threadRow, constant(i * unit->rows)), constant(k)));
+    for (int64_t j = 0; j < across; ++j) {
+      Value right = loadFragment(unit->right, values, tile.valueAcross(), tile.valueAlong(),
+                                 kernel.add(firstColumn, constant(j * unit->columns)), constant(k));
+      for (int64_t i = 0; i < down; ++i) {
+        Value &sum = next[i * across + j];
+        sum = rt::MultiplyMatricesOp::create(builder, loc, type, unit->name, lefts[i], right, sum);
+      }
+    }
+  }
+  return next;
+}
+
+// Quotients to memory.
+void BlockAttention::finish(Value total, ArrayRef<Value> sums) {
+  store(total, parts, thread);
+  barrier();
+  onlyIf(compare(arith::CmpIPredicate::eq, softPart, constant(0)), [&] {
+    Value all = load(parts, thread);
+    for (int64_t i = 1; i < tile.perRow(); ++i)
+      all = arith::AddFOp::create(builder, loc, all, load(parts, kernel.add(thread, constant(i))));
+    store(all, factors, softRow);
+  });
+  barrier();
+  // Results of one row of a thread, with their columns.
+  struct Row {
+    Value number;
+    SmallVector<std::pair<Value, Value>> results;
+  };
+  SmallVector<Row> rows;
+  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.grid;
+  int64_t across = sums.size() / down;
+  for (int64_t i = 0; i < down; ++i) {
+    llvm::MapVector<int64_t, Row> ofPiece;
+    for (int64_t j = 0; j < across; ++j) {
+      Value sum = sums[i * across + j];
+      if (!unit) {
+        Row &row = ofPiece[0];
+        row.number = kernel.add(threadRow, constant(i * tile.grid));
+        row.results.push_back({kernel.add(threadColumn, constant(j * tile.grid)), sum});
+        continue;
+      }
+      Value column =
+          kernel.add(kernel.mul(threadColumn, constant(warpValues)), constant(j * unit->columns));
+      for (unsigned e = 0; e < unit->sums.size(); ++e) {
+        Row &row = ofPiece[unit->sums.across.offsets[e]];
+        row.number =
+            laneCoordinate(unit->sums.across, e, kernel.add(threadRow, constant(i * unit->rows)));
+        row.results.push_back({laneCoordinate(unit->sums.along, e, column),
+                               vector::ExtractOp::create(builder, loc, sum, int64_t(e))});
+      }
+    }
+    for (auto &[offset, row] : ofPiece)
+      rows.push_back(row);
+  }
+  Value buffer = open(shape.result);
+  int64_t columns = shape.result.sizes[3].constant;
+  for (const Row &row : rows) {
+    Value query = kernel.add(firstRow, row.number);
+    onlyIf(compare(arith::CmpIPredicate::slt, query, queryCount), [&] {
+      Value divisor = load(factors, row.number);
+      Value to = along(resultStart, shape.result, 2, query);
+      for (auto [column, sum] : row.results) {
+        auto write = [&] {
+          Value quotient = arith::DivFOp::create(builder, loc, sum, divisor);
+          store(convert(quotient, shape.result.element), buffer,
+                along(to, shape.result, 3, column));
+        };
+        if (columns == tile.valueHead)
+          write();
+        else
+          onlyIf(compare(arith::CmpIPredicate::slt, column, constant(columns)), write);
+      }
+    });
+  }
+}
+
+Work BlockAttention::emit() {
+  kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threads));
+  placeBlock();
+  placeThreads();
+  if (!unit)
+    queries = share(tile.queryElements(), tile.stored);
+  if (tile.joined) {
+    keys = values = share(std::max(tile.keyElements(), tile.valueElements()), tile.stored);
+  } else {
+    keys = share(tile.keyElements(), tile.stored);
+    values = share(tile.valueElements(), tile.stored);
+  }
+  scores = share(tile.rows * tile.scoreStride(), f32);
+  parts = share(tile.threads, f32);
+  factors = share(tile.rows, f32);
+  loadQueries();
+
+  Value zero = number(0);
+  int64_t count = tile.rows * tile.valueHead / tile.threads;
+  if (unit) {
+    zero = arith::ConstantOp::create(
+        builder, loc, builder.getZeroAttr(VectorType::get({unit->sums.size()}, f32)));
+    count /= unit->sums.size();
+  }
+  SmallVector<Value> carried{number(-std::numeric_limits<double>::infinity()), number(0)};
+  carried.append(count, zero);
+  carried = carry(constant(0), keyEnd, tile.keys, carried,
+                  [&](Value firstKey, SmallVector<Value> carried) {
+                    fill(keys, shape.key, keyStart, firstKey, keyCount, tile.keys, tile.head,
+                         tile.keyStride(), 1);
+                    barrier();
+                    emitScores();
+                    auto fillValues = [&] {
+                      fill(values, shape.value, valueStart, firstKey, keyCount, tile.keys,
+                           tile.valueHead, tile.valueAlong(), tile.valueAcross());
+                    };
+                    // Nobody reads the values of the step before any more.
+                    if (!tile.joined)
+                      fillValues();
+                    barrier();
+                    if (tile.joined)
+                      fillValues();
+                    emitSoftmax(firstKey, carried[0], carried[1]);
+                    barrier();
+                    SmallVector<Value> next(ArrayRef(carried).take_front(2));
+                    next.append(addValues(ArrayRef(carried).drop_front(2)));
+                    if (tile.joined)
+                      barrier();
+                    return next;
+                  });
+  finish(carried[1], ArrayRef(carried).drop_front(2));
+
+  Work work;
+  work.count = shape.query.sizes[0] * shape.query.sizes[1];
+  work.ceilings = {{shape.query.sizes[2], tile.rows}};
+  work.itemCost.add(Size(1));
+  return work;
+}
+
+Work lathe::schedule::emitBlockAttention(Kernel &kernel, const AttentionShape &shape,
+                                         const TargetInfo &target, AddressOf addressOf) {
+  AttentionTile tile = chooseAttentionTile(shape, target);
+  return BlockAttention(kernel, shape, tile, addressOf).emit();
+}
