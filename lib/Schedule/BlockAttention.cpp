@@ -6,6 +6,7 @@
 #include "AttentionTile.h"
 #include "KernelBuilder.h"
 #include "dialects/Rt/Rt.h"
+#include "lathe/ArtifactFormat.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -74,6 +75,7 @@ private:
 
   void placeBlock();
   void placeThreads();
+  static int64_t chunkOf(const View &view);
   void fill(Value part, const View &view, Value start, Value first, Value limit, int64_t size,
             int64_t width, int64_t acrossStride, int64_t alongStride);
   Value laneCoordinate(const LanePlace &place, unsigned element, Value outer);
@@ -180,18 +182,41 @@ void BlockAttention::placeThreads() {
   threadRow = kernel.mul(div(warp, constant(tile.warpsAcross)), constant(warpRows));
 }
 
+// How many elements that lie together in each row can be read at once.
+int64_t BlockAttention::chunkOf(const View &view) {
+  static_assert(LATHE_ALIGNMENT >= 16);
+  // What comes from elsewhere, such as a sequence, has the alignment of its elements.
+  bool isPlaced = isa_and_nonnull<rt::AllocOp, rt::WeightAddressOp, rt::InputOp, rt::OutputOp>(
+      view.base.getDefiningOp());
+  if (!isPlaced || view.offset || !view.strides[3].is(1))
+    return 1;
+  int64_t chunk = 16 * 8 / view.element.getIntOrFloatBitWidth();
+  auto divides = [&](int64_t number) { return number % chunk == 0; };
+  while (!divides(view.sizes[3].constant) || !divides(view.constantOffset) ||
+         !llvm::all_of(llvm::zip_equal(view.sizes, view.strides), [&](auto dim) {
+           auto [size, stride] = dim;
+           return size.is(1) || &stride == &view.strides.back() || divides(stride.constant);
+         }))
+    chunk /= 2;
+  return chunk;
+}
+
 // Brings `size` rows of [.., rows, columns] from `first` on into `part`, `width` elements of each,
 // and zeros for what is not there.
 void BlockAttention::fill(Value part, const View &view, Value start, Value first, Value limit,
                           int64_t size, int64_t width, int64_t acrossStride, int64_t alongStride) {
   Value buffer = open(view), last = minus(limit, constant(1));
-  int64_t columns = view.sizes[3].constant;
-  // Threads that follow each other read what lies together.
-  bool rowsAreFastest = view.strides[2].is(1) && !view.strides[3].is(1);
+  int64_t columns = view.sizes[3].constant, chunk = chunkOf(view);
+  auto type = VectorType::get({chunk}, view.element);
+  // Threads that follow each other read what lies together, or, of chunks that are taken apart,
+  // write it.
+  bool rowsAreFastest =
+      chunk > 1 ? alongStride != 1 : view.strides[2].is(1) && !view.strides[3].is(1);
   auto bring = [&](Value number) {
-    Value fastest = constant(rowsAreFastest ? size : width);
+    Value fastest = constant(rowsAreFastest ? size : width / chunk);
     Value low = rem(number, fastest), high = div(number, fastest);
-    Value row = rowsAreFastest ? low : high, column = rowsAreFastest ? high : low;
+    Value row = rowsAreFastest ? low : high;
+    Value column = kernel.mul(rowsAreFastest ? high : low, constant(chunk));
     Value to = kernel.add(kernel.mul(row, constant(acrossStride)),
                           kernel.mul(column, constant(alongStride)));
     Value from = kernel.add(first, row);
@@ -200,19 +225,39 @@ void BlockAttention::fill(Value part, const View &view, Value start, Value first
     if (columns < width) {
       isThere = arith::AndIOp::create(
           builder, loc, isThere, compare(arith::CmpIPredicate::slt, column, constant(columns)));
-      column = least(column, constant(columns - 1));
+      column = least(column, constant(columns - chunk));
     }
     from = along(from, view, 3, column);
-    Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(tile.stored));
-    store(select(isThere, convert(load(buffer, from), tile.stored), zero), part, to);
+    auto zeros = [&](Type of) {
+      return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(of));
+    };
+    if (chunk == 1) {
+      store(select(isThere, convert(load(buffer, from), tile.stored), zeros(tile.stored)), part,
+            to);
+      return;
+    }
+    auto alignment = [&](Type of) {
+      return llvm::MaybeAlign(std::min<int64_t>(16, chunk * of.getIntOrFloatBitWidth() / 8));
+    };
+    Value read = vector::LoadOp::create(builder, loc, type, buffer, from, /*nontemporal=*/false,
+                                        alignment(view.element));
+    read = select(isThere, convert(read, tile.stored), zeros(type.clone(tile.stored)));
+    if (alongStride == 1 && acrossStride % chunk == 0) {
+      vector::StoreOp::create(builder, loc, read, part, to, /*nontemporal=*/false,
+                              alignment(tile.stored));
+      return;
+    }
+    for (int64_t i = 0; i < chunk; ++i)
+      store(vector::ExtractOp::create(builder, loc, read, i), part,
+            kernel.add(to, constant(i * alongStride)));
   };
-  int64_t whole = size * width / tile.threads * tile.threads;
+  int64_t count = size * width / chunk, whole = count / tile.threads * tile.threads;
   carry(constant(0), constant(whole), tile.threads, {}, [&](Value at, SmallVector<Value>) {
     bring(kernel.add(at, thread));
     return SmallVector<Value>();
   });
-  if (whole < size * width)
-    onlyIf(compare(arith::CmpIPredicate::slt, thread, constant(size * width - whole)),
+  if (whole < count)
+    onlyIf(compare(arith::CmpIPredicate::slt, thread, constant(count - whole)),
            [&] { bring(kernel.add(thread, constant(whole))); });
 }
 
