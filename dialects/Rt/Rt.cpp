@@ -46,7 +46,8 @@ LogicalResult CopyAsyncOp::verify() {
   if (element != cast<MemRefType>(getPart().getType()).getElementType())
     return emitOpError("copies ") << element << " to memory of another type, "
                                   << getPart().getType();
-  int64_t bytes = element.isIntOrFloat() ? getCount() * element.getIntOrFloatBitWidth() / 8 : 0;
+  unsigned bits = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
+  int64_t bytes = bits % 8 == 0 ? getCount() * bits / 8 : 0; // no parts of bytes
   if (!llvm::is_contained({4, 8, 16}, bytes))
     return emitOpError("copies 4, 8 or 16 bytes, got ") << getCount() << " of " << element;
   return success();

@@ -158,18 +158,18 @@ static Tensor convolve(Lowering &l, Tensor input, Tensor weight, ArrayRef<OpFold
   return result;
 }
 
-static Tensor addBias(Lowering &l, const Tensor &input, Value bias) {
+static Tensor addBias(Lowering &l, const Tensor &input, Value bias, int64_t channelDim) {
   if (!bias)
     return input;
-  return l.elementwise({input, l.get(bias)}, input.sizes, input.element,
+  return l.elementwise({input, {l.get(bias), l.dimMap(input.rank(), channelDim)}}, input.sizes,
+                       input.element,
                        [](const Scalars &s, ValueRange x) { return s.add(x[0], x[1]); });
 }
 
-// Pads of all dimensions of a channels-last tensor from those of the spatial ones.
-static Sizes aroundSpatial(Lowering &l, ArrayRef<OpFoldResult> spatial) {
-  Sizes pads{l.size(0)};
-  pads.append(spatial.begin(), spatial.end());
-  pads.push_back(l.size(0));
+// Pads of all dimensions from those of the spatial ones, before which `leading` others come.
+static Sizes aroundSpatial(Lowering &l, ArrayRef<OpFoldResult> spatial, int64_t leading = 1) {
+  Sizes pads(spatial.size() + 2, l.size(0));
+  llvm::copy(spatial, pads.begin() + leading);
   return pads;
 }
 
@@ -196,7 +196,7 @@ static Tensor convolveEach(Lowering &l, const Tensor &input, const Tensor &weigh
   return contract(l, input, map(in), weight, map(filter), sizes, map(out), iterators, element);
 }
 
-// Where they lie: nothing is gained by channels last.
+// Single channels along rows, where they lie.
 static LogicalResult lowerDepthwise(graph::ConvOp op, Lowering &l) {
   Tensor input = l.get(op.getInput()), weight = l.get(op.getWeight());
   int64_t spatial = op.getStrides().size();
@@ -214,20 +214,12 @@ static LogicalResult lowerDepthwise(graph::ConvOp op, Lowering &l) {
   Sizes sizes = l.resultSizes(op.getResult(), all);
   counts.assign(sizes.begin() + 2, sizes.end());
   auto [low, high] = getPads(l, windows, counts);
-  auto around = [&](ArrayRef<OpFoldResult> spatial) {
-    Sizes pads{l.size(0), l.size(0)};
-    pads.append(spatial.begin(), spatial.end());
-    return pads;
-  };
   Type element = cast<RankedTensorType>(op.getResult().getType()).getElementType();
-  Tensor padded =
-      l.pad(input, around(low), around(high), l.number(getStorageType(input.element), 0));
+  Tensor padded = l.pad(input, aroundSpatial(l, low, 2), aroundSpatial(l, high, 2),
+                        l.number(getStorageType(input.element), 0));
   Tensor result =
       convolveEach(l, padded, weight, counts, op.getStrides(), op.getDilations(), element);
-  if (op.getBias())
-    result = l.elementwise({result, {l.get(op.getBias()), l.dimMap(spatial + 2, 1)}}, result.sizes,
-                           result.element,
-                           [](const Scalars &s, ValueRange x) { return s.add(x[0], x[1]); });
+  result = addBias(l, result, op.getBias(), 1);
   l.set(op.getResult(), result);
   return success();
 }
@@ -263,7 +255,7 @@ static LogicalResult lowerConv(graph::ConvOp op, Lowering &l) {
                         l.number(getStorageType(input.element), 0));
   Tensor result = convolve(l, padded, weight, counts, op.getStrides(), op.getDilations(),
                            op.getGroup(), element);
-  result = addBias(l, result, op.getBias());
+  result = addBias(l, result, op.getBias(), result.rank() - 1);
   l.set(op.getResult(), last ? result : toChannelsFirst(l, result));
   return success();
 }
@@ -380,7 +372,8 @@ static LogicalResult lowerConvTranspose(graph::ConvTransposeOp op, Lowering &l) 
   SmallVector<int64_t> ones(spatial, 1);
   Tensor result = convolve(l, {spread, bufferSizes, input.element}, weight, counts, ones,
                            op.getDilations(), group, input.element);
-  l.set(op.getResult(), toChannelsFirst(l, addBias(l, result, op.getBias())));
+  l.set(op.getResult(), toChannelsFirst(
+                              l, addBias(l, result, op.getBias(), result.rank() - 1)));
   return success();
 }
 

@@ -200,16 +200,16 @@ Work lathe::schedule::emitLoops(Kernel &kernel, const Group &original, const Opt
     if (!options.target.itemPerThread && !stage.hasReduction() && group.sharedLoops > 1)
       --group.sharedLoops;
     // Nor do the loops around short rows that were not joined: to find the place of an item takes
-    // some divisions, as long as a hundred elements.
+    // some divisions, as long as a hundred elements. Enough items must be left whatever is open.
     constexpr int64_t shortRow = 128, enoughItems = 16;
     Size row(1), items(1);
-    for (unsigned i = 0; i < stage.numLoops(); ++i)
-      (i < group.sharedLoops ? items : row) =
-          (i < group.sharedLoops ? items : row) * stage.extents[i];
+    for (unsigned i = 0; i < stage.numLoops(); ++i) {
+      Size &part = i + 1 < group.sharedLoops ? items : row;
+      if (i + 1 != group.sharedLoops)
+        part = part * stage.extents[i];
+    }
     if (lanes && !stage.hasReduction() && group.sharedLoops > 1 && row.isStatic() &&
-        row.constant < shortRow &&
-        (!items.isStatic() || !stage.extents[group.sharedLoops - 1].isStatic() ||
-         items.constant / stage.extents[group.sharedLoops - 1].constant >= enoughItems))
+        row.constant < shortRow && items.constant >= enoughItems)
       --group.sharedLoops;
   }
 

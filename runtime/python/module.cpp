@@ -390,12 +390,18 @@ PYBIND11_MODULE(_lathe, m) {
 
   py::class_<lathe::Module, std::shared_ptr<lathe::Module>>(m, "Module")
       .def(py::init([](const std::string &path, const std::string &device) {
-        std::optional<lathe::Device> onDevice;
-        if (!device.empty())
-          onDevice = take(lathe::Device::open(device.c_str()));
+        // A driver may take long to begin.
+        std::optional<lathe::Result<lathe::Device>> opened;
+        if (!device.empty()) {
+          py::gil_scoped_release released;
+          opened.emplace(lathe::Device::open(device.c_str()));
+        }
+        std::optional<lathe::Device> kept;
+        if (opened)
+          kept = take(*std::move(opened));
         lathe_module_options options = {};
         options.size = sizeof(options);
-        options.device = onDevice ? onDevice->get() : nullptr; // the module keeps it
+        options.device = kept ? kept->get() : nullptr; // the module keeps it
         py::gil_scoped_release released;
         lathe::Result<lathe::Module> result = lathe::Module::open(path, &options);
         py::gil_scoped_acquire acquired;

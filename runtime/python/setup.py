@@ -48,7 +48,7 @@ setup(
         define_macros=[("LATHE_VERSION_STRING", f'"{project_version()}"'), ("_GNU_SOURCE", None)],
         extra_compile_args=["-std=c++20", "-O2", "-fvisibility=hidden", "-fvisibility-inlines-hidden",
                             "-Wno-unused-parameter"],
-        extra_link_args=["-pthread", "-Wl,--strip-debug"],  # else ten times the size
+        extra_link_args=["-pthread", "-ldl", "-Wl,--strip-debug"],  # else ten times the size
         language="c++",
     )],
 )

@@ -69,3 +69,27 @@ func.func @main(%t: tensor<30x9x21xf32>, %columns: tensor<40xi64>) -> tensor<30x
   } -> tensor<30x40x21xf32>
   return %r : tensor<30x40x21xf32>
 }
+
+// -----
+
+// But it does not where nothing says that there are more rows than one.
+// CHECK-LABEL: func.func @run
+// CHECK:         %[[ITEMS:.*]] = arith.muli %{{.*}}, %c40 : index
+// CHECK:         rt.dispatch @loop_{{.*}} count %[[ITEMS]]
+#id = affine_map<(y, x, c) -> (y, x, c)>
+#at = affine_map<(y, x, c) -> (x)>
+func.func @main(%t: tensor<?x9x21xf32>, %columns: tensor<40xi64>) -> tensor<?x40x21xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %t, %c0 : tensor<?x9x21xf32>
+  %e = tensor.empty(%n) : tensor<?x40x21xf32>
+  %r = linalg.generic {indexing_maps = [#at, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%columns : tensor<40xi64>) outs(%e : tensor<?x40x21xf32>) {
+  ^bb0(%at: i64, %out: f32):
+    %x = arith.index_cast %at : i64 to index
+    %y = linalg.index 0 : index
+    %c = linalg.index 2 : index
+    %read = tensor.extract %t[%y, %x, %c] : tensor<?x9x21xf32>
+    linalg.yield %read : f32
+  } -> tensor<?x40x21xf32>
+  return %r : tensor<?x40x21xf32>
+}

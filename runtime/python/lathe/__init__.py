@@ -180,6 +180,17 @@ def _check_threads(threads):
         raise ValueError(f"{threads} threads are asked for; give 1 or more, or None for one per processor")
 
 
+def _check_device(device):
+    """The name of a device; None is the processor."""
+    if device is None:
+        return "cpu"
+    if not isinstance(device, str):
+        raise TypeError(f"a device is named by a text such as 'cuda:0', not by {type(device).__name__}")
+    if not device or "\0" in device:
+        raise ValueError(f"{device!r} names no device; give 'cuda:0' or 'hip:0', or None for the processor")
+    return device
+
+
 class Context(_Callable):
     """One caller's state on a model: its memory, and the model's states (caches) between calls. For
     one thread at a time; made by Model.context()."""
@@ -244,7 +255,7 @@ class Model(_Callable):
         if b"\0" in name:
             raise ValueError(f"a path has no zero in it: {path!r}")
         _check_threads(threads)
-        self.device = device or "cpu"
+        self.device = _check_device(device)
         self._module = _lathe.Module(name, "" if self.device == "cpu" else self.device)
         if verify:
             self._module.verify()
@@ -317,8 +328,8 @@ def compile(model, output=None, *, target=None, dims=None, states=None, flags=()
     stay in the context as the next call's input, {"input": "output"}. `flags`: more options of
     `lathe compile`. `device`: where the result is to run; without a target, it is compiled for GPUs of
     that kind. Raises Error with the compiler's words."""
-    if device and not target:
-        target = _TARGETS.get(device.partition(":")[0])
+    if device is not None and not target:
+        target = _TARGETS.get(_check_device(device).partition(":")[0])
     with tempfile.TemporaryDirectory(prefix="lathe-") as folder:
         if hasattr(model, "SerializeToString"):
             model = model.SerializeToString()

@@ -39,6 +39,12 @@ for device, name, words in (("cuda:7", "argument", "cuda:7"), ("tpu:0", "argumen
         raise SystemExit(f"{device} was opened")
     except lathe.Error as error:
         assert error.name == name and words in str(error), (error.name, error)
+for device, kind in ((0, TypeError), ("", ValueError), ("cuda:0\0", ValueError)):
+    try:
+        lathe.load(kept, device=device)
+        raise SystemExit(f"{device!r} was opened")
+    except kind:
+        pass
 try:
     lathe.load(kept)  # it holds no code for the host
     raise SystemExit("it was opened on the host")
