@@ -43,9 +43,12 @@ def plant(fault, kernel):
         head, loop = kernel.split("rt.wait_copies")
         return head + "rt.wait_copies" + once(r"^ *rt\.commit_copies.*$", "", loop)
     if fault == "forget-part":
-        part = re.search(r"(%\w+) = memref\.view", kernel)[1]
-        return re.sub(rf"^ *rt\.copy_async %\w+\[%\w+\], {part}\[.*$", "", kernel,
-                      flags=re.MULTILINE)
+        copied = re.search(r"rt\.copy_async %\w+\[%\w+\], (%\w+)\[", kernel)
+        if copied:
+            return re.sub(rf"^ *rt\.copy_async %\w+\[%\w+\], {copied[1]}\[.*$", "", kernel,
+                          flags=re.MULTILINE)
+        part = re.search(r"(%\w+) = rt\.shared", kernel)[1]
+        return once(rf"^ *(?:memref|vector)\.store %\w+, {part}\[.*$", "", kernel)
     thread = re.search(r"(%\w+) = rt\.thread", kernel)[1]
     if fault == "some-threads":
         return once(r"^ *rt\.barrier.*$", "%half = arith.constant 64 : index\n"
@@ -81,7 +84,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         text = re.sub(r" loc\((?:[^()]|\([^()]*\))*\)", "", file.read())
     text = re.sub(r"^#loc.*$", "", text, flags=re.MULTILINE)
-    begin = re.search(r"func\.func private @(tile|row)_", text).start()
+    begin = re.search(r"func\.func private @(tile|row|attention)_", text).start()
     end = text.find("func.func", begin + 1)
     end = len(text) if end < 0 else end
     text = text[:begin] + plant(sys.argv[3], text[begin:end]) + text[end:]
