@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -223,6 +224,51 @@ llvm::Expected<DeviceCode> compileDevice(std::unique_ptr<llvm::Module> module,
                                          llvm::MutableArrayRef<DeviceKernel> kernels,
                                          const DeviceTarget &target, const HostTarget &host,
                                          llvm::StringRef prefix, unsigned optLevel);
+
+/// How many instructions of a kind stand in the code of a kernel, however often they run.
+struct InstructionCounts {
+  uint32_t all = 0;
+  uint32_t matrix = 0;                    ///< of a matrix unit
+  uint32_t loads = 0, stores = 0;         ///< of memory that all blocks see,
+  uint32_t wideLoads = 0, wideStores = 0; ///< of these, such of 16 bytes
+  uint32_t sharedLoads = 0, sharedStores = 0;
+  uint32_t privateAccesses = 0; ///< of memory that is the thread's own, as for what is spilled
+  uint32_t atomics = 0;
+  uint32_t barriers = 0;
+};
+
+/// A kernel's code; what nobody says is absent.
+struct KernelCode {
+  std::string name;
+  unsigned blockThreads = 0;
+  std::optional<uint32_t> registers;       ///< of a thread; AMD: vector registers
+  std::optional<uint32_t> scalarRegisters; ///< of a wave
+  std::optional<uint32_t> spillBytes;      ///< of a thread
+  std::optional<uint32_t> stackBytes;      ///< of a thread
+  std::optional<uint32_t> sharedBytes;     ///< of a block
+  /// Percentage of a processor's warps that are busy where it has all blocks that it can hold.
+  std::optional<uint32_t> occupancy;
+  InstructionCounts instructions;
+};
+
+/// Describes `kernels` by their code, before it is linked. `ptxasLog` is what `ptxas -v` says of
+/// code for NVIDIA, which alone knows its registers; empty: they are not known.
+llvm::Expected<std::vector<KernelCode>> describeKernels(llvm::ArrayRef<DeviceKernel> kernels,
+                                                        const DeviceTarget &target,
+                                                        const DeviceCode &code,
+                                                        llvm::StringRef ptxasLog);
+
+/// NVIDIA's assembler.
+struct Ptxas {
+  std::string program, version;
+};
+
+/// The one on PATH; nothing where there is none that works.
+const std::optional<Ptxas> &findPtxas();
+
+/// What it says with -v of the code for `target`; an error where it does not take that.
+llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, llvm::StringRef ptx,
+                                     const DeviceTarget &target);
 
 } // namespace lathe::codegen
 

@@ -100,6 +100,9 @@ private:
                   artifact::Contents &contents);
   bool addDevice(DeviceJob &job, const codegen::DeviceTarget &device, llvm::StringRef prefix,
                  Shared &shared, std::vector<VariantInfo> &variants, artifact::Contents &contents);
+  bool describeCode(llvm::ArrayRef<codegen::DeviceKernel> kernels,
+                    const codegen::DeviceTarget &device, const codegen::DeviceCode &code,
+                    VariantInfo &variant);
   bool reportFallbacks(mlir::ModuleOp scheduled, const codegen::DeviceTarget &device);
   bool readSchedules();
   void warnOfUnusedSchedules(llvm::ArrayRef<VariantInfo> variants);

@@ -68,6 +68,28 @@ bool Compilation::reportFallbacks(ModuleOp scheduled, const codegen::DeviceTarge
   return !forbid;
 }
 
+// Without ptxas, or where it is too old for the text, registers are not known.
+bool Compilation::describeCode(ArrayRef<codegen::DeviceKernel> kernels,
+                               const codegen::DeviceTarget &device, const codegen::DeviceCode &code,
+                               VariantInfo &variant) {
+  std::string log;
+  if (const auto &ptxas = codegen::findPtxas(); ptxas && device.isNvidia() && !kernels.empty()) {
+    auto said = codegen::runPtxas(*ptxas, code.assembly, device);
+    if (said)
+      log = std::move(*said);
+    else
+      llvm::consumeError(said.takeError());
+  }
+  auto described = codegen::describeKernels(kernels, device, code, log);
+  if (!described)
+    return fail(described.takeError());
+  for (codegen::KernelCode &kernel : *described)
+    for (KernelInfo &info : variant.kernels)
+      if (info.name == kernel.name)
+        info.code = std::move(kernel);
+  return true;
+}
+
 bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device, StringRef prefix,
                             Shared &shared, std::vector<VariantInfo> &variants,
                             artifact::Contents &contents) {
@@ -123,6 +145,8 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
           job.isWritten = true;
           return writeText(compiled->assembly, job.output);
         }
+        if (!describeCode(kernels.kernels, device, *compiled, variants.back()))
+          return false;
         if (!device.isNvidia()) {
           auto linked =
               artifact::linkDeviceCode(compiled->image->getMemBufferRef(), device.name, job.output);

@@ -136,6 +136,35 @@ uint64_t lathe::pipeline::countFlops(ModuleOp module) {
   return total;
 }
 
+static llvm::json::Object describeKernelCode(const codegen::KernelCode &code) {
+  const codegen::InstructionCounts &counts = code.instructions;
+  llvm::json::Object object{{"threads", code.blockThreads}}, instructions;
+  for (auto [name, value] : std::initializer_list<std::pair<StringRef, std::optional<uint32_t>>>{
+           {"registers", code.registers},
+           {"scalar_registers", code.scalarRegisters},
+           {"spill_bytes", code.spillBytes},
+           {"stack_bytes", code.stackBytes},
+           {"shared_bytes", code.sharedBytes},
+           {"occupancy", code.occupancy}})
+    if (value)
+      object[name] = int64_t(*value);
+  for (auto [name, count] : std::initializer_list<std::pair<StringRef, uint32_t>>{
+           {"all", counts.all},
+           {"matrix", counts.matrix},
+           {"loads", counts.loads},
+           {"loads_of_16_bytes", counts.wideLoads},
+           {"stores", counts.stores},
+           {"stores_of_16_bytes", counts.wideStores},
+           {"shared_loads", counts.sharedLoads},
+           {"shared_stores", counts.sharedStores},
+           {"private_accesses", counts.privateAccesses},
+           {"atomics", counts.atomics},
+           {"barriers", counts.barriers}})
+    instructions[name] = int64_t(count);
+  object["instructions"] = std::move(instructions);
+  return object;
+}
+
 static llvm::json::Object describeCode(const VariantInfo &code) {
   llvm::json::Array kernels;
   for (const KernelInfo &kernel : code.kernels) {
@@ -149,6 +178,8 @@ static llvm::json::Object describeCode(const VariantInfo &code) {
     };
     if (!kernel.shape.empty())
       object["shape"] = kernel.shape;
+    if (kernel.code)
+      object["code"] = describeKernelCode(*kernel.code);
     kernels.push_back(std::move(object));
   }
   llvm::json::Object object{{"kernels", std::move(kernels)}};
@@ -230,10 +261,18 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
     flags["schedule"] = llvm::sys::path::filename(options.scheduleFile);
   if (!sizes.empty())
     flags["dim_sizes"] = std::move(sizes);
+  llvm::json::Object producer{
+      {"name", "lathe"}, {"version", LATHE_VERSION}, {"llvm", LLVM_VERSION_STRING}};
+  auto knowsRegisters = [](const VariantInfo &variant) {
+    return StringRef(variant.name).starts_with("nvidia:") &&
+           llvm::any_of(variant.kernels, [](const KernelInfo &kernel) {
+             return kernel.code && kernel.code->registers;
+           });
+  };
+  if (llvm::any_of(variants, knowsRegisters))
+    producer["ptxas"] = codegen::findPtxas()->version;
   llvm::json::Object manifest{
-      {"producer", llvm::json::Object{{"name", "lathe"},
-                                      {"version", LATHE_VERSION},
-                                      {"llvm", LLVM_VERSION_STRING}}},
+      {"producer", std::move(producer)},
       {"source",
        llvm::json::Object{{"file", text("graph.source")}, {"sha256", text("graph.sha256")}}},
       {"options", std::move(flags)},

@@ -75,7 +75,8 @@ struct KernelInfo {
   std::string shape;              ///< by which tables of schedules name it; empty: they do not
   std::vector<std::string> nodes; ///< names of the model's nodes that it computes
   uint64_t calls = 0;
-  int64_t flops = 0, bytes = 0; ///< of one call; 0 when they depend on the inputs' dims
+  int64_t flops = 0, bytes = 0;            ///< of one call; 0 when they depend on the inputs' dims
+  std::optional<codegen::KernelCode> code; ///< on a device
 };
 
 /// What `lathe inspect` shows of the code for one target, or for certain sizes there.

@@ -36,6 +36,33 @@ template <typename Take> void forEach(const Json &object, const char *key, Take 
       take(element);
 }
 
+KernelCode readKernelCode(const Json &description) {
+  KernelCode code;
+  auto read = [&](const char *key) -> std::optional<double> {
+    const Json *value = findKey(description, key);
+    return value && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
+  };
+  code.threads = numberAt(description, "threads");
+  code.registers = read("registers");
+  code.scalarRegisters = read("scalar_registers");
+  code.spillBytes = read("spill_bytes");
+  code.sharedBytes = read("shared_bytes");
+  code.occupancy = read("occupancy");
+  if (const Json *counts = findKey(description, "instructions")) {
+    code.instructions = numberAt(*counts, "all");
+    code.matrix = numberAt(*counts, "matrix");
+    code.loads = numberAt(*counts, "loads");
+    code.wideLoads = numberAt(*counts, "loads_of_16_bytes");
+    code.stores = numberAt(*counts, "stores");
+    code.wideStores = numberAt(*counts, "stores_of_16_bytes");
+    code.sharedAccesses = numberAt(*counts, "shared_loads") + numberAt(*counts, "shared_stores");
+    code.privateAccesses = numberAt(*counts, "private_accesses");
+    code.atomics = numberAt(*counts, "atomics");
+    code.barriers = numberAt(*counts, "barriers");
+  }
+  return code;
+}
+
 /// What target and code for certain sizes have in common.
 TargetInfo readCode(const Json &entry) {
   TargetInfo code;
@@ -59,6 +86,8 @@ TargetInfo readCode(const Json &entry) {
     kernel.bytes = numberAt(description, "bytes");
     kernel.calls = numberAt(description, "calls", 1);
     forEach(description, "nodes", [&](const Json &node) { kernel.nodes.push_back(asText(&node)); });
+    if (const Json *own = findKey(description, "code"); own && own->is_object())
+      kernel.code = readKernelCode(*own);
     code.flops += kernel.flops * kernel.calls;
     code.bytes += kernel.bytes * kernel.calls;
     code.kernels.push_back(std::move(kernel));

@@ -4,18 +4,28 @@
 #define LATHE_TOOLS_COMMON_MANIFEST_H
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace lathe::tools {
 
 /// One kernel of a variant. Numbers that the manifest lacks are 0.
+/// What the manifest says of a kernel's code for a GPU; what it does not say is absent.
+struct KernelCode {
+  double threads = 0;
+  std::optional<double> registers, scalarRegisters, spillBytes, sharedBytes, occupancy;
+  double instructions = 0, matrix = 0, loads = 0, wideLoads = 0, stores = 0, wideStores = 0,
+         sharedAccesses = 0, privateAccesses = 0, atomics = 0, barriers = 0;
+};
+
 struct KernelInfo {
   std::string name, kind;
   double flops = 0, bytes = 0; ///< per call
   double calls = 1;            ///< per run
   std::string shape;           ///< by which tables of schedules name it; empty: they do not
   std::vector<std::string> nodes;
+  std::optional<KernelCode> code;
 };
 
 /// What the manifest says of one variant.

@@ -258,6 +258,39 @@ void printTensors(const Style &style, const char *title,
   }
 }
 
+// "128 threads, 40 registers, no spills, occupancy 75 %; 210 instructions: 3 loads (2 of 16 B),
+// ..."
+void printKernelCode(const KernelCode &code) {
+  auto number = [](double value) { return std::to_string(static_cast<uint64_t>(value)); };
+  std::vector<std::string> parts = {number(code.threads) + " threads"};
+  parts.push_back(code.registers ? number(*code.registers) + " registers" : "registers unknown");
+  if (code.scalarRegisters)
+    parts.back() += " and " + number(*code.scalarRegisters) + " scalar";
+  parts.push_back(!code.spillBytes       ? "spills unknown"
+                  : *code.spillBytes > 0 ? number(*code.spillBytes) + " B spilled"
+                                         : "no spills");
+  if (code.sharedBytes && *code.sharedBytes > 0)
+    parts.push_back(formatBytes(static_cast<uint64_t>(*code.sharedBytes)) + " shared");
+  parts.push_back("occupancy " + (code.occupancy ? number(*code.occupancy) + " %" : "unknown"));
+  std::vector<std::string> counts;
+  auto add = [&](double count, const char *what, double wide = 0) {
+    if (count > 0)
+      counts.push_back(number(count) + what + (wide > 0 ? " (" + number(wide) + " of 16 B)" : ""));
+  };
+  auto plural = [](double count, const char *one, const char *many) {
+    return count == 1 ? one : many;
+  };
+  add(code.matrix, " of the matrix unit");
+  add(code.loads, plural(code.loads, " load", " loads"), code.wideLoads);
+  add(code.stores, plural(code.stores, " store", " stores"), code.wideStores);
+  add(code.sharedAccesses, " of shared memory");
+  add(code.privateAccesses, " of the thread's own memory");
+  add(code.atomics, " atomic");
+  add(code.barriers, plural(code.barriers, " barrier", " barriers"));
+  std::cout << "      " << join(parts, ", ") << "; " << number(code.instructions) << " instructions"
+            << (counts.empty() ? "" : ": ") << join(counts, ", ") << '\n';
+}
+
 void printKernels(const Style &style, const TargetInfo &target) {
   constexpr size_t nodesShown = 4;
   for (const KernelInfo &kernel : target.kernels) {
@@ -279,6 +312,8 @@ void printKernels(const Style &style, const TargetInfo &target) {
     if (!nodes.empty())
       std::cout << style.faint("  nodes " + printable(join(nodes, ", ")));
     std::cout << '\n';
+    if (kernel.code)
+      printKernelCode(*kernel.code);
   }
 }
 
@@ -390,7 +425,9 @@ void addInspectCommand(CLI::App &root, Action &action) {
       "DIR/nvidia-sm_80.ptx\n"
       "Artifacts for other machines can be inspected as well.\n");
   command.add_option("artifact", options->artifact, "Artifact (.lathe)")->required();
-  command.add_flag("--kernels", options->kernels, "List the kernels of every variant");
+  command.add_flag("--kernels", options->kernels,
+                   "List the kernels of every variant; those of devices with registers, shared "
+                   "memory, occupancy and the instructions in their code");
   command
       .add_option("--images", options->imageFolder,
                   "Write the code for devices to files of this folder, for ptxas, llvm-objdump and "
