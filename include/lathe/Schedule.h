@@ -28,7 +28,7 @@ struct TargetInfo {
   std::string dotI16, dotBF16;
   /// LLVM's name of the instruction that multiplies tiles of bf16; empty where there is none.
   std::string matrixBF16;
-  /// A GPU: every item of a kernel is a thread of its own, which computes scalars.
+  /// A GPU: every item of a kernel is a thread of its own, or a block of threads.
   bool itemPerThread = false;
   /// How many parts of its operands a product has in shared memory, where copies to it go on while
   /// threads multiply; 1: they do not.

@@ -372,8 +372,7 @@ static LogicalResult lowerConvTranspose(graph::ConvTransposeOp op, Lowering &l) 
   SmallVector<int64_t> ones(spatial, 1);
   Tensor result = convolve(l, {spread, bufferSizes, input.element}, weight, counts, ones,
                            op.getDilations(), group, input.element);
-  l.set(op.getResult(), toChannelsFirst(
-                              l, addBias(l, result, op.getBias(), result.rank() - 1)));
+  l.set(op.getResult(), toChannelsFirst(l, addBias(l, result, op.getBias(), result.rank() - 1)));
   return success();
 }
 

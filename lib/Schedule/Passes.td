@@ -119,7 +119,7 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     Option<"matrixBF16", "matrix-bf16", "std::string", "",
            "LLVM's intrinsic that multiplies tiles of bf16">,
     Option<"itemPerThread", "item-per-thread", "bool", "false",
-           "For a GPU: every item of a kernel is a thread, which computes scalars">,
+           "For a GPU: every item of a kernel is a thread, or a block of threads">,
     Option<"matrixUnit", "matrix-unit", "std::string", "",
            "For a GPU: mma.sync, mfma, wmma or wmma.gfx12, which multiply matrices of 16-bit numbers">,
     Option<"copyStages", "copy-stages", "unsigned", "1",

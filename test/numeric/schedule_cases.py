@@ -314,6 +314,9 @@ def transposes():
         x = g.input(2, 3, 4, 5)
         g.output(g.transpose(x, 0, 2, 3, 1))
         g.output(g.add(g.transpose(x, 0, 3, 1, 2), g.weight(4)))
+    with g.case("transpose_nothing"):
+        g.output(g.transpose(g.input(3, 4, 0, 5), 0, 3, 2, 1))
+        g.output(g.relu(g.transpose(g.input(2, 0, 3, 4), 2, 1, 0, 3)))
     # Squares of a vector by a vector: whole ones, and rests of either side and both.
     for shape in [(16, 16), (32, 48), (17, 40), (40, 17), (9, 100), (64, 9), (2, 31, 33),
                   (3, 64, 16)]:
