@@ -80,7 +80,7 @@ private:
             int64_t width, int64_t acrossStride, int64_t alongStride);
   Value laneCoordinate(const LanePlace &place, unsigned element, Value outer);
   Value loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
-                     Value firstAcross, Value firstAlong);
+                     Value firstAcross, Value firstAlong, Value *rest = nullptr);
   void loadQueries();
   void emitScores();
   void emitScoresByUnit();
@@ -269,17 +269,25 @@ Value BlockAttention::laneCoordinate(const LanePlace &place, unsigned element, V
 }
 
 // The elements of a fragment from shared memory.
+// `rest`: what rounding to the unit's type takes away, as numbers of that type.
 Value BlockAttention::loadFragment(const Fragment &fragment, Value part, int64_t across,
-                                   int64_t along, Value firstAcross, Value firstAlong) {
+                                   int64_t along, Value firstAcross, Value firstAlong,
+                                   Value *rest) {
   SmallVector<Value> elements;
   for (unsigned i = 0; i < fragment.size(); ++i) {
     Value at =
         kernel.add(kernel.mul(laneCoordinate(fragment.across, i, firstAcross), constant(across)),
                    kernel.mul(laneCoordinate(fragment.along, i, firstAlong), constant(along)));
-    elements.push_back(convert(load(part, at), tile.stored));
+    elements.push_back(load(part, at));
   }
-  auto type = VectorType::get({fragment.size()}, tile.stored);
-  return vector::FromElementsOp::create(builder, loc, type, elements);
+  auto type = VectorType::get({fragment.size()}, elements.front().getType());
+  Value exact = vector::FromElementsOp::create(builder, loc, type, elements);
+  Value rounded = convert(exact, tile.stored);
+  if (rest)
+    *rest =
+        convert(arith::SubFOp::create(builder, loc, exact, convert(rounded, type.getElementType())),
+                tile.stored);
+  return rounded;
 }
 
 // Queries stay in registers where a matrix unit takes them: they come by way of the memory of keys.
@@ -449,16 +457,20 @@ SmallVector<Value> BlockAttention::addValuesByUnit(ArrayRef<Value> sums) {
   }
   Value firstColumn = kernel.mul(threadColumn, constant(warpValues));
   for (int64_t k = 0; k < tile.keys; k += unit->depth) {
-    SmallVector<Value> lefts;
+    // Exponentials in two parts: rounded once, they would take a digit off small sums of large
+    // values.
+    SmallVector<Value> lefts, rests(down);
     for (int64_t i = 0; i < down; ++i)
       lefts.push_back(loadFragment(unit->left, scores, tile.scoreStride(), 1,
-                                   kernel.add(threadRow, constant(i * unit->rows)), constant(k)));
+                                   kernel.add(threadRow, constant(i * unit->rows)), constant(k),
+                                   &rests[i]));
     for (int64_t j = 0; j < across; ++j) {
       Value right = loadFragment(unit->right, values, tile.valueAcross(), tile.valueAlong(),
                                  kernel.add(firstColumn, constant(j * unit->columns)), constant(k));
       for (int64_t i = 0; i < down; ++i) {
         Value &sum = next[i * across + j];
-        sum = rt::MultiplyMatricesOp::create(builder, loc, type, unit->name, lefts[i], right, sum);
+        for (Value left : {rests[i], lefts[i]})
+          sum = rt::MultiplyMatricesOp::create(builder, loc, type, unit->name, left, right, sum);
       }
     }
   }

@@ -61,7 +61,8 @@ func.func @main(%x: tensor<1x70x4x32xf16>, %k: tensor<1x4x70x32xf16>, %v: tensor
 // CHECK: rt.barrier
 // CHECK: math.exp
 // CHECK: rt.barrier
-// CHECK-COUNT-4: rt.multiply_matrices "mma.sync"
+// CHECK-COUNT-8: rt.multiply_matrices "mma.sync"
+// CHECK-NOT: rt.multiply_matrices
 // WAVES-LABEL: func.func private @attention_
 // WAVES-SAME: rt.block = 256 : i32
 // WAVES: rt.multiply_matrices "mfma"
