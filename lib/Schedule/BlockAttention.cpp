@@ -4,9 +4,9 @@
 // rescale when a larger score turns up (online softmax). Keys, values and the scores of one part
 // lie in shared memory. Apache-2.0 WITH LLVM-exception
 #include "AttentionTile.h"
+#include "BlockPart.h"
 #include "KernelBuilder.h"
 #include "dialects/Rt/Rt.h"
-#include "lathe/ArtifactFormat.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -184,11 +184,7 @@ void BlockAttention::placeThreads() {
 
 // How many elements that lie together in each row can be read at once.
 int64_t BlockAttention::chunkOf(const View &view) {
-  static_assert(LATHE_ALIGNMENT >= 16);
-  // What comes from elsewhere, such as a sequence, has the alignment of its elements.
-  bool isPlaced = isa_and_nonnull<rt::AllocOp, rt::WeightAddressOp, rt::InputOp, rt::OutputOp>(
-      view.base.getDefiningOp());
-  if (!isPlaced || view.offset || !view.strides[3].is(1))
+  if (!hasAlignedBase(view) || !view.strides[3].is(1))
     return 1;
   int64_t chunk = 16 * 8 / view.element.getIntOrFloatBitWidth();
   auto divides = [&](int64_t number) { return number % chunk == 0; };

@@ -35,7 +35,7 @@ private:
   SmallVector<Value> indicesOf(int64_t repeat);
   SmallVector<Value> addUp(Value number, ArrayRef<Value> sums);
   SmallVector<Value> addUpSlice(Value slice, ArrayRef<Value> sums);
-  Value combine(Value a, Value b);
+  Value combine(Value a, Value b) { return schedule::combine(builder, root, *combiner, a, b); }
   void finish(Value total, ArrayRef<Value> indices);
   Value loadResult(ArrayRef<Value> indices) {
     const Access &output = root.outputs[0];
@@ -173,14 +173,6 @@ SmallVector<Value> BlockColumns::addUpSlice(Value slice, ArrayRef<Value> sums) {
   Value whole = kernel.mul(arith::DivUIOp::create(builder, loc, end, round), round);
   SmallVector<Value> some = loop(slice, whole, ahead, sums);
   return loop(kernel.add(whole, slice), end, 1, some);
-}
-
-Value BlockColumns::combine(Value a, Value b) {
-  Value accumulator = root.body->getArguments().back();
-  IRMapping mapping;
-  for (Value operand : combiner->op->getOperands())
-    mapping.map(operand, operand == accumulator ? a : b);
-  return builder.clone(*combiner->op, mapping)->getResult(0);
 }
 
 // Stores a sum, and goes on with what follows it.

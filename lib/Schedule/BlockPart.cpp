@@ -9,14 +9,18 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::schedule;
 
-/// Whether a view begins at a multiple of `bytes`, in the memory of a device.
-static bool isAligned(const View &view, int64_t bytes, int64_t elementBytes) {
+bool lathe::schedule::hasAlignedBase(const View &view) {
   static_assert(LATHE_ALIGNMENT >= 16);
   // What comes from elsewhere, such as a sequence, has the alignment of its elements.
-  bool isPlaced = isa_and_nonnull<rt::AllocOp, rt::WeightAddressOp, rt::InputOp, rt::OutputOp>(
-      view.base.getDefiningOp());
+  return !view.offset &&
+         isa_and_nonnull<rt::AllocOp, rt::WeightAddressOp, rt::InputOp, rt::OutputOp>(
+             view.base.getDefiningOp());
+}
+
+/// Whether a view begins at a multiple of `bytes`, in the memory of a device.
+static bool isAligned(const View &view, int64_t bytes, int64_t elementBytes) {
   return bytes == elementBytes ||
-         (isPlaced && !view.offset && view.constantOffset * elementBytes % bytes == 0);
+         (hasAlignedBase(view) && view.constantOffset * elementBytes % bytes == 0);
 }
 
 /// Whether chunks of `count` elements along `fast`, each from a multiple of that on, lie together,

@@ -20,6 +20,9 @@ struct JoinedLoops {
   bool isAtLeast(int64_t size) const { return !extent.isStatic() || extent.constant >= size; }
 };
 
+/// Whether a view lies at a known place of memory that begins at a multiple of 16 bytes.
+bool hasAlignedBase(const View &view);
+
 /// A part of an operand: `size` rows (of the left operand) or columns, and `depth` positions in
 /// what is added up.
 struct BlockPart {

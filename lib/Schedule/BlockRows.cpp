@@ -55,7 +55,9 @@ private:
   SmallVector<Value> runElement(const Pass &pass, Value number, ArrayRef<Value> sums);
   SmallVector<Value> runLastElement(const Pass &pass, Value number, ArrayRef<Value> sums);
   void run(const Pass &pass);
-  Value combine(const Stage &stage, Value a, Value b);
+  Value combine(const Stage &stage, Value a, Value b) {
+    return schedule::combine(builder, stage, *findCombiner(stage), a, b);
+  }
   Value combineParts(const Stage &stage, Value part);
 
   Kernel &kernel;
@@ -246,15 +248,6 @@ SmallVector<Value> BlockRows::runLastElement(const Pass &pass, Value number, Arr
   for (auto [i, value] : llvm::zip_equal(changed, choice.getResults().drop_front(sums.size())))
     held[i].values[step] = value;
   return llvm::to_vector_of<Value>(choice.getResults().take_front(sums.size()));
-}
-
-Value BlockRows::combine(const Stage &stage, Value a, Value b) {
-  Operation *op = findCombiner(stage)->op;
-  Value accumulator = stage.body->getArguments().back();
-  IRMapping mapping;
-  for (Value operand : op->getOperands())
-    mapping.map(operand, operand == accumulator ? a : b);
-  return builder.clone(*op, mapping)->getResult(0);
 }
 
 // What all threads have together, known to each. Some of them combine a share of the parts each,

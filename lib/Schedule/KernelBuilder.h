@@ -114,6 +114,9 @@ struct Combiner {
   mlir::TypedAttr neutral; ///< null: the initial value will do
 };
 std::optional<Combiner> findCombiner(const Stage &stage);
+/// Two parts of what a reduction adds up, as one.
+Value combine(mlir::OpBuilder &builder, const Stage &stage, const Combiner &combiner, Value a,
+              Value b);
 
 /// Emits the loops of `stage` inside the shared ones, whose indices these are.
 void emitItem(Kernel &kernel, const Stage &stage, llvm::ArrayRef<Value> shared,

@@ -62,6 +62,15 @@ private:
 };
 } // namespace
 
+Value lathe::schedule::combine(OpBuilder &builder, const Stage &stage, const Combiner &combiner,
+                               Value a, Value b) {
+  Value accumulator = stage.body->getArguments().back();
+  IRMapping mapping;
+  for (Value operand : combiner.op->getOperands())
+    mapping.map(operand, operand == accumulator ? a : b);
+  return builder.clone(*combiner.op, mapping)->getResult(0);
+}
+
 // Whether an irregular body, as that of a resize or a gather, reads whole rows at computed places:
 // what it reads either is the same for all lanes or moves with them by one element.
 bool VectorStage::readsRows() {

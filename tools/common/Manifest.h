@@ -10,7 +10,6 @@
 
 namespace lathe::tools {
 
-/// One kernel of a variant. Numbers that the manifest lacks are 0.
 /// What the manifest says of a kernel's code for a GPU; what it does not say is absent.
 struct KernelCode {
   double threads = 0;
@@ -19,6 +18,7 @@ struct KernelCode {
          sharedAccesses = 0, privateAccesses = 0, atomics = 0, barriers = 0;
 };
 
+/// One kernel of a variant. Numbers that the manifest lacks are 0.
 struct KernelInfo {
   std::string name, kind;
   double flops = 0, bytes = 0; ///< per call

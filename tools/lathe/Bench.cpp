@@ -89,9 +89,8 @@ struct KernelTime {
 /// The kernels of a run, with what the machine needs for them at least.
 class KernelProfile {
 public:
-  KernelProfile(const Module &module, const TargetInfo *target, uint32_t threads,
-                std::span<const Value> inputs, double secondsPerRun, const Peak &peak) {
-    KernelTimes times(module, threads, inputs);
+  KernelProfile(KernelTimes &times, const TargetInfo *target, double secondsPerRun,
+                const Peak &peak) {
     int runs = static_cast<int>(std::clamp(0.5 / std::max(secondsPerRun, 1e-6), 3.0, 100000.0));
     double mean = times.run(runs);
     for (const auto &[name, sum] : times.kernels()) {
@@ -254,15 +253,12 @@ void printText(const BenchOptions &options, const Report &report, const Latency 
     printKernels(style, *profile);
 }
 
-/// The work of one run with these inputs, whose sizes the manifest does not know.
-void countWork(const Module &module, uint32_t threads, std::span<const Value> inputs,
-               Report &report) {
-  KernelTimes times(module, threads, inputs);
-  times.run(1);
+/// The work of a run, which knows the sizes of every dimension, as the manifest does not.
+void countWork(const KernelTimes &times, Report &report) {
   for (const auto &[name, sum] : times.kernels())
     for (const auto &[work, calls] : sum.work) {
-      report.flops += work.first * calls;
-      report.bytes += work.second * calls;
+      report.flops += work.first * calls / times.runs();
+      report.bytes += work.second * calls / times.runs();
     }
 }
 
@@ -287,10 +283,12 @@ void benchSizes(const Module &module, const BenchOptions &options, Report report
   const TargetInfo *target = manifest.find(report.variant);
   report.peak = measurePeak(report.threads);
   std::unique_ptr<KernelProfile> profile;
+  KernelTimes times(module, options.threads, inputs);
   if (options.kernels)
-    profile = std::make_unique<KernelProfile>(module, target, options.threads, inputs,
-                                              latency.percentile(50), report.peak);
-  countWork(module, options.threads, inputs, report);
+    profile = std::make_unique<KernelProfile>(times, target, latency.percentile(50), report.peak);
+  else
+    times.run(1);
+  countWork(times, report);
   if (json)
     json->push_back(describe(options, report, latency, profile.get()));
   else

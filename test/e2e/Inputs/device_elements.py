@@ -5,10 +5,8 @@ import os
 import sys
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                                "..", "..", "..", "utils"))
-from zoo_models import wire
-from zoo_models.builder import Model
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from device_data import write
 
 import numpy as np
 
@@ -35,27 +33,6 @@ def beside(model):
     """The second result begins at no multiple of 16 bytes."""
     model.node("Concat", model.node("Neg", "x"), model.node("Exp", "z"), out="y", axis=0)
     return lambda x, z: np.concatenate([-x, np.exp(z)])
-
-
-def write(root, name, build, inputs, runs):
-    random = np.random.default_rng(len(name))
-    model = Model(name, 0, 1, 17)
-    for value, dims in inputs.items():
-        model.input(value, dims)
-    compute = build(model)
-    folder = os.path.join(root, "test_" + name)
-    for number, sizes in enumerate(runs):
-        arrays = [random.standard_normal([sizes.get(dim, dim) for dim in dims]).astype(np.float32)
-                  for dims in inputs.values()]
-        result = compute(*arrays)
-        data = os.path.join(folder, f"test_data_set_{number}")
-        os.makedirs(data, exist_ok=True)
-        for i, array in enumerate(arrays):
-            wire.tensor(array).write(os.path.join(data, f"input_{i}.pb"))
-        wire.tensor(np.asarray(result, np.float32)).write(os.path.join(data, "output_0.pb"))
-    free = any(isinstance(dim, str) for dims in inputs.values() for dim in dims)
-    model.output("y", [f"y{i}" for i in range(result.ndim)] if free else list(result.shape))
-    model.write(os.path.join(folder, "model.onnx"))
 
 
 def main(root):
