@@ -104,6 +104,12 @@ void OwnedValues::release() {
     lathe_value_release(&value);
 }
 
+void OwnedValues::releaseMade() {
+  for (lathe_value &value : list)
+    if (value.kind != LATHE_VALUE_TENSOR)
+      lathe_value_release(&value);
+}
+
 static Value copyValue(const lathe_value &value, int depth) {
   constexpr int maxDepth = 16;
   Value result{value.kind, {}, {}};
@@ -150,6 +156,7 @@ Session::Session(const Module &module, uint32_t threads, const lathe_tracer *tra
 }
 
 void Session::run(const BorrowedValues &inputs, OwnedValues &outputs) {
+  outputs.releaseMade();
   lathe_status status;
   checkStatus(lathe_context_run(get(), 0, inputs.data(), inputs.size(), outputs.data(),
                                 outputs.size(), &status),

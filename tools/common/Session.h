@@ -85,6 +85,9 @@ public:
   lathe_value *data() { return list.data(); }
   uint32_t size() const { return static_cast<uint32_t>(list.size()); }
   void release();
+  /// Releases strings, sequences, maps and optionals: a run makes them anew, and takes no memory of
+  /// an earlier one for them.
+  void releaseMade();
   std::vector<Value> copy() const;
 
 private:
@@ -99,7 +102,7 @@ public:
   lathe_context *get() const { return handle.get(); }
   uint32_t threads() const { return lathe_context_threads(handle.get()); }
   uint64_t arenaBytes() const { return lathe_context_arena_bytes(handle.get()); }
-  /// Runs once; the outputs are allocated.
+  /// Runs once; outputs are allocated, or written to the memory of tensors that are there.
   void run(const BorrowedValues &inputs, OwnedValues &outputs);
   std::vector<Value> run(std::span<const Value> inputs);
 
