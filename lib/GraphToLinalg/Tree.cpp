@@ -12,8 +12,8 @@ using namespace lathe::g2l;
 using graph::TreeAggregate;
 using utils::IteratorType;
 
-/// Trees up to this depth are walked in a straight line, deeper ones in rounds of so many steps,
-/// since their leaves lie at different depths.
+/// Trees up to this depth are walked to their full depth, in a straight line where it is that of
+/// all; deeper ones in rounds of so many steps, since their leaves lie at different depths.
 static constexpr int64_t kStraightSteps = 8;
 static constexpr int64_t kRoundSteps = 4;
 /// As many walks as keep their places in the registers of a processor with 16.
@@ -26,8 +26,8 @@ struct Walk {
   bool missing, equal;
   Value input, nodes;
   Type element;
-  /// The most steps of any tree.
-  int64_t depth;
+  /// The fewest and the most steps of any tree.
+  int64_t least, depth;
 
   Value field(const Scalars &s, Value node, int64_t which) const {
     return s.extract(nodes, {node, s.index(which)});
@@ -72,15 +72,23 @@ struct Walk {
       for (Value &node : nodes)
         node = step(at, row, node);
     };
-    if (depth <= kStraightSteps) {
+    if (depth <= kStraightSteps && least == depth) {
       for (int64_t i = 0; i < depth; ++i)
         stepAll(s);
       return nodes;
     }
-    // Until all leaves are reached, or the depth of the deepest tree.
     Value most = toIndex(s, steps.front());
     for (Value other : steps.drop_front())
       most = s.max(most, toIndex(s, other));
+    if (depth <= kStraightSteps)
+      return scf::ForOp::create(s.b, s.loc, s.index(0), most, s.index(1), nodes,
+                                [&](OpBuilder &b, Location at, Value, ValueRange places) {
+                                  llvm::copy(places, nodes.begin());
+                                  stepAll({b, at});
+                                  scf::YieldOp::create(b, at, nodes);
+                                })
+          .getResults();
+    // Until all leaves are reached, or the depth of the deepest tree.
     Value rounds = s.floorDiv(s.add(most, s.index(kRoundSteps - 1)), s.index(kRoundSteps));
     Type index = s.b.getIndexType();
     SmallVector<Value> initial = nodes;
@@ -133,17 +141,17 @@ static TypedAttr identityOf(Lowering &l, TreeAggregate aggregate, Type element) 
                                                              : -infinity);
 }
 
-/// The largest number of steps in the table of roots, where it is known.
-static std::optional<int64_t> deepest(Lowering &l, Value roots) {
+/// The fewest and the most steps in the table of roots, where they are known.
+static std::optional<std::pair<int64_t, int64_t>> depthsOf(Lowering &l, Value roots) {
   TypedAttr constant = l.getConstant(roots);
   std::optional<SmallVector<int64_t>> fields =
       constant ? graph::getIntegers(constant, int64_t(1) << 30) : std::nullopt;
   if (!fields)
     return std::nullopt;
-  int64_t depth = 0;
+  std::pair<int64_t, int64_t> depths{fields->size() < 2 ? 0 : (*fields)[1], 0};
   for (size_t i = 1; i < fields->size(); i += 2)
-    depth = std::max(depth, (*fields)[i]);
-  return depth;
+    depths = {std::min(depths.first, (*fields)[i]), std::max(depths.second, (*fields)[i])};
+  return depths;
 }
 
 /// `body(scalars, first tree, number of trees, total)` over all trees, several at a time.
@@ -165,8 +173,8 @@ static Value forSeveral(const Scalars &s, Value count, Value total,
 
 static LogicalResult lowerTreeEnsemble(graph::TreeEnsembleOp op, Lowering &l) {
   Tensor input = l.get(op.getInput()), roots = l.get(op.getRoots());
-  std::optional<int64_t> depth = deepest(l, op.getRoots());
-  if (!depth)
+  std::optional<std::pair<int64_t, int64_t>> depths = depthsOf(l, op.getRoots());
+  if (!depths)
     return l.unsupported(op) << "trees that are not known when compiling";
   if (!getConstantIntValue(input.sizes[1])) {
     Value features = l.value(input.sizes[1]), wanted = l.value(l.size(op.getFeatures()));
@@ -174,8 +182,8 @@ static LogicalResult lowerTreeEnsemble(graph::TreeEnsembleOp op, Lowering &l) {
     s.check(s.cmp(arith::CmpIPredicate::sge, features, wanted), LATHE_CODE_SHAPE,
             "a row has %0 features, the trees read %1", {features, wanted});
   }
-  Walk walk{op.getMissing(), op.getEqual(), input.value, l.get(op.getNodes()).value,
-            input.element,   *depth};
+  Walk walk{op.getMissing(), op.getEqual(), input.value,   l.get(op.getNodes()).value,
+            input.element,   depths->first, depths->second};
   TreeAggregate aggregate = op.getAggregate();
   // A table of nodes without branches reads feature 0 all the same.
   OpFoldResult rows = input.sizes[0];

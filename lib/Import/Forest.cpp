@@ -180,6 +180,13 @@ Forest::Tables Forest::flatten(FloatType element, TreeAggregate aggregate) const
     else
       treesOf[target].push_back(root);
   }
+  // Trees of the same depth side by side and one after the other: the loops that walk them end
+  // together, and as the processor expects. Their sum is taken in that order.
+  auto byDepth = [&](int64_t a, int64_t b) { return depths[a] < depths[b]; };
+  std::vector<int64_t> ordered = roots;
+  llvm::stable_sort(ordered, byDepth);
+  for (auto &trees : treesOf)
+    llvm::stable_sort(trees, byDepth);
   size_t longest = 1;
   for (auto &trees : treesOf)
     longest = std::max(longest, trees.size());
@@ -248,7 +255,7 @@ Forest::Tables Forest::flatten(FloatType element, TreeAggregate aggregate) const
     }
   };
   if (tables.rows) {
-    for (int64_t root : roots)
+    for (int64_t root : ordered)
       addTree(root, 0);
     tables.rootShape = {int64_t(roots.size()), 2};
     return tables;

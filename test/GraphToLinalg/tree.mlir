@@ -50,3 +50,26 @@ func.func @main(%x: tensor<3x?xf64>) -> tensor<3x2xf64> {
   %0 = graph.tree_ensemble max %x, %nodes, %roots, %values {features = 5 : i64, missing} : (tensor<3x?xf64>, tensor<3x4xi64>, tensor<1x2xi64>, tensor<2x2xf64>) -> tensor<3x2xf64>
   return %0 : tensor<3x2xf64>
 }
+
+// -----
+
+// Trees of different depths, up to eight: each to its own depth, a step of all that are side by side
+// in turn. Nothing tells leaves from branches on the way.
+// CHECK-LABEL: func @main
+// CHECK:         linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]} ins(%{{.*}} : tensor<2x2xi32>, tensor<2x2xi32>)
+// CHECK-NEXT:    ^bb0(%{{.*}}: i32, %[[STEPS:.*]]: i32, %{{.*}}: i32):
+// CHECK:           %[[END:.*]] = arith.index_cast %[[STEPS]]
+// CHECK:           scf.for %{{.*}} = %{{.*}} to %[[END]] step %{{.*}} iter_args
+// CHECK-NOT:       scf.while
+// CHECK:             arith.cmpf ole
+// CHECK-NEXT:        arith.extui
+// CHECK-NOT:         arith.cmpf
+// CHECK:             scf.yield
+func.func @main(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %nodes = graph.constant dense<[[0, 1, 2143289344, 0], [0, 2, 1065353216, 0], [0, 2, 2143289344, 0],
+                                 [1, 2, 2143289344, 1]]> : tensor<4x4xi32>
+  %roots = graph.constant dense<[[0, 1], [1, 2]]> : tensor<2x2xi32>
+  %values = graph.constant dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>
+  %0 = graph.tree_ensemble sum %x, %nodes, %roots, %values {features = 2 : i64} : (tensor<?x2xf32>, tensor<4x4xi32>, tensor<2x2xi32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}
