@@ -61,7 +61,8 @@ template <typename T> void destroyObject(T *object) {
   free(object);
 }
 
-/// malloc, as an allocator.
+/// malloc, as an allocator; blocks of 2 MiB and more are of huge pages where the system grants
+/// them.
 extern const lathe_allocator defaultAllocator;
 
 /// Whether the caller set both functions (`given`), none of them, or, wrongly, only one.
