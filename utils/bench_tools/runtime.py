@@ -32,8 +32,9 @@ class Dim(ctypes.Structure):
 
 class Spec(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("kind", ctypes.c_uint32), ("dtype", ctypes.c_uint32),
-                ("rank", ctypes.c_uint32), ("alias", ctypes.c_int32), ("dims",
-                                                                       ctypes.POINTER(Dim))]
+                ("rank", ctypes.c_uint32), ("alias", ctypes.c_int32),
+                ("state", ctypes.c_int32), ("layout", ctypes.c_uint32),
+                ("dims", ctypes.POINTER(Dim))]
 
 
 class Options(ctypes.Structure):
@@ -82,6 +83,8 @@ class Lathe:
             self.module, ctypes.byref(options), ctypes.byref(self.context),
             ctypes.byref(self.status)))
         self.inputs = self.outputs = None
+        # A call that is refused: what ctypes does for the first call of a function is no run.
+        self.library.lathe_context_run(None, 0, None, 0, None, 0, ctypes.byref(self.status))
 
     def _check(self, code):
         if code:
@@ -108,15 +111,19 @@ class Lathe:
         self.borrow(arrays)
         self.run_once()
         for value in self.outputs:
-            value.device &= ~OWNED & 0xFFFFFFFF  # kept for all runs; never freed
+            if value.kind == TENSOR:
+                value.device &= ~OWNED & 0xFFFFFFFF  # kept for all runs; never freed
 
     def run_once(self):
+        for value in self.outputs:
+            if value.kind != TENSOR:  # made anew by each run
+                self.library.lathe_value_release(ctypes.byref(value))
         self._check(self.library.lathe_context_run(
             self.context, 0, self.inputs, len(self.inputs), self.outputs, len(self.outputs),
             ctypes.byref(self.status)))
 
     def caller(self):
-        """A function without arguments for the inner loop."""
+        """A function without arguments for the inner loop; `bind` has run once before."""
         # Arguments that are ctypes already, and no structures: converting those at every call takes
         # longer than a small run, and the other side does not pay for it.
         kinds = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p,
@@ -124,7 +131,22 @@ class Lathe:
         values = [self.context.value, 0, ctypes.addressof(self.inputs), len(self.inputs),
                   ctypes.addressof(self.outputs), len(self.outputs), ctypes.addressof(self.status)]
         run = ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(("lathe_context_run", self.library))
-        return functools.partial(run, *[kind(value) for kind, value in zip(kinds, values)])
+        call = functools.partial(run, *[kind(value) for kind, value in zip(kinds, values)])
+        # Strings, sequences and maps are made anew by each run, which takes no memory for them.
+        made = [i for i, value in enumerate(self.outputs) if value.kind != TENSOR]
+        if not made:
+            self._check(call())
+            return call
+        release = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(("lathe_value_release", self.library))
+        size = ctypes.sizeof(Value)
+        places = [ctypes.c_void_p(ctypes.addressof(self.outputs) + i * size) for i in made]
+
+        def call_anew():
+            for place in places:
+                release(place)
+            return call()
+        self._check(call_anew())
+        return call_anew
 
     def results(self, numpy):
         arrays = []

@@ -3,7 +3,9 @@
 """Each side starts in processes of its own, several times in turn, since what a process has done
 before changes what the next session costs. Compiled artifacts and models are in the file cache."""
 import json
+import mmap
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +25,20 @@ def timed(call):
     start = time.perf_counter()
     result = call()
     return result, time.perf_counter() - start
+
+
+def page_faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def fault_seconds():
+    """What a page of memory costs that is touched for the first time."""
+    pages = 1000
+    with mmap.mmap(-1, pages * mmap.PAGESIZE) as memory:
+        # The loop's own time is that of a second round.
+        first, second = (timed(lambda: [memory.__setitem__(i * mmap.PAGESIZE, 1)
+                                        for i in range(pages)])[1] for _ in range(2))
+    return max(first - second, 0) / pages
 
 
 def run_side(side, path, inputs, threads, build):
@@ -46,12 +62,15 @@ def run_side(side, path, inputs, threads, build):
         arrays = [numpy.asarray(feed[name], order="C") for name in session.input_names()]
         session.borrow(arrays)
         call = session.run_once
+    faults = page_faults()
     _, first = timed(call)
+    faults = page_faults() - faults
     times, end = [], time.perf_counter() + STEADY_SECONDS
     while len(times) < 3 or time.perf_counter() < end:
         times.append(timed(call)[1])
+    resident = resident_bytes() - before
     print(json.dumps({"ready": ready, "first": first, "steady": statistics.median(times),
-                      "resident": resident_bytes() - before}))
+                      "faults": faults, "fault": fault_seconds(), "resident": resident}))
 
 
 def measure(case, args, build):
@@ -82,33 +101,39 @@ def measure(case, args, build):
 
 
 def table_head():
-    return (f"{'case':<32} | {'ORT ready':>10} {'Lathe':>8} {'ratio':>6} | {'first/steady':>12} "
-            f"{'ORT':>6} | {'ORT MiB':>8} {'Lathe MiB':>9}")
+    return (f"{'case':<32} | {'ORT ready':>10} {'Lathe':>8} {'ratio':>6} | {'first':>9} {'steady':>9} "
+            f"{'faults':>6} {'ratio':>5} {'ORT':>6} | {'ORT MiB':>8} {'Lathe MiB':>9}")
 
 
 def fields(case):
     ort, lathe = case["startup"]["ort"], case["startup"]["lathe"]
     return (1e3 * ort["ready"], 1e3 * lathe["ready"], ort["ready"] / lathe["ready"],
-            lathe["first"] / lathe["steady"], ort["first"] / ort["steady"],
-            ort["resident"] / 2**20, lathe["resident"] / 2**20)
+            1e6 * lathe["first"], 1e6 * lathe["steady"], lathe["faults"], over_floor(lathe),
+            over_floor(ort), ort["resident"] / 2**20, lathe["resident"] / 2**20)
+
+
+def over_floor(side):
+    """The first run over a steady one and the faults of its pages."""
+    return side["first"] / (side["steady"] + side["faults"] * side["fault"])
 
 
 def table_row(case):
     if "error" in case:
         return f"{case['name']:<32} | {case['error']}"
-    return "{:<32} | {:>8.1f}ms {:>6.2f}ms {:>6.0f} | {:>12.2f} {:>6.2f} | {:>8.1f} {:>9.1f}".format(
-        case["name"], *fields(case))
+    return ("{:<32} | {:>8.1f}ms {:>6.2f}ms {:>6.0f} | {:>9.1f} {:>9.1f} {:>6.0f} {:>5.2f} {:>6.2f} "
+            "| {:>8.1f} {:>9.1f}").format(case["name"], *fields(case))
 
 
 def markdown(results):
     lines = [f"Measured {results['date']} on {results['processor']}; Lathe {results['lathe']}, "
              f"ONNX Runtime {results['onnxruntime']}, {results['threads']} thread, medians of "
-             f"{PROCESSES} processes.", "",
-             "| case | ORT ready, ms | Lathe ready, ms | ratio | Lathe's first run over a steady one "
-             "| ORT's | ORT resident, MiB | Lathe resident, MiB |",
-             "|---|" + "---:|" * 7]
+             f"{PROCESSES} processes. The ratio of a first run is that over a steady one and its page "
+             "faults, each at what one costs in the same process.", "",
+             "| case | ORT ready, ms | Lathe ready, ms | ratio | Lathe's first run, us | steady, us "
+             "| page faults | ratio | ORT's | ORT resident, MiB | Lathe resident, MiB |",
+             "|---|" + "---:|" * 10]
     for case in results["cases"]:
         if "error" not in case:
-            lines.append("| {} | {:.1f} | {:.2f} | {:.0f} | {:.2f} | {:.2f} | {:.1f} | {:.1f} |"
-                         .format(case["name"], *fields(case)))
+            lines.append("| {} | {:.1f} | {:.2f} | {:.0f} | {:.0f} | {:.1f} | {:.0f} | {:.2f} | {:.2f} "
+                         "| {:.1f} | {:.1f} |".format(case["name"], *fields(case)))
     return "\n".join(lines) + "\n"
