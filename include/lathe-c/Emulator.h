@@ -20,11 +20,12 @@ typedef struct lathe_emulator_options {
 } lathe_emulator_options;
 
 /* Makes a device that takes code for `architecture` ("sm_80", "gfx942"), whatever GPUs there are.
- * Memory that it hands out is filled with 0xAB. Each thread of a kernel is checked at each access
- * to memory: outside of what the device handed out, or not aligned, it ends, and the run fails with
- * LATHE_STATUS_DEVICE and says which kernel, block and thread it was. Blocks run side by side on
- * the threads of the context. The caller closes it with lathe_device_close. Failure: ARGUMENT,
- * MEMORY. */
+ * Memory that it hands out is filled with 0xAB. What is launched is done at any moment up to the
+ * wait, and until then its memory is not the host's. Each thread of a kernel is checked at each
+ * access to memory: outside of what the device handed out, or not aligned, it ends, and the run
+ * fails with LATHE_STATUS_DEVICE and says which kernel, block and thread it was. Blocks run side by
+ * side on the threads of the context. The caller closes it with lathe_device_close. Failure:
+ * ARGUMENT, MEMORY. */
 LATHE_API int32_t lathe_emulator_open(const char *architecture,
                                       const lathe_emulator_options *options, lathe_device **device,
                                       lathe_status *status);

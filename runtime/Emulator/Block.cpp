@@ -12,57 +12,17 @@ namespace lathe::emulator {
 
 static constexpr size_t stackBytes = 64 << 10;
 
-uint64_t scatter(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
 Order::Order(uint64_t count, uint64_t seed)
     : count(count), start(scatter(seed) % count), step(scatter(seed + 1) % count) {
   while (std::gcd(step, count) != 1)
     step = (step + 1) % count;
 }
 
-bool Emulator::find(const char *address, uint64_t bytes, const char **range) const {
-  std::shared_lock<std::shared_mutex> lock(mutex);
-  auto after = pieces.upper_bound(address);
-  if (after == pieces.begin())
-    return false;
-  const char *begin = std::prev(after)->first, *end = std::prev(after)->second.end;
-  if (address >= end || bytes > uint64_t(end - address))
-    return false;
-  range[0] = begin;
-  range[1] = end;
-  return true;
-}
-
-static void protect(const std::map<const char *, Emulator::Piece> &pieces, int access) {
-  for (const auto &[begin, piece] : pieces)
-    if (piece.mapped)
-      mprotect(const_cast<char *>(begin), piece.mapped, access);
-}
-
-void Emulator::enter() {
-  std::unique_lock<std::shared_mutex> lock(mutex);
-  if (users++ == 0)
-    protect(pieces, PROT_READ | PROT_WRITE);
-}
-
-void Emulator::leave() {
-  std::unique_lock<std::shared_mutex> lock(mutex);
-  if (--users == 0)
-    protect(pieces, PROT_NONE);
-}
-
 void Launch::fail(const lathe_emulated_thread &thread, const char *what) const {
-  std::lock_guard<std::mutex> lock(queue->mutex);
-  if (queue->failed.exchange(true))
-    return;
-  snprintf(queue->failure, sizeof(queue->failure),
-           "kernel '%.100s', block %u of %u, thread %u: %.240s (seed %llu)", kernel->name,
-           thread.block, thread.block_count, thread.thread, what,
-           static_cast<unsigned long long>(queue->device->seed));
+  char text[440];
+  snprintf(text, sizeof(text), "kernel '%.100s', block %u of %u, thread %u: %.240s", kernel->name,
+           thread.block, thread.block_count, thread.thread, what);
+  queue->fail(text);
 }
 
 BlockRunner::BlockRunner(const Launch &launch)

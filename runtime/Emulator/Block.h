@@ -3,26 +3,13 @@
 #ifndef LATHE_RUNTIME_EMULATOR_BLOCK_H
 #define LATHE_RUNTIME_EMULATOR_BLOCK_H
 
-#include "lathe-c/Emulator.h"
-#include "runtime/Core/Device.h"
 #include "runtime/Emulator/Matrix.h"
+#include "runtime/Emulator/Queue.h"
 
-#include <atomic>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <shared_mutex>
-#include <string>
 #include <ucontext.h>
 #include <vector>
 
 namespace lathe::emulator {
-
-/// What memory holds that nobody has written.
-constexpr unsigned char poison = 0xAB;
-
-/// Spreads the bits of a number over all 64 (the last step of SplitMix64).
-uint64_t scatter(uint64_t number);
 
 /// An order of [0, count) that looks like none: a step that shares no factor with `count`.
 class Order {
@@ -34,33 +21,6 @@ public:
 
 private:
   uint64_t count, start, step;
-};
-
-struct Emulator : lathe_device {
-  std::string architecture;
-  uint64_t seed = 1;
-  struct Piece {
-    const char *end;
-    uint64_t mapped; ///< Bytes of the pages of Local memory, else 0.
-  };
-  std::map<const char *, Piece> pieces; ///< What was handed out, by where it begins.
-  mutable std::shared_mutex mutex;
-  unsigned users = 0; ///< Launches and copies in progress.
-
-  /// Local memory can be touched while somebody is in: a host that looks at it itself faults.
-  void enter();
-  void leave();
-
-  /// The piece that holds these bytes; false where there is none.
-  bool find(const char *address, uint64_t bytes, const char **range) const;
-};
-
-struct Queue {
-  Emulator *device;
-  uint64_t launches = 0;
-  std::mutex mutex;
-  char failure[480] = {}; ///< The first since the last launch that went well.
-  std::atomic<bool> failed{false};
 };
 
 /// A kernel in progress, as all of its blocks see it.

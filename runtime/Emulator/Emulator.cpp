@@ -8,8 +8,6 @@
 #include <cstring>
 #include <new>
 #include <string>
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace lathe::runtime;
 using namespace lathe::emulator;
@@ -48,61 +46,37 @@ const lathe_image *emulatedImage(const lathe_device_variant &code) {
 
 Emulator *of(lathe_device *device) { return static_cast<Emulator *>(device); }
 
-void giveBack(void *memory, uint64_t mapped) {
-  if (mapped)
-    munmap(memory, mapped);
-  else
-    free(memory);
-}
-
-struct Inside {
-  explicit Inside(Emulator &emulator) : emulator(emulator) { emulator.enter(); }
-  ~Inside() { emulator.leave(); }
-  Emulator &emulator;
-};
-
-int32_t copyBytes(Emulator &emulator, void *to, const void *from, uint64_t bytes) {
-  Inside inside(emulator);
-  memcpy(to, from, bytes);
-  return LATHE_CODE_OK;
-}
-
-// At least a byte, so that every piece has an address of its own.
-void *allocate(lathe_device *device, uint64_t bytes, uint64_t alignment, DeviceMemory kind) {
-  Emulator &emulator = *of(device);
-  uint64_t size = std::max<uint64_t>(bytes, 1), page = uint64_t(sysconf(_SC_PAGESIZE));
-  void *memory = nullptr;
-  uint64_t mapped = kind == DeviceMemory::Local ? (size + page - 1) / page * page : 0;
-  if ((kind == DeviceMemory::Local && mapped < size) || alignment > page)
-    return nullptr;
-  if (mapped) {
-    memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-      return nullptr;
-  } else if (posix_memalign(&memory, std::max<uint64_t>(alignment, sizeof(void *)), size)) {
-    return nullptr;
-  }
-  memset(memory, poison, size);
-  auto *begin = static_cast<const char *>(memory);
-  std::unique_lock<std::shared_mutex> lock(emulator.mutex);
+// Called through the runtime, as all functions of a device.
+int32_t order(Queue &queue, Work &&work) {
   try {
-    emulator.pieces[begin] = {begin + bytes, mapped};
+    return queue.order(std::move(work));
   } catch (const std::bad_alloc &) {
-    giveBack(memory, mapped);
-    return nullptr;
+    queue.fail("the host has no memory for what it orders");
+    return LATHE_CODE_DEVICE;
   }
-  if (mapped && !emulator.users)
-    mprotect(memory, mapped, PROT_NONE);
-  return memory;
 }
 
-void release(lathe_device *device, void *memory, uint64_t, DeviceMemory) {
-  Emulator &emulator = *of(device);
-  std::unique_lock<std::shared_mutex> lock(emulator.mutex);
-  auto piece = emulator.pieces.find(static_cast<const char *>(memory));
-  uint64_t mapped = piece->second.mapped;
-  emulator.pieces.erase(piece);
-  giveBack(memory, mapped);
+int32_t launch(void *given, void *program, lathe_call *call, uint32_t number, uint64_t *args,
+               uint32_t argCount, int64_t count) {
+  Queue &queue = *static_cast<Queue *>(given);
+  const auto &code = *static_cast<const lathe_device_variant *>(program);
+  const lathe_device_kernel &kernel = code.kernels[number];
+  uint64_t blocks = (uint64_t(count) + kernel.block_items - 1) / kernel.block_items;
+  if (blocks > INT32_MAX) { // as a GPU would
+    char what[200];
+    snprintf(what, sizeof(what), "kernel '%.100s': %llu blocks are too many", kernel.name,
+             static_cast<unsigned long long>(blocks));
+    queue.fail(what);
+    return LATHE_CODE_DEVICE;
+  }
+  Work work;
+  work.kernel = &kernel;
+  work.function = static_cast<const lathe_emulated_kernel *>(emulatedImage(code)->data)[number];
+  work.call = call;
+  work.args.assign(args, args + argCount);
+  work.blocks = uint32_t(blocks);
+  work.seed = queue.device->seed * 0x9e3779b97f4a7c15 + queue.launches++;
+  return order(queue, std::move(work));
 }
 
 const DeviceOps ops = {
@@ -120,44 +94,25 @@ const DeviceOps ops = {
       return answer(status, LATHE_STATUS_OK);
     },
     [](lathe_device *, void *) {},
-    allocate,
-    release,
+    [](lathe_device *device, uint64_t bytes, uint64_t alignment, DeviceMemory kind) -> void * {
+      return of(device)->allocate(bytes, alignment, kind);
+    },
+    [](lathe_device *device, void *memory, uint64_t, DeviceMemory) { of(device)->release(memory); },
     [](lathe_device *device, void *to, const void *from, uint64_t bytes) -> int32_t {
-      return copyBytes(*of(device), to, from, bytes);
+      Inside inside(*of(device));
+      memcpy(to, from, bytes);
+      return LATHE_CODE_OK;
     },
-    [](lathe_device *device) -> void * {
-      auto *queue = new (std::nothrow) Queue;
-      if (queue)
-        queue->device = of(device);
-      return queue;
-    },
+    [](lathe_device *device) -> void * { return new (std::nothrow) Queue(*of(device)); },
     [](lathe_device *, void *queue) { delete static_cast<Queue *>(queue); },
-    [](void *given, void *program, lathe_call *call, uint32_t number, uint64_t *args, uint32_t,
-       int64_t count) -> int32_t {
-      Queue &queue = *static_cast<Queue *>(given);
-      const auto &code = *static_cast<const lathe_device_variant *>(program);
-      const lathe_device_kernel &kernel = code.kernels[number];
-      uint64_t blocks = (uint64_t(count) + kernel.block_items - 1) / kernel.block_items;
-      if (blocks > INT32_MAX) { // as a GPU would
-        snprintf(queue.failure, sizeof(queue.failure), "kernel '%.100s': %llu blocks are too many",
-                 kernel.name, static_cast<unsigned long long>(blocks));
-        return LATHE_CODE_DEVICE;
-      }
-      auto *functions = static_cast<const lathe_emulated_kernel *>(emulatedImage(code)->data);
-      queue.failed.store(false, std::memory_order_relaxed);
-      Launch launch{
-          &queue, &kernel,          functions[number],
-          args,   uint32_t(blocks), queue.device->seed * 0x9e3779b97f4a7c15 + queue.launches++};
-      uint64_t argument = reinterpret_cast<uint64_t>(&launch);
-      // Some thousand threads are worth the hand-over.
-      int64_t grain = std::max<int64_t>(1, 4096 / kernel.block_threads);
-      Inside inside(*queue.device);
-      call->services->parallel(call, runBlocks, &argument, int64_t(blocks), grain);
-      return queue.failed.load(std::memory_order_relaxed) ? LATHE_CODE_DEVICE : LATHE_CODE_OK;
-    },
-    [](void *) -> int32_t { return LATHE_CODE_OK; },
-    [](void *given, void *to, const void *from, uint64_t bytes) -> int32_t {
-      return copyBytes(*static_cast<Queue *>(given)->device, to, from, bytes);
+    launch,
+    [](void *queue) -> int32_t { return static_cast<Queue *>(queue)->wait(); },
+    [](void *queue, void *to, const void *from, uint64_t bytes) -> int32_t {
+      Work copy;
+      copy.to = to;
+      copy.from = from;
+      copy.bytes = bytes;
+      return order(*static_cast<Queue *>(queue), std::move(copy));
     },
     nullptr,
     nullptr,
@@ -172,6 +127,14 @@ const DeviceOps ops = {
 };
 
 } // namespace
+
+void lathe::emulator::runLaunch(Queue &queue, const Work &work) {
+  Launch launch{&queue, work.kernel, work.function, work.args.data(), work.blocks, work.seed};
+  uint64_t argument = reinterpret_cast<uint64_t>(&launch);
+  // Some thousand threads are worth the hand-over.
+  int64_t grain = std::max<int64_t>(1, 4096 / work.kernel->block_threads);
+  work.call->services->parallel(work.call, runBlocks, &argument, int64_t(work.blocks), grain);
+}
 
 int32_t lathe_emulator_open(const char *architecture, const lathe_emulator_options *options,
                             lathe_device **device, lathe_status *status) {

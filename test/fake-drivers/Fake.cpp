@@ -411,11 +411,13 @@ int Fake::synchronize(void *given) {
         !ops->wait(stream->queue))
       continue;
     char text[500];
+    ops->wait(stream->queue); // what follows is never done
     ops->explain(stream->queue, text, sizeof(text));
     std::lock_guard<std::mutex> lock(mutex);
     fprintf(stderr, "fake %s: %s\n", name.c_str(), text);
     return lost = IllegalAddress;
   }
+  ops->wait(stream->queue);
   return Success;
 }
 

@@ -1,5 +1,6 @@
 // Modules on a device: the emulator runs the kernels of device.c.
 // Licensed under Apache-2.0 WITH LLVM-exception.
+#include "runtime/Core/Device.h"
 #include "TestArtifact.h"
 #include "lathe-c/Emulator.h"
 
@@ -9,6 +10,8 @@
 #include <thread>
 
 using namespace lathe::test;
+using lathe::runtime::DeviceMemory;
+using lathe::runtime::DeviceOps;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -266,6 +269,70 @@ TEST(Device, OrderIsThatOfTheSeed) {
     last.push_back(result.output[0]);
   }
   EXPECT_NE(last, std::vector<float>(16, last[0]));
+}
+
+// Whether a kernel is done already or not: what it may use is not the host's before the wait.
+TEST(DeviceDeathTest, KeepsWhatWasNotWaitedFor) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_DEATH(runOnce("ahead", {1}, 1), "");
+  EXPECT_DEATH(runOnce("ahead", {1}, 2), "");
+}
+
+/// The device's own functions, below modules and contexts.
+struct Queued {
+  DevicePtr device;
+  const DeviceOps &ops = *device->ops;
+  void *queue = ops.openQueue(device.get());
+  char *local = allocate(DeviceMemory::Local), *shared = allocate(DeviceMemory::Shared);
+
+  explicit Queued(uint64_t seed) : device(emulator("sm_80", seed)) { memset(shared, 1, 64); }
+  ~Queued() {
+    ops.wait(queue);
+    ops.closeQueue(device.get(), queue);
+    ops.release(device.get(), shared, 64, DeviceMemory::Shared);
+    if (local)
+      ops.release(device.get(), local, 64, DeviceMemory::Local);
+  }
+  char *allocate(DeviceMemory kind) {
+    return static_cast<char *>(ops.allocate(device.get(), 64, 64, kind));
+  }
+};
+
+TEST(DeviceDeathTest, CopiesUpToTheWait) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    Queued queued(seed);
+    EXPECT_EQ(queued.ops.copy(queued.queue, queued.local, queued.shared, 32), LATHE_CODE_OK);
+    EXPECT_EQ(queued.ops.copy(queued.queue, queued.shared + 32, queued.local, 32), LATHE_CODE_OK);
+    EXPECT_DEATH(*const_cast<volatile char *>(queued.shared + 32), "");
+    EXPECT_EQ(queued.ops.wait(queued.queue), LATHE_CODE_OK);
+    EXPECT_EQ(queued.shared[63], 1);
+    EXPECT_DEATH(*const_cast<volatile char *>(queued.local), "");
+    // Nobody is left who could be told.
+    EXPECT_DEATH(
+        {
+          queued.ops.copy(queued.queue, queued.local, queued.shared, 32);
+          queued.ops.closeQueue(queued.device.get(), queued.queue);
+        },
+        "the host ends its queue, and has not waited for a copy");
+  }
+}
+
+TEST(Device, FindsMemoryThatIsGivenBackTooEarly) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    Queued queued(seed);
+    EXPECT_EQ(queued.ops.copy(queued.queue, queued.local, queued.shared, 64), LATHE_CODE_OK);
+    queued.ops.release(queued.device.get(), queued.local, 64, DeviceMemory::Local);
+    queued.local = nullptr;
+    EXPECT_EQ(queued.ops.wait(queued.queue), LATHE_CODE_DEVICE);
+    char text[300];
+    queued.ops.explain(queued.queue, text, sizeof(text));
+    EXPECT_THAT(text, HasSubstr("the host gives back memory at 0x"));
+    EXPECT_THAT(text, HasSubstr("which a copy may use that it has not waited for (seed " +
+                                std::to_string(seed)));
+    // And goes on.
+    EXPECT_EQ(queued.ops.wait(queued.queue), LATHE_CODE_OK);
+  }
 }
 
 TEST(Device, RunsOnSeveralThreads) {

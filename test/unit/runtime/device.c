@@ -109,6 +109,15 @@ static int32_t run_leading(lathe_call *call) {
   return z ? launch_scale(call, scaled, z, found) : LATHE_CODE_MEMORY;
 }
 
+/* The same, but the host does not wait. */
+static int32_t run_ahead(lathe_call *call) {
+  float *scaled = call->services->allocate(call, sizeof(float));
+  if (!scaled)
+    return LATHE_CODE_MEMORY;
+  int32_t code = launch_scale(call, call->inputs[0].data, scaled, 1);
+  return code ? code : *(volatile float *)scaled > 0 ? LATHE_CODE_OK : LATHE_CODE_INDEX;
+}
+
 static int32_t launch_on_output(lathe_call *call, uint32_t kernel) {
   uint64_t args[] = {0, (uint64_t)call->outputs[0].data, (uint64_t)call->inputs[0].dims[0]};
   return call->services->launch(call, kernel, args, 3, call->inputs[0].dims[0]);
@@ -135,6 +144,7 @@ static const lathe_tensor_spec some[] = {TENSOR("z", unnamed)};
 static const lathe_entry entries[] = {
     {"run", plan_same, run_scale, 1, 1, x, z},
     {"leading", plan_dynamic, run_leading, 1, 1, x, some},
+    {"ahead", plan_same, run_ahead, 1, 1, x, z},
     {"past_end", plan_same, run_past_end, 1, 1, x, z},
     {"order", plan_same, run_order, 1, 1, x, z},
     {"misaligned", plan_same, run_misaligned, 1, 1, x, z},
