@@ -141,14 +141,15 @@ def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
     `bytes` say what the dispatch computes and touches, or, where that follows from sizes known when
     running, the two values `work`. Where the kernel may find a fault in the data (`checked`), the run ends
     after it. With the attribute `launch`, the number of a kernel on the device, it only begins there: rt.wait
-    waits for it, and ends the run.
+    waits for it, and ends the run. `extents` then tell of each buffer how many bytes it has, or 0: unknown.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, LLVM_AnyPointer:$call,
                        Variadic<LLVM_AnyPointer>:$buffers, Variadic<Index>:$sizes, Index:$count,
-                       Variadic<Index>:$work, Optional<Index>:$piece, I64Attr:$grain, UnitAttr:$serial, UnitAttr:$checked);
+                       Variadic<Index>:$work, Optional<Index>:$piece, Variadic<Index>:$extents,
+                       I64Attr:$grain, UnitAttr:$serial, UnitAttr:$checked);
   let assemblyFormat = [{
     $kernel `(` $call `)` `buffers` `(` $buffers `)` `sizes` `(` $sizes `)` `count` $count
-    (`work` `(` $work^ `)`)? (`piece` $piece^)? attr-dict `:` type($call) (`,` type($buffers)^)?
+    (`work` `(` $work^ `)`)? (`piece` $piece^)? (`extents` `(` $extents^ `)`)? attr-dict `:` type($call) (`,` type($buffers)^)?
   }];
 }
 
@@ -209,10 +210,15 @@ def Rt_AllocOp : Rt_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
 }
 
 def Rt_ArenaOp : Rt_Op<"arena", [Pure]> {
-  let summary = "address in the arena, `offset` bytes from its start";
-  let arguments = (ins LLVM_AnyPointer:$call, Index:$offset);
+  let summary = "address in the arena, `offset` bytes from its start, of a value of `bytes`";
+  let arguments = (ins LLVM_AnyPointer:$call, Index:$offset, Optional<Index>:$bytes);
   let results = (outs LLVM_AnyPointer:$result);
-  let assemblyFormat = "$call `,` $offset attr-dict `:` type($call) `->` type($result)";
+  let assemblyFormat =
+      "$call `,` $offset (`bytes` $bytes^)? attr-dict `:` type($call) `->` type($result)";
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$call,
+                                 "::mlir::Value":$offset), [{
+    build($_builder, $_state, result, call, offset, ::mlir::Value());
+  }]>];
 }
 
 def Rt_AllocateOp : Rt_Op<"allocate", [MemoryEffects<[MemAlloc]>]> {

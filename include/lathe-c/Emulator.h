@@ -13,7 +13,10 @@ extern "C" {
 /* How an emulator behaves; zeroed but for the size: as it does without. */
 typedef struct lathe_emulator_options {
   uint32_t size; /* sizeof(lathe_emulator_options) */
-  uint32_t reserved;
+  /* Of every so many lines of 64 bytes of memory one is watched for races in each launch, another
+   * in the next: 1: all are, which is slower, 2^20, the most: hardly any. A power of two; 0:
+   * $LATHE_WATCH, else 8. */
+  uint32_t watch_every;
   /* Decides in which order blocks and threads run; messages of failures name it. 0: $LATHE_SEED,
    * else 1. */
   uint64_t seed;

@@ -81,7 +81,7 @@ struct DeviceVariant {
   Variant host;
   std::vector<DeviceKernel> kernels;
   std::vector<DeviceImage> images;
-  uint32_t flags = 0; ///< LATHE_DEVICE_HOST_VALUES, LATHE_DEVICE_HOST_WEIGHTS
+  uint32_t flags = 0; ///< LATHE_DEVICE_...
 };
 
 /// Bytes at a place of the weights section. Chunks may come in any order and must not overlap;

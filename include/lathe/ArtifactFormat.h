@@ -296,10 +296,13 @@ typedef struct lathe_device_kernel {
                             wait for each other */
 } lathe_device_kernel;
 
-/* What the host program of a device reads and writes itself. */
+/* Of the host program of a device: what it reads and writes itself, and what it tells. */
 enum lathe_device_flags {
   LATHE_DEVICE_HOST_VALUES = 1, /* arena, states, data of inputs and outputs, what it allocates */
-  LATHE_DEVICE_HOST_WEIGHTS = 2
+  LATHE_DEVICE_HOST_WEIGHTS = 2,
+  /* Behind the parameters of a launch stand as many numbers again: how many bytes lie behind the
+   * address that a parameter is, or 0 where it is none or that is not known. */
+  LATHE_DEVICE_EXTENTS = 4
 };
 
 /* Code for a device and the host program that drives it. The memory that the host program hands to
@@ -329,10 +332,11 @@ typedef struct lathe_emulated_thread {
   uint32_t thread, block, block_threads, block_count;
   char *shared; /* lathe_device_kernel.shared_bytes of the block */
   /* Whether `bytes` at `address` are memory of the device and `address` is a multiple of
-   * `alignment`. If so, stores the piece of memory that they are part of to `range`: begin and end.
-   * If not, the fault is noted, and the thread ends. */
+   * `alignment`. If so, stores the memory that they are part of to `range`: begin and end.
+   * If not, the fault is noted, and the thread ends. `access`: 1 for a write, and in bits 8 to 31
+   * the number of the parameter, counted from 1, that the address is based on; 0: nobody knows. */
   int32_t (*check)(struct lathe_emulated_thread *, const void *address, uint64_t bytes,
-                   uint32_t alignment, uint32_t is_write, const char **range);
+                   uint32_t alignment, uint32_t access, const char **range);
   /* Returns when all threads of the block have called it. 0: the thread ends. */
   int32_t (*barrier)(struct lathe_emulated_thread *);
   /* Returns when all lanes of the warp have called it, with result = sums + left * right in the
@@ -352,6 +356,9 @@ typedef struct lathe_emulated_thread {
    * registers. */
   int32_t (*load_matrices)(struct lathe_emulated_thread *, uint32_t count, uint32_t is_transposed,
                            const void *row, void *result);
+  /* An address whose bits `watch_mask` are `watched` is checked at each access, also in a piece
+   * that is known. */
+  uint64_t watch_mask, watched;
 } lathe_emulated_thread;
 
 typedef void (*lathe_emulated_kernel)(const uint64_t *args, lathe_emulated_thread *thread);

@@ -175,7 +175,8 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
   variant.host.features = hostOfDevices().featureBits;
   variant.host.stateCount = options.states.size();
   // A caller may look at states.
-  variant.flags = kernels.hostFlags | (options.states.empty() ? 0 : LATHE_DEVICE_HOST_VALUES);
+  variant.flags = kernels.hostFlags | LATHE_DEVICE_EXTENTS |
+                  (options.states.empty() ? 0 : LATHE_DEVICE_HOST_VALUES);
   artifact::Entry made = entry;
   made.runSymbol = (prefix + "_run").str();
   made.planSymbol = (prefix + "_plan").str();

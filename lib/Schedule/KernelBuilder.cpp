@@ -592,7 +592,8 @@ void KernelBuilder::emit(OpBuilder &builder, Value call, Draft &draft,
   auto dispatch = rt::DispatchOp::create(
       builder, FusedLoc::get(context, draft.nodes), FlatSymbolRefAttr::get(context, name), call,
       kernel.hostBuffers, scalars, count, workValues, piece.value,
-      builder.getI64IntegerAttr(piece.grain), piece.serial ? builder.getUnitAttr() : UnitAttr(),
+      /*extents=*/ValueRange(), builder.getI64IntegerAttr(piece.grain),
+      piece.serial ? builder.getUnitAttr() : UnitAttr(),
       draft.checked ? builder.getUnitAttr() : UnitAttr());
   if (!draft.shape.empty())
     dispatch->setDiscardableAttr("shape", builder.getStringAttr(draft.shape));

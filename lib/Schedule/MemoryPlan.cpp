@@ -190,7 +190,7 @@ static Arena emitArena(OpBuilder &builder, Location loc, const ArenaLayout &layo
   return arena;
 }
 
-LogicalResult lathe::schedule::planMemory(ModuleOp module) {
+LogicalResult lathe::schedule::planMemory(ModuleOp module, bool keepsSizes) {
   auto run = module.lookupSymbol<func::FuncOp>("run");
   auto plan = module.lookupSymbol<func::FuncOp>("plan");
   if (!run || !plan)
@@ -264,7 +264,8 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module) {
     Arena arena = emitArena(builder, run.getLoc(), layout, table, [](Value size) { return size; });
     for (auto [lifetime, alloc] : llvm::zip_equal(lifetimes, planned)) {
       Value memory = rt::ArenaOp::create(builder, alloc.getLoc(), alloc.getType(), call,
-                                         arena.offsetOf(builder, run.getLoc(), lifetime));
+                                         arena.offsetOf(builder, run.getLoc(), lifetime),
+                                         keepsSizes ? alloc.getBytes() : Value());
       alloc.replaceAllUsesWith(memory);
       alloc.erase();
     }

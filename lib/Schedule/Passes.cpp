@@ -66,8 +66,9 @@ struct ScheduleFormDispatchesPass
 };
 
 struct SchedulePlanMemoryPass : impl::SchedulePlanMemoryPassBase<SchedulePlanMemoryPass> {
+  using SchedulePlanMemoryPassBase::SchedulePlanMemoryPassBase;
   void runOnOperation() override {
-    if (failed(planMemory(getOperation())))
+    if (failed(planMemory(getOperation(), keepSizes)))
       signalPassFailure();
   }
 };

@@ -152,6 +152,10 @@ def SchedulePlanMemoryPass : Pass<"schedule-plan-memory", "::mlir::ModuleOp"> {
     rt.dispatch @f(%call) buffers(%x, %a) ...
     ```
   }];
+  let options = [
+    Option<"keepSizes", "keep-sizes", "bool", "false",
+           "Have each place in the arena tell how large its value is, which devices are told">
+  ];
 }
 
 #endif

@@ -41,5 +41,5 @@ LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &op
   fixRounding(module, options.deterministic);
   if (failed(cleanUp(module)))
     return failure();
-  return planMemory(module);
+  return planMemory(module, /*keepsSizes=*/options.target.itemPerThread);
 }

@@ -36,7 +36,8 @@ struct DeviceOps {
   /// Where kernels run one after the other; null when there is none.
   void *(*openQueue)(lathe_device *device);
   void (*closeQueue)(lathe_device *device, void *queue);
-  /// lathe_services.launch and wait.
+  /// lathe_services.launch and wait. With `takesExtents`, for code that tells them, those of inputs
+  /// and outputs stand there as well.
   int32_t (*launch)(void *queue, void *program, lathe_call *call, uint32_t kernel, uint64_t *args,
                     uint32_t argCount, int64_t count);
   int32_t (*wait)(void *queue);
@@ -56,6 +57,7 @@ struct DeviceOps {
   /// returns what it is for a status: LATHE_STATUS_MEMORY or LATHE_STATUS_DEVICE. Null: there was
   /// no memory.
   int32_t (*explainRefusal)(lathe_device *device, char *text, size_t capacity);
+  bool takesExtents;
 };
 
 } // namespace lathe::runtime

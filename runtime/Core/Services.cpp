@@ -6,6 +6,8 @@
 #include "runtime/Core/Value.h"
 #include "runtime/Cpu/FloatState.h"
 
+#include <algorithm>
+
 using namespace lathe::runtime;
 
 namespace {
@@ -165,6 +167,23 @@ int32_t poll(lathe_call *call) {
 
 uint32_t threads(lathe_call *call) { return contextOf(call).threads(); }
 
+// What lies behind addresses of inputs and outputs, which compiled code does not say.
+void addExtents(const lathe_context &context, uint64_t *args, uint32_t argCount) {
+  args[argCount] = DeviceRun::faultBytes;
+  auto add = [&](const lathe_value &value, const lathe_tensor_spec &spec) {
+    if (value.kind != LATHE_VALUE_TENSOR || spec.state >= 0)
+      return;
+    auto bytes = uint64_t(std::max<int64_t>(lathe_value_bytes(&value), 0));
+    for (uint32_t i = 1; i + 1 < argCount; ++i)
+      if (args[i] == reinterpret_cast<uint64_t>(value.data))
+        args[argCount + i] = std::max(args[argCount + i], bytes);
+  };
+  for (uint32_t i = 0; i < context.entry->input_count; ++i)
+    add(context.inputs[i], context.entry->inputs[i]);
+  for (uint32_t i = 0; i < context.entry->output_count; ++i)
+    add(context.outputs[i], context.entry->outputs[i]);
+}
+
 int32_t launch(lathe_call *call, uint32_t kernel, uint64_t *args, uint32_t argCount,
                int64_t count) {
   lathe_context &context = contextOf(call);
@@ -176,6 +195,8 @@ int32_t launch(lathe_call *call, uint32_t kernel, uint64_t *args, uint32_t argCo
   context.pollDeadline();
   if (count <= 0)
     return LATHE_CODE_OK;
+  if (device->ops->takesExtents && context.module->deviceCode->flags & LATHE_DEVICE_EXTENTS)
+    addExtents(context, args, argCount);
   return device->ops->launch(context.deviceRun.queue, context.module->program, call, kernel, args,
                              argCount, count);
 }

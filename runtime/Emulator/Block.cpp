@@ -53,6 +53,8 @@ void BlockRunner::start(Thread &thread, uint32_t block, uint32_t number) {
   thread.commit_copies = commitCopies;
   thread.wait_copies = waitCopies;
   thread.load_matrices = loadMatrices;
+  thread.watch_mask = launch.watchMask;
+  thread.watched = launch.watched;
   thread.runner = this;
   thread.copies.clear();
   thread.group = 0;
@@ -296,25 +298,22 @@ bool BlockRunner::findShared(const void *address, uint64_t bytes, uint64_t &offs
 }
 
 int32_t BlockRunner::check(lathe_emulated_thread *given, const void *address, uint64_t bytes,
-                           uint32_t alignment, uint32_t isWrite, const char **range) {
+                           uint32_t alignment, uint32_t access, const char **range) {
   auto &thread = *static_cast<Thread *>(given);
   BlockRunner &runner = *thread.runner;
   auto *begin = static_cast<const char *>(address);
-  bool isAligned = reinterpret_cast<uint64_t>(address) % alignment == 0;
-  if (uint64_t offset; isAligned && runner.findShared(address, bytes, offset))
-    return runner.touchShared(thread, offset, bytes, isWrite);
-  if (isAligned && runner.launch.queue->device->find(begin, bytes, range))
-    return 1;
-  char what[160];
-  if (isAligned)
-    snprintf(what, sizeof(what), "it %s %llu bytes at %p, which is no memory of the device",
-             isWrite ? "writes" : "reads", static_cast<unsigned long long>(bytes), address);
-  else
+  bool isWrite = access & 1;
+  if (reinterpret_cast<uint64_t>(address) % alignment) {
+    char what[160];
     snprintf(what, sizeof(what), "it %s %llu bytes at %p, which is no multiple of %u",
              isWrite ? "writes" : "reads", static_cast<unsigned long long>(bytes), address,
              alignment);
-  runner.launch.fail(thread, what);
-  return 0;
+    runner.launch.fail(thread, what);
+    return 0;
+  }
+  if (uint64_t offset; runner.findShared(address, bytes, offset))
+    return runner.touchShared(thread, offset, bytes, isWrite);
+  return runner.findMemory(thread, begin, bytes, access, range);
 }
 
 } // namespace lathe::emulator

@@ -5,6 +5,7 @@
 
 #include "runtime/Emulator/Matrix.h"
 #include "runtime/Emulator/Queue.h"
+#include "runtime/Emulator/Watch.h"
 
 #include <ucontext.h>
 #include <vector>
@@ -31,7 +32,13 @@ struct Launch {
   const uint64_t *args;
   uint32_t blocks;
   uint64_t seed;
+  const std::vector<uint64_t> &extents;
+  uint64_t number = 0; ///< Counts from 1.
+  /// The addresses whose races are watched: these bits of them are those.
+  uint64_t watchMask = 0, watched = 1;
 
+  /// Chooses what is watched.
+  void begin();
   void fail(const lathe_emulated_thread &thread, const char *what) const;
 };
 
@@ -86,9 +93,16 @@ private:
   static int32_t meet(Thread &thread);
   bool loadTogether(size_t warp, const MatrixOperands *lanes, uint32_t unit);
   void landSome(Thread &thread);
+  bool readSource(const Thread &thread, const char *from, uint32_t bytes);
   void land(const Copy &copy);
   /// Where an address lies in shared memory; false where `bytes` of it do not.
   bool findShared(const void *address, uint64_t bytes, uint64_t &offset) const;
+  /// Whether a thread may use memory of the device; what it is part of goes to `range`.
+  bool findMemory(const Thread &thread, const char *address, uint64_t bytes, uint32_t access,
+                  const char **range);
+  const Emulator::Watched *findPiece(const char *address, uint64_t bytes);
+  bool watch(const Thread &thread, const Emulator::Watched &piece, const char *address,
+             uint64_t bytes, bool isWrite);
   void start(Thread &thread, uint32_t block, uint32_t number);
   void runTogether(uint32_t block);
   bool touchShared(const Thread &thread, uint64_t offset, uint64_t bytes, bool isWrite);
@@ -99,6 +113,7 @@ private:
   static_assert(__STDCPP_DEFAULT_NEW_ALIGNMENT__ >= 16, "as the copies of 16 bytes need it");
   std::vector<char> shared;
   std::vector<Shadow> shadow;
+  std::vector<Emulator::Watched> pieces; ///< That were found before.
   char *stacks = nullptr;
   ucontext_t scheduler;
   uint32_t epoch = 0;

@@ -11,6 +11,12 @@ namespace lathe::emulator {
 /// Of so many calls in a row a copy arrives at one, or at none before it is waited for.
 static constexpr uint32_t mostCalls = 6;
 
+// A source is read at some moment between the beginning of the copy and the wait.
+bool BlockRunner::readSource(const Thread &thread, const char *from, uint32_t bytes) {
+  const char *range[2];
+  return !bytes || findMemory(thread, from, bytes, /*access=*/0, range);
+}
+
 void BlockRunner::land(const Copy &copy) {
   char *to = shared.data() + copy.to;
   memcpy(to, copy.from, copy.valid);
@@ -31,7 +37,6 @@ int32_t BlockRunner::copy(lathe_emulated_thread *given, void *to, const void *fr
   runner.landSome(thread);
   char what[160];
   uint64_t offset;
-  const char *range[2];
   auto isOdd = [&](const void *address) {
     return reinterpret_cast<uint64_t>(address) % bytes != 0;
   };
@@ -42,11 +47,8 @@ int32_t BlockRunner::copy(lathe_emulated_thread *given, void *to, const void *fr
              isOdd(to) ? "to" : "from", isOdd(to) ? to : from);
   else if (!runner.findShared(to, bytes, offset))
     snprintf(what, sizeof(what), "it copies %u bytes to %p, which is no shared memory", bytes, to);
-  else if (valid &&
-           !runner.launch.queue->device->find(static_cast<const char *>(from), valid, range))
-    snprintf(what, sizeof(what), "it copies %u bytes from %p, which is no memory of the device",
-             valid, from);
-  else if (!runner.touchShared(thread, offset, bytes, /*isWrite=*/true))
+  else if (!runner.readSource(thread, static_cast<const char *>(from), valid) ||
+           !runner.touchShared(thread, offset, bytes, /*isWrite=*/true))
     return 0;
   else {
     for (uint64_t i = offset; i < offset + bytes; ++i)
@@ -79,6 +81,8 @@ int32_t BlockRunner::waitCopies(lathe_emulated_thread *given, uint32_t groups) {
       *left++ = copy;
       continue;
     }
+    if (!runner.readSource(thread, copy.from, copy.valid))
+      return 0;
     if (copy.calls)
       runner.land(copy);
     for (uint32_t i = copy.to; i < copy.to + copy.bytes; ++i) {

@@ -74,6 +74,10 @@ int32_t launch(void *given, void *program, lathe_call *call, uint32_t number, ui
   work.function = static_cast<const lathe_emulated_kernel *>(emulatedImage(code)->data)[number];
   work.call = call;
   work.args.assign(args, args + argCount);
+  if (code.flags & LATHE_DEVICE_EXTENTS)
+    work.extents.assign(args + argCount, args + 2 * argCount);
+  else
+    work.extents.assign(argCount, 0);
   work.blocks = uint32_t(blocks);
   work.seed = queue.device->seed * 0x9e3779b97f4a7c15 + queue.launches++;
   return order(queue, std::move(work));
@@ -99,8 +103,7 @@ const DeviceOps ops = {
     },
     [](lathe_device *device, void *memory, uint64_t, DeviceMemory) { of(device)->release(memory); },
     [](lathe_device *device, void *to, const void *from, uint64_t bytes) -> int32_t {
-      Inside inside(*of(device));
-      memcpy(to, from, bytes);
+      of(device)->upload(to, from, bytes);
       return LATHE_CODE_OK;
     },
     [](lathe_device *device) -> void * { return new (std::nothrow) Queue(*of(device)); },
@@ -124,12 +127,15 @@ const DeviceOps ops = {
       snprintf(text, capacity, "%s", queue.failure);
     },
     nullptr,
+    /*takesExtents=*/true,
 };
 
 } // namespace
 
 void lathe::emulator::runLaunch(Queue &queue, const Work &work) {
-  Launch launch{&queue, work.kernel, work.function, work.args.data(), work.blocks, work.seed};
+  Launch launch{&queue,      work.kernel, work.function, work.args.data(),
+                work.blocks, work.seed,   work.extents};
+  launch.begin();
   uint64_t argument = reinterpret_cast<uint64_t>(&launch);
   // Some thousand threads are worth the hand-over.
   int64_t grain = std::max<int64_t>(1, 4096 / work.kernel->block_threads);
@@ -148,6 +154,17 @@ int32_t lathe_emulator_open(const char *architecture, const lathe_emulator_optio
              options->size);
     return answer(status, LATHE_STATUS_ARGUMENT, text);
   }
+  const char *variable = getenv("LATHE_WATCH");
+  uint64_t every = options && options->watch_every ? options->watch_every
+                   : variable                      ? strtoull(variable, nullptr, 0)
+                                                   : 8;
+  if (!every || every > mostEvery || (every & (every - 1))) {
+    char text[120];
+    snprintf(text, sizeof(text),
+             "one of %llu lines of memory is to be watched; it must be a power of two up to %llu",
+             static_cast<unsigned long long>(every), static_cast<unsigned long long>(mostEvery));
+    return answer(status, LATHE_STATUS_ARGUMENT, text);
+  }
   Emulator *emulator = nullptr;
   try {
     emulator = new Emulator;
@@ -164,6 +181,7 @@ int32_t lathe_emulator_open(const char *architecture, const lathe_emulator_optio
   snprintf(emulator->name, sizeof(emulator->name), "emulator:%s", architecture);
   const char *seed = getenv("LATHE_SEED");
   emulator->seed = options && options->seed ? options->seed : seed ? strtoull(seed, nullptr, 0) : 1;
+  emulator->watchEvery = every;
   *device = emulator;
   return answer(status, LATHE_STATUS_OK);
 }

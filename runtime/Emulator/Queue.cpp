@@ -2,6 +2,7 @@
 // until which the host may neither look at what they use nor give it back.
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Emulator/Queue.h"
+#include "runtime/Emulator/Watch.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -43,7 +44,7 @@ void *Emulator::allocate(uint64_t bytes, uint64_t alignment, DeviceMemory kind) 
     return nullptr;
   memset(memory, poison, size);
   auto *begin = static_cast<const char *>(memory);
-  std::unique_lock<std::shared_mutex> lock(mutex);
+  std::unique_lock<std::mutex> lock(mutex);
   try {
     pieces[begin] = {begin + bytes, mapped, kind};
   } catch (const std::bad_alloc &) {
@@ -56,7 +57,7 @@ void *Emulator::allocate(uint64_t bytes, uint64_t alignment, DeviceMemory kind) 
 }
 
 void Emulator::release(void *memory) {
-  std::unique_lock<std::shared_mutex> lock(mutex);
+  std::unique_lock<std::mutex> lock(mutex);
   auto piece = pieces.find(static_cast<const char *>(memory));
   for (Queue *queue : queues)
     for (const Work &work : queue->pending) {
@@ -73,9 +74,19 @@ void Emulator::release(void *memory) {
       queue->fail(what);
       break;
     }
-  uint64_t mapped = piece->second.mapped;
+  Piece old = piece->second;
   pieces.erase(piece);
-  munmap(memory, mapped);
+  if (old.shadow)
+    munmap(old.shadow, old.shadowBytes);
+  munmap(memory, old.mapped);
+}
+
+void Emulator::upload(void *to, const void *from, uint64_t bytes) {
+  Inside inside(*this);
+  memcpy(to, from, bytes);
+  std::unique_lock<std::mutex> lock(mutex);
+  if (auto piece = pieceOf(reinterpret_cast<uint64_t>(to)); piece != pieces.end())
+    piece->second.isConstant = true;
 }
 
 std::map<const char *, Emulator::Piece>::iterator Emulator::pieceOf(uint64_t address) {
@@ -87,21 +98,25 @@ std::map<const char *, Emulator::Piece>::iterator Emulator::pieceOf(uint64_t add
   return place < piece->second.end ? piece : pieces.end();
 }
 
-bool Emulator::find(const char *address, uint64_t bytes, const char **range) const {
-  std::shared_lock<std::shared_mutex> lock(mutex);
-  auto after = pieces.upper_bound(address);
-  if (after == pieces.begin())
-    return false;
-  const char *begin = std::prev(after)->first, *end = std::prev(after)->second.end;
-  if (address >= end || bytes > uint64_t(end - address))
-    return false;
-  range[0] = begin;
-  range[1] = end;
-  return true;
+Emulator::Watched Emulator::find(const char *address, uint64_t bytes) {
+  std::unique_lock<std::mutex> lock(mutex);
+  auto found = pieceOf(reinterpret_cast<uint64_t>(address));
+  if (found == pieces.end() || bytes > uint64_t(found->second.end - address))
+    return {};
+  Piece &piece = found->second;
+  if (!piece.shadow && !piece.isConstant) {
+    piece.shadowBytes = shadowBytes(piece.mapped, watchEvery);
+    void *memory = mmap(nullptr, piece.shadowBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+      throw std::bad_alloc();
+    piece.shadow = static_cast<Uses *>(memory);
+  }
+  return {found->first, piece.end, piece.shadow};
 }
 
 void Emulator::enter() {
-  std::unique_lock<std::shared_mutex> lock(mutex);
+  std::unique_lock<std::mutex> lock(mutex);
   if (users++ == 0)
     for (const auto &[begin, piece] : pieces)
       if (isKept(piece))
@@ -109,7 +124,7 @@ void Emulator::enter() {
 }
 
 void Emulator::leave() {
-  std::unique_lock<std::shared_mutex> lock(mutex);
+  std::unique_lock<std::mutex> lock(mutex);
   if (--users == 0)
     for (const auto &[begin, piece] : pieces)
       if (isKept(piece))
@@ -128,7 +143,7 @@ void Emulator::unguard() {
 // ---- Queues ------------------------------------------------------------------------------------
 
 Queue::Queue(Emulator &device) : device(&device) {
-  std::unique_lock<std::shared_mutex> lock(device.mutex);
+  std::unique_lock<std::mutex> lock(device.mutex);
   device.queues.insert(this);
   if (device.queues.size() > 1)
     device.unguard();
@@ -136,7 +151,7 @@ Queue::Queue(Emulator &device) : device(&device) {
 
 // There is nobody to tell, and nothing that would be right to do.
 Queue::~Queue() {
-  std::unique_lock<std::shared_mutex> lock(device->mutex);
+  std::unique_lock<std::mutex> lock(device->mutex);
   device->queues.erase(this);
   if (pending.empty())
     return;
@@ -184,7 +199,7 @@ void Queue::doSome(size_t count) {
   for (; count; --count) {
     Work work;
     {
-      std::unique_lock<std::shared_mutex> lock(device->mutex);
+      std::unique_lock<std::mutex> lock(device->mutex);
       if (done == pending.size() || failed.load(std::memory_order_relaxed))
         return;
       work = pending[done++];
@@ -202,7 +217,7 @@ int32_t Queue::order(Work work) {
     return LATHE_CODE_DEVICE;
   size_t count;
   {
-    std::unique_lock<std::shared_mutex> lock(device->mutex);
+    std::unique_lock<std::mutex> lock(device->mutex);
     guard(work);
     pending.push_back(std::move(work));
     count = pending.size() - done;
@@ -217,7 +232,7 @@ int32_t Queue::order(Work work) {
 
 int32_t Queue::wait() {
   doSome(SIZE_MAX);
-  std::unique_lock<std::shared_mutex> lock(device->mutex);
+  std::unique_lock<std::mutex> lock(device->mutex);
   device->unguard();
   pending.clear();
   done = 0;

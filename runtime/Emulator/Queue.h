@@ -11,7 +11,6 @@
 #include <map>
 #include <mutex>
 #include <set>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -26,32 +25,47 @@ constexpr unsigned char poison = 0xAB;
 uint64_t scatter(uint64_t number);
 
 struct Queue;
+struct Uses;
 
 struct Emulator : lathe_device {
   std::string architecture;
   uint64_t seed = 1;
+  /// Of so many lines of memory one is watched for races; a power of two.
+  uint64_t watchEvery = 8;
+  uint64_t launches = 0; ///< Of all queues, guarded by the mutex.
   struct Piece {
     const char *end;
     uint64_t mapped; ///< Bytes of its pages.
     DeviceMemory kind;
     /// Shared, and what was ordered and is not waited for may use it: not the host's now.
     bool isBusy = false;
+    /// The host wrote it before any kernel: weights.
+    bool isConstant = false;
+    Uses *shadow = nullptr;
+    uint64_t shadowBytes = 0; ///< that are mapped
   };
   std::map<const char *, Piece> pieces; ///< What was handed out, by where it begins.
   std::set<Queue *> queues;
-  mutable std::shared_mutex mutex; ///< Of all that is here, and of what queues have to do.
-  unsigned users = 0;              ///< Launches and copies in progress.
+  std::mutex mutex;   ///< Of all that is here, and of what queues have to do.
+  unsigned users = 0; ///< Launches and copies in progress.
 
   void *allocate(uint64_t bytes, uint64_t alignment, DeviceMemory kind);
   void release(void *memory);
+  /// Kernels that write there do wrong from now on.
+  void upload(void *to, const void *from, uint64_t bytes);
 
   /// Memory can be touched while somebody is in, whosever it is: a host that looks at Local memory
   /// itself, or at Shared memory that is busy, faults.
   void enter();
   void leave();
 
-  /// The piece that holds these bytes; false where there is none.
-  bool find(const char *address, uint64_t bytes, const char **range) const;
+  /// A piece with what is known of who used it, for a launch.
+  struct Watched {
+    const char *begin, *end;
+    Uses *shadow; ///< Null: it is constant.
+  };
+  /// The piece that holds these bytes; nothing where there is none.
+  Watched find(const char *address, uint64_t bytes);
   // The caller holds the mutex.
   /// The piece that an address is in; the end where it is in none.
   std::map<const char *, Piece>::iterator pieceOf(uint64_t address);
@@ -75,6 +89,7 @@ struct Work {
   lathe_emulated_kernel function = nullptr;
   lathe_call *call = nullptr;
   std::vector<uint64_t> args;
+  std::vector<uint64_t> extents; ///< Bytes behind the args that are addresses; 0: unknown.
   uint32_t blocks = 0;
   uint64_t seed = 0;
   void *to = nullptr;

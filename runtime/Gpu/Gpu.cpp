@@ -363,7 +363,24 @@ int32_t Gpu::fail(lathe_status *status, const char *what, int error) const {
 }
 
 const DeviceOps lathe::runtime::gpuOps = {
-    sizeof(DeviceOps), destroy, fit,  load, unload,       allocate,   release, upload,    openQueue,
-    closeQueue,        launch,  wait, copy, beginCapture, endCapture, replay,  dropGraph, explain,
+    sizeof(DeviceOps),
+    destroy,
+    fit,
+    load,
+    unload,
+    allocate,
+    release,
+    upload,
+    openQueue,
+    closeQueue,
+    launch,
+    wait,
+    copy,
+    beginCapture,
+    endCapture,
+    replay,
+    dropGraph,
+    explain,
     explainRefusal,
+    /*takesExtents=*/false,
 };

@@ -1,11 +1,13 @@
 // Which kernels of a scheduled module run on a device, and where the host waits for it.
 // Apache-2.0 WITH LLVM-exception
+#include "dialects/Graph/Weights.h"
 #include "dialects/Rt/DeviceCode.h"
 #include "dialects/Rt/Rt.h"
 #include "lathe/ArtifactFormat.h"
 #include "lathe/Codegen.h"
 #include "lib/Codegen/Device/Device.h"
 #include "lib/Codegen/Host/Host.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/SymbolTable.h"
@@ -53,6 +55,20 @@ static uint32_t getTouched(Operation &op) {
   return LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS;
 }
 
+/// How many bytes lie behind a buffer of a launch; 0 where that is not known here.
+static Value getExtent(OpBuilder &builder, Location loc, Value buffer) {
+  if (auto arena = buffer.getDefiningOp<rt::ArenaOp>(); arena && arena.getBytes())
+    return arena.getBytes();
+  if (auto memory = buffer.getDefiningOp<rt::AllocateOp>())
+    return memory.getBytes();
+  uint64_t bytes = 0;
+  if (auto weight = buffer.getDefiningOp<rt::WeightAddressOp>()) {
+    SmallVector<char> storage;
+    bytes = graph::getConstantBytes(weight.getValue(), storage).size();
+  }
+  return arith::ConstantIndexOp::create(builder, loc, bytes);
+}
+
 /// Puts waits before what touches memory, but where nothing was launched since the last.
 static void addWaits(Block &block, Value call) {
   bool isPending = true;
@@ -89,8 +105,14 @@ DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
     function->moveBefore(result.module->getBody(), result.module->getBody()->end());
   }
   scheduled.walk([&](rt::DispatchOp op) {
-    if (auto number = numbers.find(op.getKernel()); number != numbers.end())
-      op->setAttr(launchAttr, builder.getI32IntegerAttr(number->second));
+    auto number = numbers.find(op.getKernel());
+    if (number == numbers.end())
+      return;
+    op->setAttr(launchAttr, builder.getI32IntegerAttr(number->second));
+    builder.setInsertionPoint(op);
+    SmallVector<Value> extents(llvm::map_range(
+        op.getBuffers(), [&](Value buffer) { return getExtent(builder, op.getLoc(), buffer); }));
+    op.getExtentsMutable().assign(extents);
   });
   if (auto run = scheduled.lookupSymbol<func::FuncOp>("run")) {
     for (Block &block : run.getBody())

@@ -284,6 +284,20 @@ unsigned placeShared(Function &function, ArrayRef<GlobalVariable *> shared) {
   return end;
 }
 
+/// What an address is based on; descriptors of memory are not optimized away yet.
+const Value *findBase(const Value *address) {
+  for (;;) {
+    address = getUnderlyingObject(address);
+    auto *field = dyn_cast<ExtractValueInst>(address);
+    Value *inserted = field ? FindInsertedValue(const_cast<Value *>(field->getAggregateOperand()),
+                                                field->getIndices())
+                            : nullptr;
+    if (!inserted)
+      return address;
+    address = inserted;
+  }
+}
+
 /// A read or a write of memory.
 struct Access {
   Instruction *inst;
@@ -291,6 +305,12 @@ struct Access {
   Type *type;
   Align alignment;
   bool isWrite;
+
+  /// As lathe_emulated_thread.check wants it; the body of a kernel has its parameters.
+  uint32_t flags() const {
+    auto *parameter = dyn_cast<Argument>(findBase(address));
+    return isWrite | (parameter ? (parameter->getArgNo() + 1) << 8 : 0);
+  }
 };
 
 std::optional<Access> accessOf(Instruction &inst) {
@@ -303,7 +323,7 @@ std::optional<Access> accessOf(Instruction &inst) {
 }
 
 /// Has every access checked before it happens. Each keeps the piece of memory in which it found its
-/// last address, so that a loop asks once.
+/// last address, so that a loop asks once, but for memory that is watched.
 void checkAccesses(Function &function, BasicBlock *leave) {
   const DataLayout &layout = function.getParent()->getDataLayout();
   Value *thread = threadOf(function);
@@ -331,9 +351,15 @@ void checkAccesses(Function &function, BasicBlock *leave) {
         builder.CreateICmpULE(last, asNumber(builder.CreateLoad(pointer, rangeEnd))));
     Value *isAligned = builder.CreateIsNull(
         builder.CreateAnd(first, builder.getInt64(access.alignment.value() - 1)));
+    auto field = [&](uint64_t offset) {
+      return builder.CreateLoad(word, fieldAddress(builder, thread, offset));
+    };
+    Value *isPassed = builder.CreateICmpNE(
+        builder.CreateAnd(first, field(offsetof(lathe_emulated_thread, watch_mask))),
+        field(offsetof(lathe_emulated_thread, watched)));
     Instruction *ask = SplitBlockAndInsertIfThen(
-        builder.CreateNot(builder.CreateAnd(isInside, isAligned)), access.inst->getIterator(),
-        /*Unreachable=*/false);
+        builder.CreateNot(builder.CreateAnd({isInside, isAligned, isPassed})),
+        access.inst->getIterator(), /*Unreachable=*/false);
     builder.SetInsertPoint(ask);
     Value *check = builder.CreateLoad(
         pointer, fieldAddress(builder, thread, offsetof(lathe_emulated_thread, check)));
@@ -343,7 +369,7 @@ void checkAccesses(Function &function, BasicBlock *leave) {
     Value *answer = builder.CreateCall(type, check,
                                        {thread, access.address, builder.getInt64(bytes),
                                         builder.getInt32(access.alignment.value()),
-                                        builder.getInt32(access.isWrite), range});
+                                        builder.getInt32(access.flags()), range});
     BasicBlock *rest = ask->getSuccessor(0);
     builder.CreateCondBr(builder.CreateIsNotNull(answer), rest, leave);
     ask->eraseFromParent();

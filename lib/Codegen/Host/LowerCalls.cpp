@@ -109,8 +109,9 @@ Value RtLowering::argumentArray(func::FuncOp host, unsigned count) {
   auto &[array, length] = arrays[host];
   if (!array) {
     host.walk([&, &length = length](rt::DispatchOp op) {
-      // The call, and for a launch the count.
-      length = std::max<unsigned>(length, 2 + op.getBuffers().size() + op.getSizes().size());
+      // The call, and for a launch the count, and as many extents.
+      unsigned parameters = 2 + op.getBuffers().size() + op.getSizes().size();
+      length = std::max(length, op->hasAttr(launchAttr) ? 2 * parameters : parameters);
     });
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&host.getBody().front());
@@ -218,11 +219,16 @@ void RtLowering::lower(rt::DispatchOp op) {
       add(toI64(loc, size));
     Value items = toI64(loc, op.getCount());
     add(items);
+    unsigned parameters = count++; // the first, too, has an extent, which the runtime knows
+    for (Value extent : op.getExtents())
+      add(toI64(loc, extent));
+    while (count < 2 * parameters)
+      add(constant(loc, 0));
     auto number = [&](uint64_t value) {
       return arith::ConstantIntOp::create(builder, loc, value, 32).getResult();
     };
     returnIfFailed(loc, callService(loc, i32, offsetof(lathe_services, launch), call,
-                                    {number(launch.getInt()), array, number(count), items}));
+                                    {number(launch.getInt()), array, number(parameters), items}));
   } else if (op.getSerial()) {
     SmallVector<Value> arguments{call};
     llvm::append_range(arguments, op.getBuffers());

@@ -65,11 +65,9 @@ STORE = "memref.store %v, %y[%i] : memref<1099511627776xf32>"
 BODIES = {
     "right": ("nvidia:sm_80", LOAD + STORE),
     "write-behind": ("nvidia:sm_80", LOAD + """
-      // Memory is handed out in whole cache lines: 1200 bytes of 1216.
       %c299 = arith.constant 299 : index
-      %c16 = arith.constant 16 : index
       %last = arith.cmpi eq, %i, %c299 : index
-      %far = arith.addi %i, %c16 : index
+      %far = arith.addi %i, %c1 : index
       %at = arith.select %last, %far, %i : index
       memref.store %v, %y[%at] : memref<1099511627776xf32>"""),
     "read-before": ("amd:gfx942", """
@@ -86,6 +84,14 @@ BODIES = {
       %n = arith.index_cast %i : index to i32
       %v = arith.sitofp %n : i32 to f32
       memref.store %v, %y[%c0] : memref<1099511627776xf32>"""),
+    # What another thread, of another block for some, has written or will write.
+    "neighbours": ("nvidia:sm_80", LOAD + """
+      %next = arith.addi %i, %c1 : index
+      %c300 = arith.constant 300 : index
+      %near = arith.remui %next, %c300 : index
+      %w = memref.load %y[%near] : memref<1099511627776xf32>
+      %s = arith.addf %v, %w : f32
+      memref.store %s, %y[%i] : memref<1099511627776xf32>"""),
     "unwritten": ("nvidia:sm_80", LOAD + """
       memref.store %v, %y[%c0] : memref<1099511627776xf32>"""),
 }
@@ -102,4 +108,15 @@ write("led", LED, "nvidia:sm_80", """
       %place = memref.load %p[%i] : memref<1099511627776xi64>
       %at = arith.index_cast %place : i64 to index
       %v = memref.load %x[%at] : memref<1099511627776xf32>
+      """ + STORE)
+# Both values lie in the arena, the second behind the first, of which one element too many is read.
+write("beside", MODULE.replace("buffers(%x, %y)", "buffers(%a, %b)").replace(
+    "    rt.dispatch", """    %at = arith.constant 64 : index
+    %behind = arith.constant 1280 : index
+    %bytes = arith.constant 1200 : index
+    %a = rt.arena %call, %at bytes %bytes : !llvm.ptr -> !llvm.ptr
+    %b = rt.arena %call, %behind bytes %bytes : !llvm.ptr -> !llvm.ptr
+    rt.dispatch""").replace("%zero = arith.constant 0", "%zero = arith.constant 4096"), "nvidia:sm_80", """
+      %next = arith.addi %i, %c1 : index
+      %v = memref.load %x[%next] : memref<1099511627776xf32>
       """ + STORE)

@@ -27,8 +27,8 @@ struct CloseDevice {
 };
 using DevicePtr = std::unique_ptr<lathe_device, CloseDevice>;
 
-DevicePtr emulator(const char *architecture, uint64_t seed = 0) {
-  lathe_emulator_options options = {sizeof(options), 0, seed};
+DevicePtr emulator(const char *architecture, uint64_t seed = 0, uint32_t watchEvery = 0) {
+  lathe_emulator_options options = {sizeof(options), watchEvery, seed};
   lathe_device *device = nullptr;
   lathe_status status;
   EXPECT_EQ(lathe_emulator_open(architecture, &options, &device, &status), LATHE_STATUS_OK)
@@ -64,8 +64,9 @@ RunResult runEntry(lathe_context *context, const lathe_module *module, const cha
 }
 
 /// Opens, runs once and gives up everything.
-RunResult runOnce(const char *entry, std::vector<float> x, uint64_t seed = 0) {
-  DevicePtr device = emulator("sm_80", seed);
+RunResult runOnce(const char *entry, std::vector<float> x, uint64_t seed = 0,
+                  uint32_t watchEvery = 0) {
+  DevicePtr device = emulator("sm_80", seed, watchEvery);
   OpenResult opened = openOn(device.get());
   EXPECT_NE(opened.module, nullptr) << opened.status.message;
   ContextPtr context = makeContext(opened.module.get());
@@ -163,6 +164,9 @@ TEST(Device, RefusesBadCalls) {
   lathe_emulator_options options = {};
   EXPECT_EQ(lathe_emulator_open("sm_80", &options, &device, &status), LATHE_STATUS_ARGUMENT);
   EXPECT_THAT(status.message, HasSubstr("lathe_emulator_options.size is 0"));
+  options = {sizeof(options), 6, 0};
+  EXPECT_EQ(lathe_emulator_open("sm_80", &options, &device, &status), LATHE_STATUS_ARGUMENT);
+  EXPECT_THAT(status.message, HasSubstr("one of 6 lines of memory"));
   EXPECT_EQ(device, nullptr);
 }
 
@@ -261,14 +265,25 @@ TEST(Device, GoesOnAfterAFault) {
 }
 
 TEST(Device, OrderIsThatOfTheSeed) {
+  constexpr uint32_t hardly = 1 << 20; // all threads write to one place
   std::vector<float> last;
   for (uint64_t seed = 1; seed <= 16; ++seed) {
-    RunResult result = runOnce("order", std::vector<float>(64), seed);
+    RunResult result = runOnce("order", std::vector<float>(64), seed, hardly);
     ASSERT_EQ(result.code, LATHE_STATUS_OK) << result.status.message;
-    EXPECT_EQ(runOnce("order", std::vector<float>(64), seed).output[0], result.output[0]);
+    EXPECT_EQ(runOnce("order", std::vector<float>(64), seed, hardly).output[0], result.output[0]);
     last.push_back(result.output[0]);
   }
   EXPECT_NE(last, std::vector<float>(16, last[0]));
+}
+
+TEST(Device, FindsRaces) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    RunResult result = runOnce("order", std::vector<float>(64), seed, 1);
+    EXPECT_EQ(result.code, LATHE_STATUS_DEVICE);
+    EXPECT_THAT(result.status.message, HasSubstr("kernel 'order', block "));
+    EXPECT_THAT(result.status.message, HasSubstr(" wrote, and nothing orders them (seed"));
+    EXPECT_EQ(runOnce("run", std::vector<float>(64, 1), seed, 1).output, std::vector<float>(64, 4));
+  }
 }
 
 // Whether a kernel is done already or not: what it may use is not the host's before the wait.
@@ -451,7 +466,7 @@ TEST(Device, RefusesTablesThatBreakTheRules) {
        [](Bytes &b) { objectOf<lathe_device_kernel>(b, "kernels").block_items = 129; }},
       {"a kernel for a device",
        [](Bytes &b) { objectOf<lathe_device_kernel>(b, "kernels").shared_bytes = 1 << 30; }},
-      {"the flags of a device", [](Bytes &b) { objectOf<Device>(b, "devices").flags = 4; }},
+      {"the flags of a device", [](Bytes &b) { objectOf<Device>(b, "devices").flags = 8; }},
       {"the images for a device",
        [](Bytes &b) { objectOf<Device>(b, "devices").image_count = 1 << 20; }},
       {"an image for a device",
