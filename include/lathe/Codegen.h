@@ -266,9 +266,16 @@ struct Ptxas {
 /// The one on PATH; nothing where there is none that works.
 const std::optional<Ptxas> &findPtxas();
 
-/// What it says with -v of the code for `target`; an error where it does not take that.
-llvm::Expected<std::string> runPtxas(const Ptxas &ptxas, llvm::StringRef ptx,
-                                     const DeviceTarget &target);
+/// What it makes of text, and what it says with -v.
+struct AssembledCode {
+  std::unique_ptr<llvm::MemoryBuffer> cubin;
+  std::string log;
+};
+
+/// Assembles the code for `target`; an error where it does not take that, or takes longer than
+/// $LATHE_PTXAS_SECONDS, 300 without.
+llvm::Expected<AssembledCode> runPtxas(const Ptxas &ptxas, llvm::StringRef ptx,
+                                       const DeviceTarget &target);
 
 } // namespace lathe::codegen
 

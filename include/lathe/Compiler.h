@@ -48,6 +48,9 @@ struct CompileOptions {
   /// What to do about parts of the model that no device can run (strings, sequences, sorting):
   /// "report" a warning for each node, "forbid" them, or "allow" them without a word.
   std::string fallback = "report";
+  /// Code for NVIDIA that no driver has to compile, by `ptxas` of CUDA, beside the text: "auto"
+  /// (where there is one), "never", or "require" (an error without).
+  std::string cubin = "auto";
   /// "model": products as the model defines them; "bf16": f32 products with constant weights round
   /// their operands to bf16 and add up in f32, on every target.
   std::string precision = "model";

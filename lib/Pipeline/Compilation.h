@@ -100,9 +100,11 @@ private:
                   artifact::Contents &contents);
   bool addDevice(DeviceJob &job, const codegen::DeviceTarget &device, llvm::StringRef prefix,
                  Shared &shared, std::vector<VariantInfo> &variants, artifact::Contents &contents);
+  bool assemble(const codegen::DeviceTarget &device, const codegen::DeviceCode &code,
+                codegen::AssembledCode &assembled);
   bool describeCode(llvm::ArrayRef<codegen::DeviceKernel> kernels,
                     const codegen::DeviceTarget &device, const codegen::DeviceCode &code,
-                    VariantInfo &variant);
+                    llvm::StringRef ptxasLog, VariantInfo &variant);
   bool reportFallbacks(mlir::ModuleOp scheduled, const codegen::DeviceTarget &device);
   bool readSchedules();
   void warnOfUnusedSchedules(llvm::ArrayRef<VariantInfo> variants);

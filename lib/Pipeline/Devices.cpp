@@ -68,19 +68,33 @@ bool Compilation::reportFallbacks(ModuleOp scheduled, const codegen::DeviceTarge
   return !forbid;
 }
 
-// Without ptxas, or where it is too old for the text, registers are not known.
+// Without ptxas, or where it does not take the text, registers are not known, and the driver
+// compiles.
+bool Compilation::assemble(const codegen::DeviceTarget &device, const codegen::DeviceCode &code,
+                           codegen::AssembledCode &assembled) {
+  bool isRequired = options.cubin == "require";
+  const auto &ptxas = codegen::findPtxas();
+  if (!ptxas) {
+    if (isRequired)
+      errors += "--cubin require: there is no ptxas in PATH that works\n";
+    return !isRequired;
+  }
+  auto made = codegen::runPtxas(*ptxas, code.assembly, device);
+  if (made) {
+    assembled = std::move(*made);
+    return true;
+  }
+  std::string why = StringRef(llvm::toString(made.takeError())).take_front(1000).rtrim().str();
+  errors += ((isRequired ? "--cubin require: " : "warning: ") + Twine(device.name) + ": " + why +
+             (isRequired ? "\n" : "; without a cubin the driver compiles the code\n"))
+                .str();
+  return !isRequired;
+}
+
 bool Compilation::describeCode(ArrayRef<codegen::DeviceKernel> kernels,
                                const codegen::DeviceTarget &device, const codegen::DeviceCode &code,
-                               VariantInfo &variant) {
-  std::string log;
-  if (const auto &ptxas = codegen::findPtxas(); ptxas && device.isNvidia() && !kernels.empty()) {
-    auto said = codegen::runPtxas(*ptxas, code.assembly, device);
-    if (said)
-      log = std::move(*said);
-    else
-      llvm::consumeError(said.takeError());
-  }
-  auto described = codegen::describeKernels(kernels, device, code, log);
+                               StringRef ptxasLog, VariantInfo &variant) {
+  auto described = codegen::describeKernels(kernels, device, code, ptxasLog);
   if (!described)
     return fail(described.takeError());
   for (codegen::KernelCode &kernel : *described)
@@ -145,7 +159,11 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
           job.isWritten = true;
           return writeText(compiled->assembly, job.output);
         }
-        if (!describeCode(kernels.kernels, device, *compiled, variants.back()))
+        codegen::AssembledCode assembled;
+        if (device.isNvidia() && !kernels.kernels.empty() &&
+            !assemble(device, *compiled, assembled))
+          return false;
+        if (!describeCode(kernels.kernels, device, *compiled, assembled.log, variants.back()))
           return false;
         if (!device.isNvidia()) {
           auto linked =
@@ -160,6 +178,8 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
                                      kernel.sharedBytes});
         variant.images.push_back({device.isNvidia() ? LATHE_IMAGE_PTX : LATHE_IMAGE_HSACO,
                                   std::move(compiled->image), ""});
+        if (assembled.cubin && options.cubin != "never")
+          variant.images.push_back({LATHE_IMAGE_CUBIN, std::move(assembled.cubin), ""});
         variant.images.push_back({LATHE_IMAGE_EMULATOR, std::move(compiled->emulator),
                                   std::move(compiled->emulatorSymbol)});
         codegen::HostOptions hostOptions;

@@ -257,6 +257,8 @@ std::string lathe::pipeline::writeManifest(ModuleOp imported, const CompileOptio
                            {"dynamic", options.dynamicDims}};
   if (!bounds.empty())
     flags["dim_bounds"] = std::move(bounds);
+  if (options.cubin != "auto")
+    flags["cubin"] = options.cubin;
   if (!options.scheduleFile.empty())
     flags["schedule"] = llvm::sys::path::filename(options.scheduleFile);
   if (!sizes.empty())

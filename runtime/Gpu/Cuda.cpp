@@ -109,6 +109,11 @@ uint32_t fit(const Gpu &gpu, const char *architecture) {
   return uint32_t(2 * made + isOnlyFor);
 }
 
+// A cubin goes on devices of the same generation that came later; of sm_90a `fit` sees to it.
+bool takesBinary(const Gpu &gpu, const char *architecture) {
+  return strtol(architecture + 3, nullptr, 10) / 10 == gpu.capability / 10;
+}
+
 int load(Gpu &gpu, const void *image, void **module, char *log, size_t capacity) {
   const int names[] = {errorLogBuffer, errorLogBytes};
   void *values[] = {log, reinterpret_cast<void *>(capacity)};
@@ -140,11 +145,13 @@ const Vendor lathe::runtime::cudaVendor = {
     formatVersion,
     UINT64_MAX,
     LATHE_IMAGE_PTX,
+    LATHE_IMAGE_CUBIN,
     setUp,
     shutDown,
     enter,
     leave,
     fit,
+    takesBinary,
     load,
     copy,
     explain,

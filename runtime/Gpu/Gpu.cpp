@@ -39,9 +39,9 @@ int32_t codeOf(int error) {
 
 Gpu &of(lathe_device *device) { return *static_cast<Gpu *>(device); }
 
-const lathe_image *imageFor(const Gpu &gpu, const lathe_device_variant &code) {
+const lathe_image *findImage(const lathe_device_variant &code, uint32_t kind) {
   for (uint32_t i = 0; i < code.image_count; ++i)
-    if (code.images[i].kind == gpu.vendor->imageKind)
+    if (code.images[i].kind == kind)
       return &code.images[i];
   return nullptr;
 }
@@ -56,7 +56,8 @@ void destroy(lathe_device *device) {
 uint32_t fit(const lathe_device *device, const lathe_device_variant *code) {
   const auto &gpu = *static_cast<const Gpu *>(device);
   size_t length = strlen(gpu.vendor->targets);
-  if (strncmp(code->host.name, gpu.vendor->targets, length) || !imageFor(gpu, *code))
+  if (strncmp(code->host.name, gpu.vendor->targets, length) ||
+      !findImage(*code, gpu.vendor->imageKind))
     return 0;
   return gpu.vendor->fit(gpu, code->host.name + length);
 }
@@ -79,8 +80,18 @@ int32_t load(lathe_device *device, const lathe_device_variant *code, void **resu
     return LATHE_STATUS_OK;
   }
   char log[400] = "";
-  int error =
-      gpu.vendor->load(gpu, imageFor(gpu, *code)->data, &program->module, log, sizeof(log) - 1);
+  // What the driver need not compile loads at once. Where it does not take that, its text is there.
+  const Vendor &vendor = *gpu.vendor;
+  const lathe_image *binary =
+      vendor.binaryKind && vendor.takesBinary(gpu, code->host.name + strlen(vendor.targets))
+          ? findImage(*code, vendor.binaryKind)
+          : nullptr;
+  int error = binary ? vendor.load(gpu, binary->data, &program->module, log, sizeof(log) - 1) : 0;
+  if (!binary || error) {
+    log[0] = 0;
+    error = vendor.load(gpu, findImage(*code, vendor.imageKind)->data, &program->module, log,
+                        sizeof(log) - 1);
+  }
   if (error) {
     destroyObject(program);
     char what[600];

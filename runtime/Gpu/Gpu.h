@@ -85,6 +85,7 @@ struct Vendor {
   void (*formatVersion)(int version, char *text, size_t capacity);
   uint64_t maxThreads; ///< Of all blocks of a launch together.
   uint32_t imageKind;
+  uint32_t binaryKind; ///< Of images that need no compiler of the driver's; 0: there are none.
   /// Finds out what the device is, and makes it ready; undone by `shutDown`, also on failure.
   int32_t (*setUp)(Gpu &gpu, lathe_status *status);
   void (*shutDown)(Gpu &gpu);
@@ -93,6 +94,8 @@ struct Vendor {
   void (*leave)(Gpu &gpu, void *before);
   /// How well the device runs code for an architecture, such as "sm_80"; 0: not at all.
   uint32_t (*fit)(const Gpu &gpu, const char *architecture);
+  /// Whether it also takes binaries for that architecture; null where there are none.
+  bool (*takesBinary)(const Gpu &gpu, const char *architecture);
   /// Loads an image; what the driver's compiler says goes to `log`.
   int (*load)(Gpu &gpu, const void *image, void **module, char *log, size_t capacity);
   /// Copies after what was launched in `stream`; null: now.

@@ -129,11 +129,13 @@ const Vendor lathe::runtime::hipVendor = {
     nullptr,
     UINT32_MAX, // threads are counted in 32 bits
     LATHE_IMAGE_HSACO,
+    /*binaryKind=*/0,
     setUp,
     shutDown,
     enter,
     leave,
     fit,
+    /*takesBinary=*/nullptr,
     load,
     copy,
     explain,

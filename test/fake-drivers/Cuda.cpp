@@ -137,7 +137,7 @@ LATHE_API int cuModuleLoadDataEx(void **module, const void *image, unsigned coun
       snprintf(log, capacity, "ptxas fatal: as planned\n");
     return error;
   }
-  return fake().load(image, module, /*isPtx=*/true);
+  return fake().load(image, module);
 }
 
 LATHE_API int cuModuleGetFunction(void **function, void *module, const char *name) {

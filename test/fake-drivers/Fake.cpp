@@ -180,8 +180,9 @@ const lathe_device_variant *Fake::findVariant(const void *image) {
   Memory memory(reinterpret_cast<uint64_t>(image));
   auto isImage = [&](uint64_t address) {
     lathe_image record;
-    return memory.read(address, &record, sizeof(record)) && record.kind == imageKind &&
-           !record.reserved && record.data == image;
+    return memory.read(address, &record, sizeof(record)) &&
+           (record.kind == imageKind || record.kind == binaryKind) && !record.reserved &&
+           record.data == image;
   };
   auto isVariant = [&](uint64_t address) {
     lathe_device_variant variant;
@@ -210,7 +211,13 @@ const lathe_device_variant *Fake::findVariant(const void *image) {
   return nullptr;
 }
 
-int Fake::load(const void *image, void **module, bool isPtx) {
+/// Cubins are for one generation, and for what came in it before.
+static bool takesBinary(const std::string &device, const char *code) {
+  int made = atoi(strstr(code, "sm_") + 3), is = atoi(device.c_str() + 3);
+  return made / 10 == is / 10 && made <= is;
+}
+
+int Fake::load(const void *image, void **module) {
   std::lock_guard<std::mutex> lock(mutex);
   const lathe_device_variant *code = findVariant(image);
   if (!code) {
@@ -219,9 +226,18 @@ int Fake::load(const void *image, void **module, bool isPtx) {
   }
   auto made = std::make_unique<Module>();
   made->code = code;
-  for (uint32_t i = 0; i < code->image_count; ++i)
-    if (code->images[i].data == image)
-      made->text.assign(static_cast<const char *>(image), code->images[i].bytes);
+  bool isPtx = false;
+  for (uint32_t i = 0; i < code->image_count; ++i) {
+    if (code->images[i].data != image)
+      continue;
+    made->text.assign(static_cast<const char *>(image), code->images[i].bytes);
+    isPtx = code->images[i].kind == LATHE_IMAGE_PTX;
+    if (code->images[i].kind == binaryKind) {
+      ++counts["a cubin"];
+      if (!takesBinary(architecture, code->host.name))
+        return NoBinary;
+    }
+  }
   // Text is read up to its end, which nobody says where it is.
   if (isPtx && made->text.find('\0') == std::string::npos)
     misuse("the text of a module is not terminated");

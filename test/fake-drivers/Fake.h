@@ -80,7 +80,7 @@ public:
   int begin(const char *function, bool isQuery = false);
   bool fails(const char *function) { return begin(function) != Success; }
 
-  int load(const void *image, void **module, bool isPtx);
+  int load(const void *image, void **module);
   int findFunction(void **function, void *module, const char *name);
   int unload(void *module);
   int allocate(void **memory, size_t bytes, runtime::DeviceMemory kind);
@@ -118,6 +118,7 @@ private:
 
   const std::string name;
   const uint32_t imageKind;
+  const uint32_t binaryKind = imageKind == LATHE_IMAGE_PTX ? LATHE_IMAGE_CUBIN : 0;
   struct Failure {
     std::string function;
     int call, error;

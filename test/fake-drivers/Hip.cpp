@@ -73,7 +73,7 @@ LATHE_API int hipModuleLoadDataEx(void **module, const void *image, unsigned, co
                                   void **) {
   if (int error = fake().begin("hipModuleLoadDataEx"))
     return error;
-  return fake().load(image, module, /*isPtx=*/false);
+  return fake().load(image, module);
 }
 
 LATHE_API int hipModuleGetFunction(void **function, void *module, const char *name) {

@@ -178,6 +178,11 @@ void addCompileCommand(CLI::App &root, Action &action) {
           "Of code for devices, what only the host can run: report it (default), forbid it, "
           "or allow it without a word")
       ->type_name("report|forbid|allow");
+  command
+      .add_option("--cubin", flags->compiler.cubin,
+                  "Code for NVIDIA that no driver has to compile, beside PTX: where there is a "
+                  "ptxas in PATH (auto, default), never, or an error without (require)")
+      ->type_name("auto|never|require");
   command.add_option("--precision", flags->compiler.precision,
                      "model (default), or bf16: f32 products with constant weights round their "
                      "operands to bf16 and add up in f32");

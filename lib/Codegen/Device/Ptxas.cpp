@@ -1,16 +1,26 @@
-// NVIDIA's assembler, where there is one: it alone knows how many registers a kernel takes.
-// Apache-2.0 WITH LLVM-exception
+// NVIDIA's assembler, where there is one: it alone knows how many registers a kernel takes, and
+// makes code that a driver need not compile. Apache-2.0 WITH LLVM-exception
 #include "lathe/Codegen.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cstdlib>
 
 using namespace llvm;
 
 namespace lathe::codegen {
+
+/// A program that hangs must not have the compiler hang.
+static unsigned getSecondsToWait() {
+  const char *text = getenv("LATHE_PTXAS_SECONDS");
+  unsigned seconds;
+  return text && to_integer(text, seconds) && seconds ? seconds : 300;
+}
 
 /// What a program writes, both streams together.
 static Expected<std::string> runProgram(ArrayRef<StringRef> arguments) {
@@ -21,11 +31,14 @@ static Expected<std::string> runProgram(ArrayRef<StringRef> arguments) {
   std::string message;
   std::optional<StringRef> streams[] = {StringRef(""), path.str(), path.str()};
   int status = sys::ExecuteAndWait(arguments[0], arguments, std::nullopt, streams,
-                                   /*SecondsToWait=*/0, /*MemoryLimit=*/0, &message);
+                                   getSecondsToWait(), /*MemoryLimit=*/0, &message);
   auto log = MemoryBuffer::getFile(path);
   std::string text = log ? (*log)->getBuffer().str() : "";
   if (status == 0)
     return text;
+  if (StringRef(message).contains("timed out"))
+    return createStringError(
+        formatv("{0} takes longer than {1} s", arguments[0], getSecondsToWait()).str());
   return createStringError(
       formatv("{0} fails: {1}", arguments[0], message.empty() ? text : message).str());
 }
@@ -47,7 +60,7 @@ const std::optional<Ptxas> &findPtxas() {
   return found;
 }
 
-Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef ptx, const DeviceTarget &target) {
+Expected<AssembledCode> runPtxas(const Ptxas &ptxas, StringRef ptx, const DeviceTarget &target) {
   SmallString<128> source, result;
   int descriptor;
   if (std::error_code error = sys::fs::createTemporaryFile("lathe", "ptx", descriptor, source))
@@ -58,7 +71,14 @@ Expected<std::string> runPtxas(const Ptxas &ptxas, StringRef ptx, const DeviceTa
     return createStringError(error, "no temporary file can be made");
   FileRemover removeResult(result);
   std::string architecture = "-arch=" + target.cpu;
-  return runProgram({ptxas.program, "-v", architecture, source, "-o", result});
+  Expected<std::string> log = runProgram({ptxas.program, "-v", architecture, source, "-o", result});
+  if (!log)
+    return log.takeError();
+  auto cubin = MemoryBuffer::getFile(result, /*IsText=*/false, /*RequiresNullTerminator=*/false,
+                                     /*IsVolatile=*/true);
+  if (!cubin)
+    return createStringError(cubin.getError(), "what ptxas wrote cannot be read");
+  return AssembledCode{std::move(*cubin), std::move(*log)};
 }
 
 } // namespace lathe::codegen

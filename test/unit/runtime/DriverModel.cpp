@@ -256,9 +256,17 @@ const char sm80[] = TEXT("sm_80"), sm86[] = TEXT("sm_86"), sm90a[] = TEXT("sm_90
     {KIND, 0, TEXT, sizeof(TEXT)}, { LATHE_IMAGE_EMULATOR, 0, emulated, sizeof(emulated) }         \
   }
 const lathe_image images[][2] = {
-    IMAGES(LATHE_IMAGE_PTX, sm80),     IMAGES(LATHE_IMAGE_PTX, sm86),
-    IMAGES(LATHE_IMAGE_PTX, sm90a),    IMAGES(LATHE_IMAGE_HSACO, gfx90a),
+    IMAGES(LATHE_IMAGE_PTX, sm80),
+    IMAGES(LATHE_IMAGE_PTX, sm90a),
+    IMAGES(LATHE_IMAGE_HSACO, gfx90a),
     IMAGES(LATHE_IMAGE_HSACO, gfx942),
+};
+/// With what needs no compiler of the driver's.
+const char sm86Binary[] = TEXT("sm_86, assembled");
+const lathe_image withBinary[] = {
+    {LATHE_IMAGE_PTX, 0, sm86, sizeof(sm86)},
+    {LATHE_IMAGE_CUBIN, 0, sm86Binary, sizeof(sm86Binary)},
+    {LATHE_IMAGE_EMULATOR, 0, emulated, sizeof(emulated)},
 };
 const char unseenPtx[] = TEXT("sm_80, unseen"), unseenObject[] = TEXT("gfx942, unseen");
 const lathe_image unseenImages[][2] = {
@@ -274,10 +282,10 @@ constexpr lathe_variant unseen(const char *name) {
 }
 const lathe_device_variant variants[] = {
     {host("nvidia:sm_80"), kernelCount, 2, kernels, images[0], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("nvidia:sm_86"), kernelCount, 2, kernels, images[1], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("nvidia:sm_90a"), kernelCount, 2, kernels, images[2], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("amd:gfx90a"), kernelCount, 2, kernels, images[3], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("amd:gfx942"), kernelCount, 2, kernels, images[4], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_86"), kernelCount, 3, kernels, withBinary, LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_90a"), kernelCount, 2, kernels, images[1], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("amd:gfx90a"), kernelCount, 2, kernels, images[2], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("amd:gfx942"), kernelCount, 2, kernels, images[3], LATHE_DEVICE_HOST_VALUES, 0},
 };
 const lathe_device_variant unseenVariants[] = {
     {unseen("nvidia:sm_80"), kernelCount, 2, kernels, unseenImages[0], 0, 0},

@@ -580,6 +580,28 @@ TEST_P(Drivers, TakesWhatFits) {
   }
 }
 
+TEST_P(Drivers, TakesBinariesOfItsGeneration) {
+  if (&vendor != &cuda)
+    return;
+  // How often a cubin is loaded, and whether the module is.
+  auto open = [&](const char *configuration, const char *variant) {
+    configure(configuration);
+    DevicePtr device = openDevice();
+    ModulePtr module = openModule(device.get(), variant);
+    return std::pair(counts()["a cubin"], module != nullptr);
+  };
+  EXPECT_EQ(open("arch=sm_86", nullptr), std::pair(1, true));
+  EXPECT_EQ(open("arch=sm_89", nullptr), std::pair(1, true));
+  EXPECT_EQ(open("arch=sm_90", "nvidia:sm_86"), std::pair(0, true));
+  EXPECT_EQ(open("arch=sm_80", nullptr), std::pair(0, true));
+  // What the driver does not take it compiles, and where that fails as well it says why.
+  EXPECT_EQ(open("arch=sm_86 fail=cuModuleLoadDataEx:1=209", nullptr), std::pair(0, true));
+  EXPECT_EQ(open("arch=sm_86 fail=cuModuleLoadDataEx:1=209 fail=cuModuleLoadDataEx:2=218", nullptr),
+            std::pair(0, false));
+  EXPECT_THAT(status.message, HasSubstr("ptxas fatal: as planned"));
+  configure("");
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Drivers, testing::Values(&cuda, &hip),
                          [](const auto &info) { return info.param == &cuda ? "Cuda" : "Hip"; });
 INSTANTIATE_TEST_SUITE_P(All, EachCall, testing::Values(&cuda, &hip),
