@@ -207,6 +207,9 @@ struct DeviceKernels {
 /// such as kernels on strings, stays.
 DeviceKernels takeDeviceKernels(mlir::ModuleOp scheduled);
 
+/// The same for another form of the model; kernels of the same name are the same kernel.
+void addDeviceKernels(mlir::ModuleOp scheduled, DeviceKernels &kernels);
+
 /// What a device and the emulator load.
 struct DeviceCode {
   std::unique_ptr<llvm::MemoryBuffer> image; ///< PTX as text for NVIDIA, an object for AMD.

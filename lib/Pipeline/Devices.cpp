@@ -4,6 +4,7 @@
 #include "dialects/Rt/Rt.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -35,8 +36,6 @@ bool Compilation::checkDeviceOptions() {
   };
   if (emits("obj") || emits("header"))
     return refuse("linking a model into a program");
-  if (!specialized.empty())
-    return refuse("code for certain sizes beside the general code");
   if (options.batch == "each")
     return refuse("a batch sample by sample");
   return true;
@@ -61,10 +60,13 @@ bool Compilation::reportFallbacks(ModuleOp scheduled, const codegen::DeviceTarge
   if (places.empty())
     return true;
   bool forbid = options.fallback == "forbid";
-  for (const std::string &node : places)
-    errors += (Twine(forbid ? "" : "warning: ") + node + ": runs on the host, not on " +
-               device.name + (forbid ? ", which --fallback forbids\n" : "\n"))
-                  .str();
+  for (const std::string &node : places) {
+    std::string text = (Twine(forbid ? "" : "warning: ") + node + ": runs on the host, not on " +
+                        device.name + (forbid ? ", which --fallback forbids\n" : "\n"))
+                           .str();
+    if (!StringRef(errors).contains(text)) // by another form
+      errors += text;
+  }
   return !forbid;
 }
 
@@ -97,34 +99,44 @@ bool Compilation::describeCode(ArrayRef<codegen::DeviceKernel> kernels,
   auto described = codegen::describeKernels(kernels, device, code, ptxasLog);
   if (!described)
     return fail(described.takeError());
-  for (codegen::KernelCode &kernel : *described)
-    for (KernelInfo &info : variant.kernels)
-      if (info.name == kernel.name)
-        info.code = std::move(kernel);
+  auto describe = [&](VariantInfo &form) {
+    for (const codegen::KernelCode &kernel : *described)
+      for (KernelInfo &info : form.kernels)
+        if (info.name == kernel.name)
+          info.code = kernel;
+  };
+  describe(variant);
+  llvm::for_each(variant.specialized, describe);
   return true;
 }
 
 bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device, StringRef prefix,
                             Shared &shared, std::vector<VariantInfo> &variants,
                             artifact::Contents &contents) {
-  OwningOpRef<ModuleOp> scheduled = job.module.clone();
   auto main = job.module.lookupSymbol<func::FuncOp>("main");
   codegen::HostTarget described = hostOfDevices();
   described.name = device.name;
   described.vectorBits = 32; // a thread's registers
   described.vectorRegisters = 255;
-  if (job.isScheduled) {
-    scheduled->lookupSymbol("main")->erase();
-  } else {
+  auto scheduleForm = [&](ModuleOp form) -> OwningOpRef<ModuleOp> {
+    OwningOpRef<ModuleOp> made = form.clone();
+    if (job.isScheduled) {
+      made->lookupSymbol("main")->erase();
+      return made;
+    }
     schedule::Options wanted = scheduleOptions(described);
     wanted.target.itemPerThread = true;
     wanted.target.dotI16.clear();
     if (!options.strict)
       wanted.target.matrixUnit = device.matrixUnit;
     wanted.target.copyStages = device.copyStages;
-    if (!stage("schedule", [&] { return succeeded(schedule::scheduleModule(*scheduled, wanted)); }))
-      return false;
-  }
+    bool isDone =
+        stage("schedule", [&] { return succeeded(schedule::scheduleModule(*made, wanted)); });
+    return isDone ? std::move(made) : nullptr;
+  };
+  OwningOpRef<ModuleOp> scheduled = scheduleForm(job.module);
+  if (!scheduled)
+    return false;
   if (stopsAfter("schedule")) {
     describeScheduled(*scheduled, main, device.name, job.flops);
     job.isWritten = true;
@@ -135,13 +147,36 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
   if (!reportFallbacks(*scheduled, device))
     return false;
 
-  LoweredModule host, code;
+  // What is for certain sizes launches the same kernels, and others.
+  std::vector<OwningOpRef<ModuleOp>> sized;
+  std::vector<codegen::SizeCase> cases;
+  for (Specialized &form : specialized) {
+    llvm::SaveAndRestore<const Specialized *> working(current, &form);
+    sized.push_back(scheduleForm(*form.module));
+    if (!sized.back())
+      return false;
+    VariantInfo info = describeVariant(*sized.back(), described, entry);
+    info.sizes = form.sizes;
+    variants.back().specialized.push_back(std::move(info));
+    cases.push_back({(prefix + "_size" + Twine(cases.size())).str(), form.tests});
+    codegen::addDeviceKernels(*sized.back(), kernels);
+    if (!reportFallbacks(*sized.back(), device))
+      return false;
+  }
+
+  std::string generalPrefix = (prefix + (cases.empty() ? "" : "_general")).str();
+  LoweredModule code;
+  std::vector<LoweredModule> hosts;
   if (!stage("lower", [&] {
         code = lower(*kernels.module, hostOfDevices(), "", shared);
-        host = lower(*scheduled, hostOfDevices(), prefix, shared);
-        return host.module && code.module;
+        hosts.push_back(lower(*scheduled, hostOfDevices(), generalPrefix, shared));
+        for (auto [form, sizes] : llvm::zip_equal(sized, cases))
+          hosts.push_back(lower(*form, hostOfDevices(), sizes.prefix, shared));
+        return code.module && llvm::all_of(hosts, [](const auto &host) { return !!host.module; });
       }))
     return false;
+  if (!cases.empty())
+    codegen::addSizeDispatch(*hosts.front().module, prefix, generalPrefix, cases);
   if (options.emit == "llvm" || stopsAfter("codegen")) {
     std::string text;
     llvm::raw_string_ostream stream(text);
@@ -184,10 +219,15 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
                                   std::move(compiled->emulatorSymbol)});
         codegen::HostOptions hostOptions;
         hostOptions.optLevel = options.optLevel;
-        auto object = codegen::compileHost(std::move(host.module), hostOfDevices(), hostOptions);
-        if (!object)
-          return fail(object.takeError());
-        variant.host.object = std::move(*object);
+        for (LoweredModule &host : hosts) {
+          auto object = codegen::compileHost(std::move(host.module), hostOfDevices(), hostOptions);
+          if (!object)
+            return fail(object.takeError());
+          if (!variant.host.object)
+            variant.host.object = std::move(*object);
+          else
+            variant.host.sizeObjects.push_back(std::move(*object));
+        }
         return true;
       }))
     return false;

@@ -156,6 +156,8 @@ static void skipAfterFault(func::FuncOp kernel) {
   auto isCheck = [](rt::CheckOp) { return WalkResult::interrupt(); };
   bool isChecked = kernel.getBody().walk(isCheck).wasInterrupted();
   Block *entry = &kernel.getBody().front();
+  if (isa<rt::FailedOp>(entry->front())) // for another form of the model
+    return;
   Block *work = entry->splitBlock(entry->begin());
   Block *skip = kernel.addBlock();
   OpBuilder builder = OpBuilder::atBlockEnd(entry);

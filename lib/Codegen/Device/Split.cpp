@@ -87,22 +87,34 @@ static void addWaits(Block &block, Value call) {
 }
 
 DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
-  DeviceKernels result;
+  DeviceKernels kernels;
   OpBuilder builder(scheduled.getContext());
-  result.module = ModuleOp::create(builder.getUnknownLoc());
-  result.module.get()->setAttr(deviceAttr, builder.getUnitAttr());
+  kernels.module = ModuleOp::create(builder.getUnknownLoc());
+  kernels.module.get()->setAttr(deviceAttr, builder.getUnitAttr());
+  addDeviceKernels(scheduled, kernels);
+  return kernels;
+}
+
+void lathe::codegen::addDeviceKernels(ModuleOp scheduled, DeviceKernels &kernels) {
+  OpBuilder builder(scheduled.getContext());
   llvm::StringMap<unsigned> numbers;
+  for (auto [number, kernel] : llvm::enumerate(kernels.kernels))
+    numbers[kernel.name] = number;
   for (auto function : llvm::make_early_inc_range(scheduled.getOps<func::FuncOp>())) {
     if (!function.isPrivate() || function.isDeclaration() || !runsOnDevice(function))
       continue;
-    numbers[function.getName()] = result.kernels.size();
-    // Without begin and end, and with the count.
-    auto block = function->getAttrOfType<IntegerAttr>(rt::blockAttrName);
-    result.kernels.push_back({function.getName().str(), function.getNumArguments() - 1,
-                              block ? unsigned(block.getInt()) : blockThreads, bool(block)});
     builder.setInsertionPoint(function);
     builder.insert(function.cloneWithoutRegions());
-    function->moveBefore(result.module->getBody(), result.module->getBody()->end());
+    if (numbers.contains(function.getName())) {
+      function.erase();
+      continue;
+    }
+    numbers[function.getName()] = kernels.kernels.size();
+    // Without begin and end, and with the count.
+    auto block = function->getAttrOfType<IntegerAttr>(rt::blockAttrName);
+    kernels.kernels.push_back({function.getName().str(), function.getNumArguments() - 1,
+                               block ? unsigned(block.getInt()) : blockThreads, bool(block)});
+    function->moveBefore(kernels.module->getBody(), kernels.module->getBody()->end());
   }
   scheduled.walk([&](rt::DispatchOp op) {
     auto number = numbers.find(op.getKernel());
@@ -117,8 +129,7 @@ DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
   if (auto run = scheduled.lookupSymbol<func::FuncOp>("run")) {
     for (Block &block : run.getBody())
       addWaits(block, run.getArgument(0));
-    run.walk([&](Operation *op) { result.hostFlags |= getTouched(*op); });
-    skipAfterFaults(run, *result.module);
+    run.walk([&](Operation *op) { kernels.hostFlags |= getTouched(*op); });
+    skipAfterFaults(run, *kernels.module);
   }
-  return result;
 }
