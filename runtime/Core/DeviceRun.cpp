@@ -342,15 +342,16 @@ void lathe_context::record(DeviceRun::Recording &recording) {
     return;
   run.isRecording = true;
   int32_t code = launchAll();
-  bool isWhole = run.isRecording && !code;
+  bool hasWaited = !run.isRecording;
   run.isRecording = false;
   void *graph = nullptr;
   if (ops.endCapture(run.queue, &graph))
     return;
-  if (!isWhole)
+  // Where the host has ended the run, for its sizes or because it was cancelled, others go through.
+  run.neverRecords = hasWaited || code == LATHE_CODE_DEVICE;
+  if (hasWaited || code)
     return ops.dropGraph(run.queue, graph);
   recording.graph = graph;
-  run.neverRecords = false;
 }
 
 int32_t lathe_context::runOnDevice() {

@@ -407,6 +407,20 @@ TEST_P(Drivers, ReplaysNothingThatWaits) {
   EXPECT_EQ(counts()[&vendor == &cuda ? "cuGraphLaunch" : "hipGraphLaunch"], 0);
 }
 
+// A fault that the host finds while it records ends that run alone.
+TEST_P(Drivers, ReplayRunsAfterAFaultOfTheHost) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get(), nullptr, unseenModel);
+  ContextPtr context = openContext(module.get());
+  ASSERT_TRUE(context) << status.message;
+  uint32_t refusing = entryOf(module.get(), "refusing");
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(run(context.get(), refusing, 8, status), LATHE_STATUS_SHAPE) << status.message;
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(run(context.get(), 0, 8, status), LATHE_STATUS_OK) << status.message;
+  EXPECT_EQ(counts()[&vendor == &cuda ? "cuGraphLaunch" : "hipGraphLaunch"], 2);
+}
+
 // Where an input lies depends on what a sequence before it holds.
 TEST_P(Drivers, ReplayNoRunWhoseInputsLieElsewhere) {
   DevicePtr device = openDevice();
