@@ -13,9 +13,11 @@ bool lathe::rt::isText(Type type) {
 }
 
 bool lathe::rt::runsOnDevice(Operation *op) {
-  bool isOfHost = isa<RtDialect>(op->getDialect()) &&
-                  !isa<ViewOp, CheckOp, FailedOp, ThreadOp, BarrierOp, SharedOp, MultiplyMatricesOp,
-                       CopyAsyncOp, CommitCopiesOp, WaitCopiesOp, LoadMatricesOp>(op);
+  bool isOfHost =
+      isa<RtDialect>(op->getDialect()) &&
+      !isa<ViewOp, CheckOp, FailedOp, ThreadOp, BarrierOp, SharedOp, MultiplyMatricesOp,
+           CopyAsyncOp, CommitCopiesOp, WaitCopiesOp, LoadMatricesOp, DescribeMatrixOp,
+           MultiplySharedOp, FenceProductsOp, FenceSharedOp, CommitProductsOp, WaitProductsOp>(op);
   return !isOfHost && !isa<SymbolUserOpInterface>(op) &&
          llvm::none_of(op->getOperandTypes(), isText) &&
          llvm::none_of(op->getResultTypes(), isText);

@@ -64,6 +64,45 @@ LogicalResult LoadMatricesOp::verify() {
   return success();
 }
 
+static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+
+LogicalResult DescribeMatrixOp::verify() {
+  if (!isHalf(cast<MemRefType>(getPart().getType()).getElementType()))
+    return emitOpError("describes matrices of f16 or bf16, got ") << getPart().getType();
+  if (!llvm::is_contained({0, 32, 64, 128}, getSwizzle()))
+    return emitOpError("a swizzle is of 0, 32, 64 or 128 bytes, got ") << getSwizzle();
+  constexpr uint64_t end = 1 << 18;
+  for (uint64_t bytes : {getLeading(), getStride()})
+    if (bytes % 16 != 0 || bytes >= end)
+      return emitOpError("strides are multiples of 16 bytes below ") << end << ", got " << bytes;
+  return success();
+}
+
+LogicalResult MultiplySharedOp::verify() {
+  auto sums = cast<VectorType>(getSums().getType());
+  constexpr int64_t most = 128; // of 256 columns, in each thread
+  if (sums.getRank() != 1 || !sums.getElementType().isF32() || sums.getNumElements() % 4 != 0 ||
+      sums.getNumElements() > most)
+    return emitOpError("has sums of 8 to 256 columns, which are 4 to 128 f32 in steps of 4, got ")
+           << sums;
+  if (!isHalf(getElement()))
+    return emitOpError("multiplies f16 or bf16, got ") << getElement();
+  auto left = dyn_cast<VectorType>(getLeft().getType());
+  if (left && (left.getShape() != ArrayRef<int64_t>{8} || left.getElementType() != getElement() ||
+               getLeftTransposed()))
+    return emitOpError("takes 8 numbers of ") << getElement() << " from registers, got " << left;
+  return success();
+}
+
+LogicalResult WaitProductsOp::verify() {
+  if (getSums().getTypes() != getResultTypes())
+    return emitOpError("gives sums of other types than it takes");
+  for (Type type : getSums().getTypes())
+    if (!cast<VectorType>(type).getElementType().isF32())
+      return emitOpError("waits for sums of f32, got ") << type;
+  return success();
+}
+
 std::string lathe::rt::describeNode(Location location) {
   if (auto name = dyn_cast<NameLoc>(location)) {
     StringRef text = name.getName();

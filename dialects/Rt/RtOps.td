@@ -367,6 +367,76 @@ def Rt_LoadMatricesOp : Rt_Op<"load_matrices", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+// Products of a warpgroup, which is 128 threads from a multiple of that on: wgmma of NVIDIA's sm_90a.
+
+def Rt_DescribeMatrixOp : Rt_Op<"describe_matrix", [Pure]> {
+  let summary = "what rt.multiply_shared is told of a matrix in shared memory";
+  let description = [{
+    The matrix, of 16-bit numbers, begins at `at`. Its lines are those of what lies together: 8 (16, 32,
+    64) numbers in `swizzle` 0 (32, 64, 128) bytes. Eight lines follow each other, the next eight begin
+    `stride` bytes further on, and what is longer than a line goes on `leading` bytes further on; without a
+    swizzle it is the other way round where rows or columns lie together. In a swizzle the 16 bytes
+    number i of a line are at place i ^ (address of the line / 128 % 8), of which it takes as many bits
+    as there are places. Adding 1 moves the matrix by 16 bytes.
+  }];
+  let arguments = (ins AnyMemRef:$part, Index:$at, I64Attr:$leading, I64Attr:$stride,
+                       I64Attr:$swizzle);
+  let results = (outs I64:$result);
+  let assemblyFormat = [{
+    $part `[` $at `]` `leading` $leading `stride` $stride `swizzle` $swizzle attr-dict `:` type($part)
+  }];
+  let hasVerifier = 1;
+}
+
+def Rt_MultiplySharedOp : Rt_Op<"multiply_shared", [AllTypesMatch<["sums", "result"]>,
+                                                    MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "a warpgroup begins to multiply matrices in shared memory and to add up: sums + left * right";
+  let description = [{
+    64 rows, 16 numbers of `element` added up, as many columns as `sums` has numbers times two. In
+    warp w of the group, lane l has of each eight columns two neighbours from column l % 4 * 2 on, of
+    row 16 * w + l / 4 and of the row eight below. Operands are i64 (rt.describe_matrix), the left one may be in
+    registers: 8 numbers, those of rt.multiply_matrices "mma.sync". What is added up lies together in
+    shared memory or, `left_transposed` and `right_transposed`, rows and columns do. All threads of the
+    group come here together. `result` is for the next product and for `rt.wait_products` alone, and
+    until then nobody may write to the operands. What threads put in shared memory they let products see by
+    `rt.fence_shared`, and a barrier.
+  }];
+  let arguments = (ins AnyTypeOf<[I64, AnyVectorOfAnyRank]>:$left, I64:$right,
+                       AnyVectorOfAnyRank:$sums, TypeAttr:$element, UnitAttr:$left_transposed,
+                       UnitAttr:$right_transposed);
+  let results = (outs AnyVectorOfAnyRank:$result);
+  let assemblyFormat = [{
+    $left (`transposed` $left_transposed^)? `,` $right (`transposed` $right_transposed^)? `,` $sums `of` $element attr-dict
+    `:` type($left) `,` type($sums)
+  }];
+  let hasVerifier = 1;
+}
+
+def Rt_FenceProductsOp : Rt_Op<"fence_products", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "products from here on may take what the thread has in registers";
+  let description = "Before products whose sums, or left operands, come from anything but a product.";
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_FenceSharedOp : Rt_Op<"fence_shared", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "what the thread wrote and copied to shared memory is for rt.multiply_shared to see";
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_CommitProductsOp : Rt_Op<"commit_products", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "end a group of products: those that this thread began since the last, or none";
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_WaitProductsOp : Rt_Op<"wait_products", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "wait until all groups of products of this thread are done but the last `groups`";
+  let description = "`results` are the `sums` of products that are done.";
+  let arguments = (ins I32Attr:$groups, Variadic<AnyVectorOfAnyRank>:$sums);
+  let results = (outs Variadic<AnyVectorOfAnyRank>:$results);
+  let assemblyFormat = "$groups (`,` $sums^ `:` type($sums) `->` type($results))? attr-dict";
+  let hasVerifier = 1;
+}
+
 def Rt_FailedOp : Rt_Op<"failed", [MemoryEffects<[MemRead]>]> {
   let summary = "whether a check has failed in a kernel of this run, in this one or before it";
   let description = [{
@@ -385,8 +455,11 @@ def Rt_BarrierOp : Rt_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
 
 def Rt_SharedOp : Rt_Op<"shared", [MemoryEffects<[MemAlloc]>]> {
   let summary = "memory that the threads of an item share; holds nothing at first";
+  let description = "It begins at a multiple of `alignment` bytes, 16 where nothing is said.";
+  let arguments = (ins OptionalAttr<I64Attr>:$alignment);
   let results = (outs AnyStaticShapeMemRef:$result);
-  let assemblyFormat = "attr-dict `:` type($result)";
+  let assemblyFormat = "(`align` $alignment^)? attr-dict `:` type($result)";
+  let builders = [OpBuilder<(ins "mlir::Type":$type), [{ build($_builder, $_state, type, mlir::IntegerAttr()); }]>];
 }
 
 #endif

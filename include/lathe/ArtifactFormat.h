@@ -292,9 +292,12 @@ typedef struct lathe_device_kernel {
   uint32_t arg_count;
   uint32_t block_threads;
   uint32_t block_items;  /* a launch has ceil(count / block_items) blocks */
-  uint32_t shared_bytes; /* that the threads of a block share; in the images as well. Not 0: they
-                            wait for each other */
+  uint32_t shared_bytes; /* that the threads of a block share; in the images as well, but of PTX
+                            where they are more than LATHE_MOST_STATIC_SHARED: all of them are asked
+                            for by the launch. Not 0: the threads wait for each other */
 } lathe_device_kernel;
+
+#define LATHE_MOST_STATIC_SHARED 49152
 
 /* Of the host program of a device: what it reads and writes itself, and what it tells. */
 enum lathe_device_flags {
@@ -325,6 +328,14 @@ enum lathe_matrix_unit {
   LATHE_MATRIX_WMMA = 3,
   LATHE_MATRIX_WMMA_GFX12 = 4,
   LATHE_MATRIX_BF16 = 16 /* added: of bf16, not f16 */
+};
+
+/* What the operands of multiply_shared are. */
+enum lathe_product_flags {
+  LATHE_PRODUCT_BF16 = 1,             /* numbers of bf16, not f16 */
+  LATHE_PRODUCT_LEFT_TRANSPOSED = 2,  /* rows lie together, not what is added up */
+  LATHE_PRODUCT_RIGHT_TRANSPOSED = 4, /* columns do */
+  LATHE_PRODUCT_LEFT_REGISTERS = 8    /* `left` is the address of the thread's 8 numbers */
 };
 
 /* One thread of a kernel, as the emulator runs it. */
@@ -359,6 +370,21 @@ typedef struct lathe_emulated_thread {
   /* An address whose bits `watch_mask` are `watched` is checked at each access, also in a piece
    * that is known. */
   uint64_t watch_mask, watched;
+  /* Begins sums + left * right once all threads of the warpgroup have called it: 64 rows, so many
+   * columns, 16 numbers added up, of matrices in shared memory that their descriptors describe.
+   * What is in `result` is of use to the next product and to the wait alone. 0: the thread ends. */
+  int32_t (*multiply_shared)(struct lathe_emulated_thread *, uint32_t columns, uint32_t flags,
+                             uint64_t left, uint64_t right, const float *sums, float *result);
+  /* From here on products may take what the thread has in registers. */
+  int32_t (*fence_products)(struct lathe_emulated_thread *);
+  /* Products that begin behind the next barrier see what the thread has put in shared memory. */
+  int32_t (*fence_shared)(struct lathe_emulated_thread *);
+  /* The products that the thread began since it last did this are its next group. */
+  int32_t (*commit_products)(struct lathe_emulated_thread *);
+  /* Returns when all of the thread's groups but the last `groups` are done, with the `count` sums
+   * of those in `sums`. */
+  int32_t (*wait_products)(struct lathe_emulated_thread *, uint32_t groups, uint32_t count,
+                           float *sums);
 } lathe_emulated_thread;
 
 typedef void (*lathe_emulated_kernel)(const uint64_t *args, lathe_emulated_thread *thread);

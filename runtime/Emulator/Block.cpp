@@ -27,9 +27,13 @@ void Launch::fail(const lathe_emulated_thread &thread, const char *what) const {
 
 BlockRunner::BlockRunner(const Launch &launch)
     : launch(launch), threads(launch.kernel->shared_bytes ? launch.kernel->block_threads : 1),
-      shared(launch.kernel->shared_bytes), shadow(launch.kernel->shared_bytes) {
-  if (shared.empty())
+      sharedBytes(launch.kernel->shared_bytes), shadow(launch.kernel->shared_bytes) {
+  if (!sharedBytes)
     return;
+  shared.reset(static_cast<char *>(
+      aligned_alloc(sharedSpan, (sharedBytes + sharedSpan - 1) / sharedSpan * sharedSpan)));
+  if (!shared)
+    throw std::bad_alloc();
   void *memory = mmap(nullptr, stackBytes * threads.size(), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   stacks = memory == MAP_FAILED ? nullptr : static_cast<char *>(memory);
@@ -45,7 +49,7 @@ void BlockRunner::start(Thread &thread, uint32_t block, uint32_t number) {
   thread.block = block;
   thread.block_threads = launch.kernel->block_threads;
   thread.block_count = launch.blocks;
-  thread.shared = shared.data();
+  thread.shared = shared.get();
   thread.check = check;
   thread.barrier = wait;
   thread.multiply = multiply;
@@ -55,14 +59,20 @@ void BlockRunner::start(Thread &thread, uint32_t block, uint32_t number) {
   thread.load_matrices = loadMatrices;
   thread.watch_mask = launch.watchMask;
   thread.watched = launch.watched;
+  thread.multiply_shared = multiplyShared;
+  thread.fence_products = fenceProducts;
+  thread.fence_shared = fenceShared;
+  thread.commit_products = commitProducts;
+  thread.wait_products = waitProducts;
   thread.runner = this;
   thread.copies.clear();
-  thread.group = 0;
+  thread.group = thread.productGroup = thread.fencedAt = 0;
+  thread.fenced = false;
   thread.state = Thread::Ready;
 }
 
 void BlockRunner::run(uint32_t block) {
-  if (!shared.empty())
+  if (sharedBytes)
     return runTogether(block);
   uint32_t count = launch.kernel->block_threads;
   Order order(count, launch.seed + block);
@@ -84,8 +94,11 @@ void BlockRunner::runTogether(uint32_t block) {
     start(threads.front(), block, 0);
     return launch.fail(threads.front(), "there is no memory for the stacks of the block");
   }
-  std::fill(shared.begin(), shared.end(), char(poison));
+  memset(shared.get(), poison, sharedBytes);
   std::fill(shadow.begin(), shadow.end(), Shadow());
+  products.clear();
+  accumulators.clear();
+  moment = 1;
   chance = scatter(launch.seed + 31 * uint64_t(block));
   for (uint32_t i = 0; i < threads.size(); ++i) {
     Thread &thread = threads[i];
@@ -107,8 +120,11 @@ void BlockRunner::runTogether(uint32_t block) {
       runReady(block, turn++);
     while (workTogether());
     auto waiting = std::find_if(threads.begin(), threads.end(), isIn(Thread::Waiting));
-    if (waiting == threads.end())
+    if (waiting == threads.end()) {
+      if (!products.empty() && goesOn())
+        launch.fail(threads[products.front().first], "it ends while products are under way");
       return;
+    }
     if (std::any_of(threads.begin(), threads.end(), isIn(Thread::Done)) && goesOn())
       launch.fail(*waiting, "it waits at a barrier that others of the block never reach");
     // After a fault all of them end at their barrier.
@@ -133,7 +149,9 @@ bool BlockRunner::workTogether() {
   if (first == threads.end())
     return false;
   uint32_t unit = first->unit;
-  uint32_t size = unit & loading ? warpLanes : matrixLanes(unit);
+  uint32_t size = unit & multiplying ? groupThreads
+                  : unit & loading   ? warpLanes
+                                     : matrixLanes(unit);
   std::vector<MatrixOperands> lanes(size);
   for (size_t warp = 0; warp < threads.size(); warp += size) {
     size_t end = std::min(threads.size(), warp + size);
@@ -146,10 +164,13 @@ bool BlockRunner::workTogether() {
     if (!together)
       continue;
     if ((apart || together < size) && goesOn())
-      launch.fail(*first, unit & loading
+      launch.fail(*first, unit & multiplying ? "not all threads of its warpgroup multiply together"
+                          : unit & loading
                               ? "not all lanes of its warp load matrices together"
                               : "not all lanes of its warp are together in the matrix unit");
-    if (goesOn() && unit & loading)
+    if (goesOn() && unit & multiplying)
+      beginProducts(warp);
+    else if (goesOn() && unit & loading)
       loadTogether(warp, lanes.data(), unit);
     else if (goesOn())
       multiplyMatrices(unit, lanes.data());
@@ -218,7 +239,8 @@ bool BlockRunner::loadTogether(size_t warp, const MatrixOperands *lanes, uint32_
         uint64_t offset = rows[8 * matrix + place.row] + 2 * place.column;
         if (!touchShared(threads[warp + lane], offset, 2, /*isWrite=*/false))
           return false;
-        memcpy(static_cast<char *>(lanes[lane].result) + 4 * matrix + 2 * i, &shared[offset], 2);
+        memcpy(static_cast<char *>(lanes[lane].result) + 4 * matrix + 2 * i, shared.get() + offset,
+               2);
       }
   return true;
 }
@@ -249,6 +271,14 @@ bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t by
       launch.fail(thread, what);
       return false;
     }
+    if (isWrite && byte.products) {
+      char what[120];
+      snprintf(what, sizeof(what),
+               "it writes byte %llu of shared memory, which a product under way reads",
+               static_cast<unsigned long long>(i));
+      launch.fail(thread, what);
+      return false;
+    }
     if (byte.writeEpoch == epoch && byte.writer != thread.thread) {
       fault = isWrite ? "writes" : "reads";
       other = byte.writer;
@@ -265,6 +295,7 @@ bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t by
     if (isWrite) {
       byte.writeEpoch = epoch;
       byte.writer = thread.thread;
+      byte.writtenAt = moment;
     } else {
       byte.reader =
           byte.readEpoch == epoch && byte.reader != thread.thread ? several : thread.thread;
@@ -290,10 +321,11 @@ bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t by
 
 bool BlockRunner::findShared(const void *address, uint64_t bytes, uint64_t &offset) const {
   auto *begin = static_cast<const char *>(address);
-  if (begin < shared.data() || begin >= shared.data() + shared.size() ||
-      bytes > uint64_t(shared.data() + shared.size() - begin))
+  const char *memory = shared.get();
+  if (begin < memory || begin >= memory + sharedBytes ||
+      bytes > uint64_t(memory + sharedBytes - begin))
     return false;
-  offset = uint64_t(begin - shared.data());
+  offset = uint64_t(begin - memory);
   return true;
 }
 

@@ -4,9 +4,13 @@
 #define LATHE_RUNTIME_EMULATOR_BLOCK_H
 
 #include "runtime/Emulator/Matrix.h"
+#include "runtime/Emulator/Products.h"
 #include "runtime/Emulator/Queue.h"
 #include "runtime/Emulator/Watch.h"
 
+#include <cstdlib>
+#include <list>
+#include <memory>
 #include <ucontext.h>
 #include <vector>
 
@@ -67,12 +71,20 @@ private:
     MatrixOperands operands;
     std::vector<Copy> copies; ///< in the order in which they began
     uint32_t group;           ///< of those that begin now
+    ProductCall product;      ///< that it comes to with its warpgroup
+    uint32_t productGroup;    ///< of the products that begin now
+    uint32_t fencedAt;        ///< products see what it put in shared memory up to then
+    bool fenced;              ///< products may take what it has in registers
   };
-  static constexpr uint32_t loading = 64, transposed = 128;
-  /// Who touched a byte last, and in which stretch between two barriers; 0: never. And the thread,
-  /// counted from 1, whose copy to it is under way.
+  static constexpr uint32_t loading = 64, transposed = 128, multiplying = 256;
+  /// Who touched a byte last, and in which stretch between two barriers; 0: never. The thread,
+  /// counted from 1, whose copy to it is under way. The moment at which it was written, 0 where
+  /// products see that in any case. How many products under way read it.
   struct Shadow {
-    uint32_t writeEpoch, writer, readEpoch, reader, copier;
+    uint32_t writeEpoch, writer, readEpoch, reader, copier, writtenAt, products;
+  };
+  struct SharedDeleter {
+    void operator()(char *memory) const { free(memory); }
   };
   static constexpr uint32_t several = UINT32_MAX; ///< In place of a reader.
 
@@ -87,6 +99,19 @@ private:
   static int32_t waitCopies(lathe_emulated_thread *thread, uint32_t groups);
   static int32_t loadMatrices(lathe_emulated_thread *thread, uint32_t count, uint32_t isTransposed,
                               const void *row, void *result);
+  static int32_t multiplyShared(lathe_emulated_thread *thread, uint32_t columns, uint32_t flags,
+                                uint64_t left, uint64_t right, const float *sums, float *result);
+  static int32_t fenceProducts(lathe_emulated_thread *thread);
+  static int32_t fenceShared(lathe_emulated_thread *thread);
+  static int32_t commitProducts(lathe_emulated_thread *thread);
+  static int32_t waitProducts(lathe_emulated_thread *thread, uint32_t groups, uint32_t count,
+                              float *sums);
+  void beginProducts(size_t first);
+  const char *findBytes(const ProductCall &call, bool isRight, uint32_t count,
+                        std::vector<uint32_t> &bytes, uint32_t &odd) const;
+  Accumulator *findSums(size_t first, size_t thread, const ProductCall &call);
+  void finishProducts(size_t first, const Product *last);
+  void landProducts(size_t first);
   static void begin(unsigned high, unsigned low);
   void runReady(uint32_t block, uint32_t turn);
   bool workTogether();
@@ -110,10 +135,17 @@ private:
 
   const Launch &launch;
   std::vector<Thread> threads; ///< One, where they do not wait for each other.
-  static_assert(__STDCPP_DEFAULT_NEW_ALIGNMENT__ >= 16, "as the copies of 16 bytes need it");
-  std::vector<char> shared;
+  /// Begins at a multiple of what addresses of shared memory count, so that their low bits are the
+  /// places in it.
+  static constexpr size_t sharedSpan = 1 << 18;
+  std::unique_ptr<char, SharedDeleter> shared;
+  size_t sharedBytes;
   std::vector<Shadow> shadow;
   std::vector<Emulator::Watched> pieces; ///< That were found before.
+  std::list<Product> products; ///< under way, in the order in which they began
+  std::list<Accumulator> accumulators;
+  uint32_t lastProduct = 0; ///< Its number.
+  uint32_t moment = 1;
   char *stacks = nullptr;
   ucontext_t scheduler;
   uint32_t epoch = 0;

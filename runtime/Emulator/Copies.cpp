@@ -18,7 +18,7 @@ bool BlockRunner::readSource(const Thread &thread, const char *from, uint32_t by
 }
 
 void BlockRunner::land(const Copy &copy) {
-  char *to = shared.data() + copy.to;
+  char *to = shared.get() + copy.to;
   memcpy(to, copy.from, copy.valid);
   memset(to + copy.valid, 0, copy.bytes - copy.valid);
 }
@@ -90,6 +90,7 @@ int32_t BlockRunner::waitCopies(lathe_emulated_thread *given, uint32_t groups) {
       byte.copier = 0;
       byte.writeEpoch = runner.epoch;
       byte.writer = thread.thread;
+      byte.writtenAt = runner.moment;
     }
   }
   thread.copies.erase(left, thread.copies.end());

@@ -37,6 +37,7 @@ constexpr DriverSymbol symbols[] = {
     {offsetof(Driver, graphLaunch), "cuGraphLaunch", false},
     {offsetof(Driver, executableDestroy), "cuGraphExecDestroy", false},
     {offsetof(Driver, launch), "cuLaunchKernel", true},
+    {offsetof(Driver, functionAttribute), "cuFuncSetAttribute", true},
     {offsetof(Driver, contextRetain), "cuDevicePrimaryCtxRetain", true},
     {offsetof(Driver, contextRelease), "cuDevicePrimaryCtxRelease_v2", true},
     {offsetof(Driver, contextPush), "cuCtxPushCurrent_v2", true},
@@ -48,6 +49,8 @@ constexpr DriverSymbol symbols[] = {
 // CUdevice_attribute and CUjit_option.
 constexpr int multiprocessors = 16, unifiedAddressing = 41, capabilityMajor = 75,
               capabilityMinor = 76;
+// CUfunction_attribute.
+constexpr int maxDynamicShared = 8;
 constexpr int errorLogBuffer = 5, errorLogBytes = 6;
 
 void formatVersion(int version, char *text, size_t capacity) {
@@ -120,6 +123,10 @@ int load(Gpu &gpu, const void *image, void **module, char *log, size_t capacity)
   return gpu.driver.moduleLoad(module, image, 2, names, values);
 }
 
+int allowShared(const Driver &driver, void *function, uint32_t bytes) {
+  return driver.functionAttribute(function, maxDynamicShared, int(bytes));
+}
+
 int copy(const Driver &driver, void *to, const void *from, size_t bytes, void *stream) {
   return stream ? driver.copyLater(to, from, bytes, stream) : driver.copyNow(to, from, bytes);
 }
@@ -146,6 +153,7 @@ const Vendor lathe::runtime::cudaVendor = {
     UINT64_MAX,
     LATHE_IMAGE_PTX,
     LATHE_IMAGE_CUBIN,
+    LATHE_MOST_STATIC_SHARED,
     setUp,
     shutDown,
     enter,
@@ -153,6 +161,7 @@ const Vendor lathe::runtime::cudaVendor = {
     fit,
     takesBinary,
     load,
+    allowShared,
     copy,
     explain,
 };

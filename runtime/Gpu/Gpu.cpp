@@ -62,6 +62,11 @@ uint32_t fit(const lathe_device *device, const lathe_device_variant *code) {
   return gpu.vendor->fit(gpu, code->host.name + length);
 }
 
+/// What shared memory a launch has to ask for.
+uint32_t sharedOfLaunch(const Gpu &gpu, const lathe_device_kernel &kernel) {
+  return kernel.shared_bytes > gpu.vendor->mostShared ? kernel.shared_bytes : 0;
+}
+
 int32_t load(lathe_device *device, const lathe_device_variant *code, void **result,
              lathe_status *status) {
   Gpu &gpu = of(device);
@@ -105,6 +110,8 @@ int32_t load(lathe_device *device, const lathe_device_variant *code, void **resu
   for (uint32_t i = 0; i < code->kernel_count && !error; ++i) {
     error =
         gpu.driver.moduleFunction(&program->functions[i], program->module, code->kernels[i].name);
+    if (uint32_t bytes = sharedOfLaunch(gpu, code->kernels[i]); bytes && !error)
+      error = gpu.vendor->allowShared(gpu.driver, program->functions[i], bytes);
     if (!error)
       continue;
     char what[300];
@@ -238,7 +245,7 @@ int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, u
   int error = inside.error();
   if (!error)
     error = gpu.driver.launch(program.functions[number], unsigned(blocks), 1, 1, unsigned(threads),
-                              1, 1, 0, queue.stream, parameters, nullptr);
+                              1, 1, sharedOfLaunch(gpu, kernel), queue.stream, parameters, nullptr);
   return error ? noteFailure(queue, kernel.name, error) : int32_t(LATHE_CODE_OK);
 }
 

@@ -51,6 +51,7 @@ struct Driver {
   int (*contextRelease)(int device);
   int (*contextPush)(void *context);
   int (*contextPop)(void **context);
+  int (*functionAttribute)(void *function, int attribute, int value);
   int (*copyNow)(void *to, const void *from, size_t bytes);
   int (*copyLater)(void *to, const void *from, size_t bytes, void *stream);
   int (*errorName)(int error, const char **text);
@@ -86,6 +87,8 @@ struct Vendor {
   uint64_t maxThreads; ///< Of all blocks of a launch together.
   uint32_t imageKind;
   uint32_t binaryKind; ///< Of images that need no compiler of the driver's; 0: there are none.
+  /// What the threads of a block can share that the code says; more the launch has to ask for.
+  uint32_t mostShared;
   /// Finds out what the device is, and makes it ready; undone by `shutDown`, also on failure.
   int32_t (*setUp)(Gpu &gpu, lathe_status *status);
   void (*shutDown)(Gpu &gpu);
@@ -98,6 +101,8 @@ struct Vendor {
   bool (*takesBinary)(const Gpu &gpu, const char *architecture);
   /// Loads an image; what the driver's compiler says goes to `log`.
   int (*load)(Gpu &gpu, const void *image, void **module, char *log, size_t capacity);
+  /// Has launches of a function ask for so much shared memory; null: none of them has to.
+  int (*allowShared)(const Driver &driver, void *function, uint32_t bytes);
   /// Copies after what was launched in `stream`; null: now.
   int (*copy)(const Driver &driver, void *to, const void *from, size_t bytes, void *stream);
   /// The name of an error and what it means; null where the driver knows none.

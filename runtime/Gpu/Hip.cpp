@@ -130,6 +130,7 @@ const Vendor lathe::runtime::hipVendor = {
     UINT32_MAX, // threads are counted in 32 bits
     LATHE_IMAGE_HSACO,
     /*binaryKind=*/0,
+    UINT32_MAX,
     setUp,
     shutDown,
     enter,
@@ -137,6 +138,7 @@ const Vendor lathe::runtime::hipVendor = {
     fit,
     /*takesBinary=*/nullptr,
     load,
+    nullptr,
     copy,
     explain,
 };

@@ -256,9 +256,16 @@ LATHE_API int cuLaunchKernel(void *function, unsigned gridX, unsigned gridY, uns
                              unsigned sharedBytes, void *stream, void **parameters, void **extra) {
   if (int error = beginInside("cuLaunchKernel"))
     return error;
-  if (gridY != 1 || gridZ != 1 || blockY != 1 || blockZ != 1 || sharedBytes || extra)
+  if (gridY != 1 || gridZ != 1 || blockY != 1 || blockZ != 1 || extra)
     return InvalidValue;
-  return fake().launch(function, gridX, blockX, stream, parameters);
+  return fake().launch(function, gridX, blockX, sharedBytes, stream, parameters);
+}
+
+LATHE_API int cuFuncSetAttribute(void *function, int attribute, int value) {
+  if (int error = beginInside("cuFuncSetAttribute"))
+    return error;
+  return attribute == 8 && value >= 0 ? fake().allowShared(function, unsigned(value))
+                                      : int(InvalidValue);
 }
 
 LATHE_API int cuGetErrorName(int error, const char **text) {

@@ -359,7 +359,15 @@ int Fake::destroyStream(void *given) {
   return Success;
 }
 
-int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, void **parameters) {
+int Fake::allowShared(void *function, unsigned bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  constexpr unsigned most = 227 << 10;
+  static_cast<Function *>(function)->mostShared = bytes;
+  return bytes <= most ? Success : InvalidValue;
+}
+
+int Fake::launch(void *function, unsigned gridX, unsigned blockX, unsigned sharedBytes, void *given,
+                 void **parameters) {
   std::lock_guard<std::mutex> lock(mutex);
   auto *stream = static_cast<Stream *>(given);
   auto *launched = static_cast<Function *>(function);
@@ -372,6 +380,15 @@ int Fake::launch(void *function, unsigned gridX, unsigned blockX, void *given, v
     return InvalidValue;
   }
   const lathe_device_kernel &kernel = launched->code->kernels[launched->kernel];
+  // Text cannot declare more than 48 KiB.
+  unsigned asked =
+      imageKind == LATHE_IMAGE_PTX && kernel.shared_bytes > 49152 ? kernel.shared_bytes : 0;
+  if (sharedBytes != asked || sharedBytes > launched->mostShared) {
+    misuse("kernel '" + std::string(kernel.name) + "' is launched with " +
+           std::to_string(sharedBytes) + " bytes of shared memory, wants " + std::to_string(asked) +
+           ", may have " + std::to_string(launched->mostShared));
+    return InvalidValue;
+  }
   Work made{launched, {}};
   for (uint32_t i = 0; i < kernel.arg_count; ++i)
     made.args.push_back(*static_cast<const uint64_t *>(parameters[i]));

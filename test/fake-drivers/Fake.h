@@ -32,6 +32,7 @@ enum Error {
 struct Function {
   const lathe_device_variant *code;
   uint32_t kernel;
+  unsigned mostShared = 0; ///< What its launches may ask for.
 };
 
 struct Module {
@@ -90,7 +91,9 @@ public:
   int createStream(void **stream);
   int synchronize(void *stream);
   int destroyStream(void *stream);
-  int launch(void *function, unsigned gridX, unsigned blockX, void *stream, void **parameters);
+  int launch(void *function, unsigned gridX, unsigned blockX, unsigned sharedBytes, void *stream,
+             void **parameters);
+  int allowShared(void *function, unsigned bytes);
   int beginCapture(void *stream);
   int endCapture(void *stream, void **graph);
   int instantiate(void **executable, void *graph);

@@ -195,7 +195,7 @@ LATHE_API int hipModuleLaunchKernel(void *function, unsigned gridX, unsigned gri
     return error;
   if (gridY != 1 || gridZ != 1 || blockY != 1 || blockZ != 1 || sharedBytes || extra)
     return InvalidValue;
-  return fake().launch(function, gridX, blockX, stream, parameters);
+  return fake().launch(function, gridX, blockX, sharedBytes, stream, parameters);
 }
 
 LATHE_API const char *hipGetErrorName(int error) {

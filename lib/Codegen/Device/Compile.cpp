@@ -248,6 +248,14 @@ void replaceBlockCalls(Module &module, const DeviceTarget &target) {
   }
 }
 
+/// Assembly that all threads of a warp come to together must not be moved to where some do.
+void keepTogether(Module &module) {
+  for (Function &function : module)
+    for (Instruction &inst : instructions(function))
+      if (auto *call = dyn_cast<CallInst>(&inst); call && call->isInlineAsm())
+        call->setConvergent();
+}
+
 /// The remainder of GPUs is inexact for large quotients.
 void callRemainders(Module &module) {
   SmallVector<Instruction *> found;
@@ -338,6 +346,7 @@ Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
   for (const DeviceKernel &kernel : kernels)
     addEntry(*module, kernel, target);
   replaceBlockCalls(*module, target);
+  keepTogether(*module);
   callRemainders(*module);
 
   std::unique_ptr<Module> emulated = CloneModule(*module);
@@ -350,6 +359,8 @@ Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
     return object.takeError();
   code.emulator = std::move(*object);
 
+  if (target.isNvidia())
+    takeSharedFromLaunch(*module, kernels);
   module->setTargetTriple(Triple(target.triple));
   module->setDataLayout((*machine)->createDataLayout());
   if (Error error = inlineMath(*module, /*hasAvx512=*/false))

@@ -20,6 +20,9 @@ constexpr llvm::StringLiteral copyFunction = "lathe.copy";
 constexpr llvm::StringLiteral commitFunction = "lathe.commit_copies";
 constexpr llvm::StringLiteral waitFunction = "lathe.wait_copies";
 
+/// Has kernels for NVIDIA that share more memory than code can hold take it from their launch.
+void takeSharedFromLaunch(llvm::Module &module, llvm::ArrayRef<DeviceKernel> kernels);
+
 /// Has kernels of `kernels` that `run` launches after one that may find a fault in the data do
 /// nothing once there is one, where wrong data could lead them astray.
 void skipAfterFaults(mlir::func::FuncOp run, mlir::ModuleOp kernels);

@@ -1,6 +1,7 @@
 // What the code of kernels is like: registers, shared memory, how many blocks a processor holds,
 // and which instructions stand in it. AMD's objects say so themselves; of NVIDIA's code only ptxas
 // knows how many registers it takes. Apache-2.0 WITH LLVM-exception
+#include "lathe/ArtifactFormat.h"
 #include "lathe/Codegen.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -213,7 +214,9 @@ void readLog(StringRef log, function_ref<KernelCode *(StringRef)> find) {
       kernel->spillBytes = numberBefore(line, "bytes spill stores");
     } else if (kernel && line.contains("Used ")) {
       kernel->registers = numberBefore(line, "registers");
-      kernel->sharedBytes = numberBefore(line, "bytes smem").value_or(0);
+      // What the launch asks for, the assembler does not know.
+      if (kernel->sharedBytes.value_or(0) <= LATHE_MOST_STATIC_SHARED)
+        kernel->sharedBytes = numberBefore(line, "bytes smem").value_or(0);
     }
   }
 }

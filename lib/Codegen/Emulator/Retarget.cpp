@@ -4,6 +4,7 @@
 #include "lib/Codegen/Device/Device.h"
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsAMDGPU.h"
@@ -138,18 +139,87 @@ std::optional<MatrixCall> matrixCallOf(Intrinsic::ID id) {
   }
 }
 
+/// An instruction without operands that the emulator does by a call without any.
+std::optional<size_t> plainServiceOf(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_cp_async_commit_group:
+    return offsetof(lathe_emulated_thread, commit_copies);
+  case Intrinsic::nvvm_wgmma_fence_sync_aligned:
+    return offsetof(lathe_emulated_thread, fence_products);
+  case Intrinsic::nvvm_wgmma_commit_group_sync_aligned:
+    return offsetof(lathe_emulated_thread, commit_products);
+  case Intrinsic::nvvm_fence_proxy_async_shared_cta:
+    return offsetof(lathe_emulated_thread, fence_shared);
+  default:
+    return isBarrier(id) ? std::optional(offsetof(lathe_emulated_thread, barrier)) : std::nullopt;
+  }
+}
+
 /// Whether the emulator does the work of an intrinsic, after which the thread may have to end.
 bool isService(Intrinsic::ID id) {
-  return isBarrier(id) || matrixCallOf(id) || copiedBytes(id) || matrixLoadOf(id).count ||
-         id == Intrinsic::nvvm_cp_async_commit_group || id == Intrinsic::nvvm_cp_async_wait_group;
+  return plainServiceOf(id) || matrixCallOf(id) || copiedBytes(id) || matrixLoadOf(id).count ||
+         id == Intrinsic::nvvm_cp_async_wait_group;
+}
+
+StringRef assemblyOf(const CallInst &call) {
+  return cast<InlineAsm>(call.getCalledOperand())->getAsmString();
+}
+
+/// wgmma.mma_async: its columns, and lathe_product_flags. Of its operands the sums come first.
+struct ProductCall {
+  uint32_t columns, flags;
+};
+
+std::optional<ProductCall> productOf(const CallInst &call) {
+  StringRef text = assemblyOf(call);
+  size_t at = text.find("wgmma.mma_async.sync.aligned.m64n");
+  if (at == StringRef::npos)
+    return std::nullopt;
+  text = text.drop_front(at + strlen("wgmma.mma_async.sync.aligned.m64n"));
+  ProductCall product{};
+  if (text.consumeInteger(10, product.columns) || !text.consume_front("k16.f32"))
+    return std::nullopt;
+  if (text.consume_front(".bf16.bf16 "))
+    product.flags = LATHE_PRODUCT_BF16;
+  else if (!text.consume_front(".f16.f16 "))
+    return std::nullopt;
+  // "{sums}, left, right, scale of the sums, of left, of right, transposed left, right;"
+  SmallVector<StringRef> parts;
+  text.split(';').first.rsplit('}').second.split(parts, ',');
+  bool isInRegisters = text.count('{') > 1;
+  if (parts.size() != (isInRegisters ? 6 : 8))
+    return std::nullopt;
+  if (isInRegisters)
+    product.flags |= LATHE_PRODUCT_LEFT_REGISTERS;
+  else if (parts[6].trim() == "1")
+    product.flags |= LATHE_PRODUCT_LEFT_TRANSPOSED;
+  if (parts.back().trim() == "1")
+    product.flags |= LATHE_PRODUCT_RIGHT_TRANSPOSED;
+  return product;
+}
+
+/// wgmma.wait_group: how many groups may still be under way.
+std::optional<uint32_t> productWaitOf(const CallInst &call) {
+  StringRef text = assemblyOf(call);
+  uint32_t groups;
+  if (!text.consume_front("wgmma.wait_group.sync.aligned ") || text.consumeInteger(10, groups))
+    return std::nullopt;
+  return groups;
 }
 
 Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &services) {
   SmallVector<IntrinsicInst *> found;
-  for (Instruction &inst : instructions(function))
+  for (Instruction &inst : instructions(function)) {
     if (auto *intrinsic = dyn_cast<IntrinsicInst>(&inst))
       if (Intrinsic::isTargetIntrinsic(intrinsic->getIntrinsicID()))
         found.push_back(intrinsic);
+    if (auto *call = dyn_cast<CallInst>(&inst); call && call->isInlineAsm()) {
+      if (!productOf(*call) && !productWaitOf(*call))
+        return createStringError(
+            formatv("the emulator does not know the assembly '{0}'", assemblyOf(*call)).str());
+      services.push_back(call);
+    }
+  }
   for (IntrinsicInst *intrinsic : found) {
     Intrinsic::ID id = intrinsic->getIntrinsicID();
     if (isService(id)) {
@@ -200,11 +270,42 @@ Value *callService(Function &function, CallInst *call) {
     IRBuilder<> entry(&*function.getEntryBlock().getFirstInsertionPt());
     return entry.CreateAlloca(type);
   };
+  // Operands lie one behind the other in memory.
+  unsigned next = 0;
+  auto pass = [&](unsigned count) {
+    SmallVector<Type *> types;
+    for (unsigned i = 0; i < count; ++i)
+      types.push_back(call->getArgOperand(next + i)->getType());
+    auto *record = StructType::get(function.getContext(), types);
+    Value *place = slot(record);
+    for (unsigned i = 0; i < count; ++i)
+      builder.CreateStore(call->getArgOperand(next + i), builder.CreateStructGEP(record, place, i));
+    next += count;
+    return place;
+  };
+  if (call->isInlineAsm()) {
+    if (std::optional<uint32_t> groups = productWaitOf(*call)) {
+      Value *sums = pass(call->arg_size());
+      Value *answer = serve(offsetof(lathe_emulated_thread, wait_products),
+                            {builder.getInt32(*groups), builder.getInt32(next), sums});
+      if (next)
+        call->replaceAllUsesWith(builder.CreateLoad(call->getType(), sums));
+      return answer;
+    }
+    ProductCall product = *productOf(*call);
+    Value *sums = pass(product.columns / 2), *result = slot(call->getType());
+    Value *left = product.flags & LATHE_PRODUCT_LEFT_REGISTERS
+                      ? builder.CreatePtrToInt(pass(4), builder.getInt64Ty())
+                      : call->getArgOperand(next++);
+    Value *answer = serve(offsetof(lathe_emulated_thread, multiply_shared),
+                          {builder.getInt32(product.columns), builder.getInt32(product.flags), left,
+                           call->getArgOperand(next), sums, result});
+    call->replaceAllUsesWith(builder.CreateLoad(call->getType(), result));
+    return answer;
+  }
   Intrinsic::ID id = call->getIntrinsicID();
-  if (isBarrier(id))
-    return serve(offsetof(lathe_emulated_thread, barrier), {});
-  if (id == Intrinsic::nvvm_cp_async_commit_group)
-    return serve(offsetof(lathe_emulated_thread, commit_copies), {});
+  if (std::optional<size_t> service = plainServiceOf(id))
+    return serve(*service, {});
   if (id == Intrinsic::nvvm_cp_async_wait_group)
     return serve(offsetof(lathe_emulated_thread, wait_copies), {call->getArgOperand(0)});
   if (uint64_t bytes = copiedBytes(id)) {
@@ -222,19 +323,6 @@ Value *callService(Function &function, CallInst *call) {
     return answer;
   }
   std::optional<MatrixCall> matrix = matrixCallOf(id);
-  // Operands lie one behind the other in memory.
-  unsigned next = 0;
-  auto pass = [&](unsigned count) {
-    SmallVector<Type *> types;
-    for (unsigned i = 0; i < count; ++i)
-      types.push_back(call->getArgOperand(next + i)->getType());
-    auto *record = StructType::get(function.getContext(), types);
-    Value *place = slot(record);
-    for (unsigned i = 0; i < count; ++i)
-      builder.CreateStore(call->getArgOperand(next + i), builder.CreateStructGEP(record, place, i));
-    next += count;
-    return place;
-  };
   Value *left = pass(matrix->left), *right = pass(matrix->right), *sums = pass(matrix->sums);
   Value *result = slot(call->getType());
   Value *answer = serve(offsetof(lathe_emulated_thread, multiply),
@@ -268,17 +356,24 @@ unsigned placeShared(Function &function, ArrayRef<GlobalVariable *> shared) {
         users.push_back(inst);
     if (users.empty())
       continue;
-    end = alignTo(end, 16);
+    end = alignTo(end, std::max(Align(16), global->getAlign().valueOrOne()));
     IRBuilder<> builder(&*function.getEntryBlock().getFirstInsertionPt());
     Value *base = builder.CreateLoad(
         builder.getPtrTy(),
         fieldAddress(builder, threadOf(function), offsetof(lathe_emulated_thread, shared)));
     Value *place = fieldAddress(builder, base, end);
-    for (Instruction *user : users)
+    Value *there =
+        nullptr; // the same in the space of the block, which what describes matrices takes
+    for (Instruction *user : users) {
       if (auto *cast = dyn_cast<AddrSpaceCastInst>(user)) {
         cast->replaceAllUsesWith(place);
         cast->eraseFromParent();
+        continue;
       }
+      if (!there)
+        there = builder.CreateAddrSpaceCast(place, global->getType());
+      user->replaceUsesOfWith(global, there);
+    }
     end += layout.getTypeAllocSize(global->getValueType());
   }
   return end;

@@ -72,6 +72,7 @@ static LogicalResult convertToLLVM(ModuleOp module) {
   ub::populateUBToLLVMConversionPatterns(converter, patterns);
   patterns.add<ViewLowering>(converter);
   populateBlocksToLLVM(converter, patterns);
+  populateProductsToLLVM(converter, patterns);
   LLVMConversionTarget target(*context);
   target.addLegalOp<ModuleOp>();
   return applyFullConversion(module, target, std::move(patterns));

@@ -33,7 +33,7 @@ struct SharedLowering : ConvertOpToLLVMPattern<rt::SharedOp> {
       rewriter.setInsertionPointToStart(module.getBody());
       global = LLVM::GlobalOp::create(rewriter, module.getLoc(), array, /*isConstant=*/false,
                                       LLVM::Linkage::Internal, name, Attribute(),
-                                      /*alignment=*/16, sharedSpace);
+                                      op.getAlignment().value_or(16), sharedSpace);
       rewriter.createBlock(&global.getInitializerRegion());
       Value nothing = LLVM::UndefOp::create(rewriter, module.getLoc(), array);
       LLVM::ReturnOp::create(rewriter, module.getLoc(), nothing);

@@ -11,6 +11,9 @@ namespace lathe::codegen {
 /// Patterns for rt.shared, rt.copy_async, rt.load_matrices and rt.multiply_matrices.
 void populateBlocksToLLVM(const mlir::LLVMTypeConverter &converter,
                           mlir::RewritePatternSet &patterns);
+/// Patterns for products of a warpgroup, and what orders them.
+void populateProductsToLLVM(const mlir::LLVMTypeConverter &converter,
+                            mlir::RewritePatternSet &patterns);
 
 } // namespace lathe::codegen
 

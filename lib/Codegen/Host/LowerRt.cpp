@@ -314,8 +314,9 @@ LogicalResult RtLowering::lower(Operation *op) {
         return success();
       })
       // Patterns of their own, as those of memref.
-      .Case<rt::ViewOp, rt::SharedOp, rt::MultiplyMatricesOp, rt::CopyAsyncOp, rt::LoadMatricesOp>(
-          [&](auto) { return success(); })
+      .Case<rt::ViewOp, rt::SharedOp, rt::MultiplyMatricesOp, rt::CopyAsyncOp, rt::LoadMatricesOp,
+            rt::DescribeMatrixOp, rt::MultiplySharedOp, rt::FenceProductsOp, rt::FenceSharedOp,
+            rt::CommitProductsOp, rt::WaitProductsOp>([&](auto) { return success(); })
       .Default([&](Operation *other) {
         return other->emitError("'") << other->getName() << "' has no lowering";
       });
