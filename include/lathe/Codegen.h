@@ -171,6 +171,10 @@ struct DeviceTarget {
   std::string matrixUnit;
   /// Parts of a product's operands in shared memory: more than one where copies are asynchronous.
   unsigned copyStages = 1;
+  /// Its instruction by which a group of warps multiplies larger ones in shared memory; "": none.
+  std::string groupUnit;
+  unsigned processors = 0;  ///< SMs, CUs or WGPs of the usual device.
+  unsigned sharedBytes = 0; ///< What a block can have at most.
 
   bool isNvidia() const;
 };

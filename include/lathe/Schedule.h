@@ -35,6 +35,11 @@ struct TargetInfo {
   unsigned copyStages = 1;
   /// Its instruction that multiplies matrices of 16-bit numbers (MatrixUnits.h); empty: none.
   std::string matrixUnit;
+  /// Its instruction by which several warps together multiply larger ones; empty: none.
+  std::string groupUnit;
+  /// How many blocks run side by side at least, and what memory each shares at most.
+  unsigned processors = 100;
+  unsigned sharedBytes = 48 << 10;
 
   bool operator==(const TargetInfo &) const = default;
 };

@@ -127,9 +127,13 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
     schedule::Options wanted = scheduleOptions(described);
     wanted.target.itemPerThread = true;
     wanted.target.dotI16.clear();
-    if (!options.strict)
+    if (!options.strict) {
       wanted.target.matrixUnit = device.matrixUnit;
+      wanted.target.groupUnit = device.groupUnit;
+    }
     wanted.target.copyStages = device.copyStages;
+    wanted.target.processors = device.processors;
+    wanted.target.sharedBytes = device.sharedBytes;
     bool isDone =
         stage("schedule", [&] { return succeeded(schedule::scheduleModule(*made, wanted)); });
     return isDone ? std::move(made) : nullptr;

@@ -65,11 +65,13 @@ BlockPart lathe::schedule::planPart(const Stage &root, unsigned input, const Joi
   int64_t elementBytes = std::max(1u, bits / 8);
   bool acrossIsFastest = isFastest(root, access, across);
   BlockPart part{size, tileDepth, !acrossIsFastest && isFastest(root, access, depth), 0, 0, 0};
+  part.isSwizzled = unit && unit->groupWarps > 1;
   // In a unit's registers neighbours in what is added up are neighbours; where a warp loads
   // matrices, these are transposed on the way, and the rows of each, 16 bytes, find all banks.
   // Without a unit the threads of a warp read one or two rows of the left operand and 16 columns of
   // the right one, which find 16 banks where they are an odd number of eight bytes apart.
-  bool isAlongDepth = unit ? !unit->loadsMatrices || !acrossIsFastest : part.depthIsFastest;
+  bool mayLieAcross = unit && (unit->loadsMatrices || part.isSwizzled);
+  bool isAlongDepth = unit ? !mayLieAcross || !acrossIsFastest : part.depthIsFastest;
   int64_t mostBytes = !unit && isAlongDepth && input == 1 ? 8 : 16;
   int64_t padding = std::max<int64_t>(1, mostBytes / elementBytes);
   part.across = isAlongDepth ? tileDepth + padding : 1;
@@ -114,17 +116,42 @@ void PartEmitter::bring(Value first, Value depthBegin, Value base) {
     store(first, depthBegin, base);
 }
 
-// Chunks that follow each other are those that lie together, for threads beside each other.
-PartEmitter::Place PartEmitter::findPlace(Value number, Value first, Value depthBegin,
-                                          int64_t chunk) {
+// Of chunk number `number + beyond`. Those that follow each other lie together, for threads beside
+// each other.
+PartEmitter::Place PartEmitter::findPlace(Value number, int64_t beyond, Value first,
+                                          Value depthBegin, int64_t chunk) {
   OpBuilder &builder = kernel.builder;
-  Value fastest = kernel.constant((part.depthIsFastest ? part.depth : part.size) / chunk);
-  Value low = arith::RemUIOp::create(builder, kernel.loc, number, fastest);
-  Value high = arith::DivUIOp::create(builder, kernel.loc, number, fastest);
-  low = kernel.mul(low, kernel.constant(chunk));
-  Value inDepth = part.depthIsFastest ? low : high, inAcross = part.depthIsFastest ? high : low;
-  return {placeIn(kernel, part, inAcross, inDepth), kernel.add(first, inAcross),
-          kernel.add(depthBegin, inDepth)};
+  auto rem = [&](Value a, int64_t b) -> Value {
+    return arith::RemUIOp::create(builder, kernel.loc, a, kernel.constant(b));
+  };
+  auto div = [&](Value a, int64_t b) -> Value {
+    return arith::DivUIOp::create(builder, kernel.loc, a, kernel.constant(b));
+  };
+  int64_t length = part.isSwizzled       ? BlockPart::lineNumbers
+                   : part.depthIsFastest ? part.depth
+                                         : part.size;
+  int64_t inEach = length / chunk;
+  // Where `beyond` is whole lines, all have the same place in theirs.
+  if (beyond % inEach != 0) {
+    number = kernel.add(number, kernel.constant(beyond));
+    beyond = 0;
+  }
+  Value low = kernel.mul(rem(number, inEach), kernel.constant(chunk)), line = div(number, inEach);
+  Value high = kernel.add(line, kernel.constant(beyond / inEach));
+  if (!part.isSwizzled) {
+    Value inDepth = part.depthIsFastest ? low : high, inAcross = part.depthIsFastest ? high : low;
+    return {placeIn(kernel, part, inAcross, inDepth), kernel.add(first, inAcross),
+            kernel.add(depthBegin, inDepth)};
+  }
+  constexpr int64_t unit = 8; // numbers in 16 bytes
+  Value turn = rem(beyond / inEach % unit ? high : line, unit);
+  Value swizzled = arith::XOrIOp::create(builder, kernel.loc, div(low, unit), turn);
+  Value inLine = kernel.add(kernel.mul(swizzled, kernel.constant(unit)), rem(low, unit));
+  Value inPart = kernel.add(kernel.mul(high, kernel.constant(length)), inLine);
+  if (part.along == 1)
+    return {inPart, kernel.add(first, high), kernel.add(depthBegin, low)};
+  Value inAcross = kernel.add(kernel.mul(div(high, part.depth), kernel.constant(length)), low);
+  return {inPart, kernel.add(first, inAcross), kernel.add(depthBegin, rem(high, part.depth))};
 }
 
 // Where it is in the operand.
@@ -146,7 +173,7 @@ void PartEmitter::store(Value first, Value depthBegin, Value base) {
                                  kernel.constant(threads));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
-  Place place = findPlace(loop.getInductionVar(), first, depthBegin, 1);
+  Place place = findPlace(loop.getInductionVar(), 0, first, depthBegin, 1);
   Value isThere = areBoth(kernel, isLess(kernel, place.depth, depthExtent),
                           isLess(kernel, place.across, acrossExtent));
   auto choice = scf::IfOp::create(builder, loc, view.element, isThere, /*withElseRegion=*/true);
@@ -176,8 +203,7 @@ void PartEmitter::copy(Value first, Value depthBegin, Value base) {
                             /*withElseRegion=*/false);
       builder.setInsertionPointToStart(&some.getThenRegion().front());
     }
-    Place place =
-        findPlace(kernel.add(thread, kernel.constant(begin)), first, depthBegin, part.chunk);
+    Place place = findPlace(thread, begin, first, depthBegin, part.chunk);
     rt::CopyAsyncOp::create(builder, loc, buffer, linear(place), memory,
                             kernel.add(base, place.inPart), part.chunk, countValid(place));
   }

@@ -34,8 +34,16 @@ struct BlockPart {
   int64_t across, along;
   /// Neighbours that one copy brings at once; 0: each element is loaded and stored by itself.
   int64_t chunk;
+  /// A matrix unit reads it in shared memory: in lines of 64 numbers, 128 bytes, of which eight
+  /// follow each other at multiples of 1024 bytes, and the 16 bytes number i of line l are at place
+  /// i ^ l % 8. Lines are rows or columns, along what is added up, or where `across` is 1 they are
+  /// positions in that, of 64 rows or columns, and then of the next 64.
+  bool isSwizzled = false;
+  static constexpr int64_t lineNumbers = 64, lineBytes = 128;
 
-  int64_t elements() const { return along == 1 ? size * across : depth * along; }
+  int64_t elements() const {
+    return isSwizzled ? size * depth : along == 1 ? size * across : depth * along;
+  }
 };
 
 /// Chooses the layout of the part of an operand, by how it lies in the tensor and by who reads it:
@@ -75,7 +83,7 @@ private:
   };
   void store(Value first, Value depthBegin, Value base);
   void copy(Value first, Value depthBegin, Value base);
-  Place findPlace(Value number, Value first, Value depthBegin, int64_t chunk);
+  Place findPlace(Value number, int64_t beyond, Value first, Value depthBegin, int64_t chunk);
   Value linear(const Place &place);
   Value countValid(const Place &place);
 };

@@ -2,7 +2,7 @@
 // operands that they bring into shared memory. Convolutions are products of the same kind: rows,
 // columns and what is added up are each several loops counted as one.
 // Apache-2.0 WITH LLVM-exception
-#include "BlockPart.h"
+#include "GroupProducts.h"
 #include "KernelBuilder.h"
 #include "dialects/Rt/Rt.h"
 
@@ -12,29 +12,11 @@ using namespace lathe::schedule;
 
 namespace {
 
-/// The tile of a block. Without a matrix unit its threads are `grid` rows by `grid` columns, each
-/// with every such row and column of the tile; with one, its warps are, each with neighbouring
-/// pieces of the unit's size.
-struct BlockTile {
-  static constexpr int64_t grid = 16;
-  int64_t rows = 64, columns = 64, depth = 16;
-  int64_t threads = grid * grid;
-  /// So many parts of both operands are in shared memory: one is multiplied, the others are on
-  /// their way.
-  int64_t stages = 1;
-  /// Elements from one row of the sums to the next in shared memory.
-  int64_t sumsRow = 0;
-};
-
-/// What memory a block shares at most, on any device: more has to be asked for.
-constexpr int64_t mostSharedBytes = (48 << 10) - 16; // which a check of faults takes
-
 class BlockTiles {
 public:
   BlockTiles(Kernel &kernel, const Group &group, const TargetInfo &target, AddressOf addressOf)
       : kernel(kernel), builder(kernel.builder), loc(kernel.loc), group(group),
-        root(group.stages.front()), addressOf(addressOf), unit(findMatrixUnit(target.matrixUnit)),
-        copyStages(target.copyStages) {}
+        root(group.stages.front()), target(target), addressOf(addressOf) {}
 
   bool choose();
   Work emit();
@@ -43,11 +25,11 @@ private:
   Value constant(int64_t value) { return kernel.constant(value); }
   /// Where the part of an operand begins that is number `slot` of those in shared memory.
   Value beginOf(unsigned input, Value slot) {
-    return kernel.mul(slot, constant(parts[input].elements()));
+    return kernel.mul(slot, constant(tile.parts[input].elements()));
   }
   /// Where a row or column is in a part, at a position in what is added up.
   Value placeIn(unsigned input, Value across, Value along) {
-    return lathe::schedule::placeIn(kernel, parts[input], across, along);
+    return lathe::schedule::placeIn(kernel, tile.parts[input], across, along);
   }
   Value rem(Value a, Value b) { return arith::RemUIOp::create(builder, loc, a, b); }
   Value div(Value a, Value b) { return arith::DivUIOp::create(builder, loc, a, b); }
@@ -57,10 +39,6 @@ private:
   Value ceilDiv(const Size &size, int64_t divisor) {
     return div(kernel.add(kernel.size(size), constant(divisor - 1)), constant(divisor));
   }
-  void chooseTile();
-  void padSums();
-  int64_t bytesOfPart(unsigned input) const;
-  int64_t bytesOfStage() const { return bytesOfPart(0) + bytesOfPart(1); }
   void placeThreads();
   void placeResults();
   Value laneCoordinate(const LanePlace &place, unsigned element, int64_t before, Value outer);
@@ -72,8 +50,11 @@ private:
   Value viewShared(int64_t byte, int64_t length, Type element);
   void bring(Value slot, Value depthBegin);
   SmallVector<Value> addUp(ArrayRef<Value> sums);
-  SmallVector<Value> multiply(Value depthBegin, ArrayRef<Value> sums);
+  SmallVector<Value> multiply(Value slot, Value depthBegin, ArrayRef<Value> sums);
   SmallVector<Value> initials();
+  int64_t countTogether();
+  Value resultBuffer(const View &view);
+  void emitFollowing(Value sum, ArrayRef<Value> indices);
   void forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> body);
   void finish(ArrayRef<Value> sums);
 
@@ -82,22 +63,22 @@ private:
   Location loc;
   const Group &group;
   const Stage &root;
+  const TargetInfo &target;
   AddressOf addressOf;
   JoinedLoops batch, rows, columns, depth;
-  const MatrixUnit *unit; // null: each thread multiplies for itself
-  int64_t copyStages;
   BlockTile tile;
-  SmallVector<BlockPart, 2> parts; // of both operands
+  const MatrixUnit *unit = nullptr; // null: each thread multiplies for itself
+  std::optional<GroupProducts> products;
   /// Of the thread, or of its warp and the lane in it.
   Value thread, threadRow, threadColumn, lane, firstRow, firstColumn;
-  int64_t warpRows = 0, warpColumns = 0; // of the results of each warp
-  Value sumsPart;                        // the tile of results in shared memory, over the parts
-  SmallVector<Value> places;             // there, of each result of the thread
-  Value memory;                          // that the block shares
-  SmallVector<Value, 2> shared;          // the parts of the operands, those of all stages
-  SmallVector<Value, 2> begins;          // where in there those begin that are multiplied
-  SmallVector<Value, 2> matrixRows;      // and of these the row that the lane names
-  SmallVector<Value> outer;              // an index for each loop that the block has one of
+  Value sumsPart;                   // the tile of results in shared memory, over the parts
+  SmallVector<Value> places;        // there, of each result of the thread
+  Value memory;                     // that the block shares
+  SmallVector<Value, 2> shared;     // the parts of the operands, those of all stages
+  SmallVector<Value, 2> begins;     // where in there those begin that are multiplied
+  SmallVector<Value, 2> matrixRows; // and of these the row that the lane names
+  SmallVector<bool> stores;         // of each stage, whether anyone else reads its results
+  SmallVector<Value> outer;         // an index for each loop that the block has one of
 };
 
 } // namespace
@@ -124,79 +105,9 @@ bool BlockTiles::choose() {
   constexpr int64_t least = 8;
   if (!rows.isAtLeast(least) || !columns.isAtLeast(least) || !depth.isAtLeast(least))
     return false;
-  chooseTile();
+  tile = chooseBlockTile(root, batch, rows, columns, depth, target);
+  unit = tile.unit;
   return true;
-}
-
-/// Whether the root is sum + a * b in f32, of operands that are widened from 16 bits.
-static bool isNarrowProduct(const Stage &root) {
-  Type element = root.inputs[0].view.element;
-  if ((!element.isF16() && !element.isBF16()) || root.inputs[1].view.element != element ||
-      !root.outputs[0].view.element.isF32() || root.body->getOperations().size() != 5)
-    return false;
-  auto sum = root.body->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
-  auto isWide = [](Value value) { return value.getDefiningOp<arith::ExtFOp>() != nullptr; };
-  for (unsigned i = 0; sum && i < 2; ++i)
-    if (auto product = sum->getOperand(i).getDefiningOp<arith::MulFOp>())
-      return sum->getOperand(1 - i) == root.body->getArgument(2) && isWide(product.getLhs()) &&
-             isWide(product.getRhs()) && product.getLhs() != product.getRhs();
-  return false;
-}
-
-void BlockTiles::chooseTile() {
-  auto rowsAtMost = [&](int64_t size) {
-    return rows.extent.isStatic() && rows.extent.constant <= size;
-  };
-  if (!isNarrowProduct(root))
-    unit = nullptr;
-  if (unit) {
-    tile.threads = 128;
-    tile.depth = 2 * unit->depth;
-    if (rowsAtMost(32))
-      tile.rows = 32;
-    // Four warps are two by two, two are one above the other.
-    int64_t warps = tile.threads / unit->lanes;
-    warpRows = tile.rows / 2;
-    warpColumns = tile.columns / (warps / 2);
-  } else {
-    for (int64_t size : {16, 32})
-      if (rowsAtMost(size)) {
-        tile.rows = size;
-        break;
-      }
-  }
-  padSums();
-  parts = {planPart(root, 0, rows, depth, tile.rows, tile.depth, unit),
-           planPart(root, 1, columns, depth, tile.columns, tile.depth, unit)};
-  if (parts[0].chunk || parts[1].chunk)
-    tile.stages = std::clamp<int64_t>(mostSharedBytes / bytesOfStage(), 1, copyStages);
-}
-
-// Where a lane stores its first sum, those beside it shall store into other banks.
-void BlockTiles::padSums() {
-  auto find = [](const LanePlace &place, int64_t lane) {
-    return lane / place.divisor % place.modulus * place.scale + place.offsets.front();
-  };
-  constexpr int64_t banks = 32;
-  int64_t least = banks + 1;
-  for (int64_t padding : {0, 4, 8, 16}) {
-    int64_t counts[banks] = {}, most = 0, pitch = tile.columns + padding;
-    for (int64_t lane = 0; lane < banks; ++lane) {
-      int64_t row = unit ? find(unit->sums.across, lane) : lane / tile.grid;
-      int64_t column = unit ? find(unit->sums.along, lane) : lane % tile.grid;
-      most = std::max(most, ++counts[(row * pitch + column) % banks]);
-    }
-    if (most < least) {
-      least = most;
-      tile.sumsRow = pitch;
-    }
-  }
-}
-
-static int64_t bytesOf(Type element) { return std::max(1u, element.getIntOrFloatBitWidth() / 8); }
-
-int64_t BlockTiles::bytesOfPart(unsigned input) const {
-  return parts[input].elements() * bytesOf(root.inputs[input].view.element);
 }
 
 Value BlockTiles::viewShared(int64_t byte, int64_t length, Type element) {
@@ -208,28 +119,41 @@ Value BlockTiles::viewShared(int64_t byte, int64_t length, Type element) {
 // where these were, the sums.
 void BlockTiles::share() {
   Type sum = root.outputs[0].view.element;
-  int64_t sums = tile.rows * tile.sumsRow;
-  int64_t bytes = std::max(tile.stages * bytesOfStage(), sums * bytesOf(sum));
-  memory = rt::SharedOp::create(builder, loc, MemRefType::get({bytes}, builder.getI8Type()));
+  int64_t bytes = std::max(tile.stages * tile.bytesOfStage(root), tile.sumsBytes(root));
+  auto type = MemRefType::get({bytes}, builder.getI8Type());
+  // Swizzles repeat after as much.
+  constexpr int64_t alignment = 1024;
+  memory = rt::SharedOp::create(
+      builder, loc, type, tile.isOfGroups() ? builder.getI64IntegerAttr(alignment) : IntegerAttr());
   for (unsigned input : {0u, 1u})
-    shared.push_back(viewShared(input == 0 ? 0 : tile.stages * bytesOfPart(0),
-                                tile.stages * parts[input].elements(),
+    shared.push_back(viewShared(input == 0 ? 0 : tile.stages * tile.bytesOfPart(root, 0),
+                                tile.stages * tile.parts[input].elements(),
                                 root.inputs[input].view.element));
-  sumsPart = viewShared(0, sums, sum);
+  sumsPart = viewShared(0, tile.rows * tile.sumsRow, sum);
 }
 
 // Brings a part of both operands, from `depthBegin` on, into shared memory.
 void BlockTiles::bring(Value slot, Value depthBegin) {
   for (unsigned input : {0u, 1u}) {
-    PartEmitter emitter{kernel, root,         addressOf,    input,  input == 0 ? rows : columns,
-                        depth,  parts[input], tile.threads, thread, shared[input],
+    PartEmitter emitter{kernel,
+                        root,
+                        addressOf,
+                        input,
+                        input == 0 ? rows : columns,
+                        depth,
+                        tile.parts[input],
+                        tile.threads,
+                        thread,
+                        shared[input],
                         outer};
     emitter.bring(input == 0 ? firstRow : firstColumn, depthBegin, beginOf(input, slot));
   }
 }
 
 // Adds the products of the parts in shared memory to the sums.
-SmallVector<Value> BlockTiles::multiply(Value depthBegin, ArrayRef<Value> sums) {
+SmallVector<Value> BlockTiles::multiply(Value slot, Value depthBegin, ArrayRef<Value> sums) {
+  if (products)
+    return {products->begin(slot, sums.front())};
   if (unit)
     return multiplyByUnit(sums);
   Value end = constant(tile.depth);
@@ -293,9 +217,10 @@ static std::pair<int64_t, int64_t> countMatrices(const Fragment &fragment, int64
 // name the rows of a matrix are eight by eight.
 void BlockTiles::placeMatrices(unsigned input) {
   const Fragment &fragment = input == 0 ? unit->left : unit->right;
-  const BlockPart &part = parts[input];
+  const BlockPart &part = tile.parts[input];
   int64_t step = input == 0 ? unit->rows : unit->columns;
-  auto [each, together] = countMatrices(fragment, (input == 0 ? warpRows : warpColumns) / step);
+  auto [each, together] =
+      countMatrices(fragment, (input == 0 ? tile.warpRows : tile.warpColumns) / step);
   Value inMatrix = rem(lane, constant(8)), across = constant(0), along = constant(0);
   for (int64_t bit = 1; bit < each * together; bit *= 2) {
     Value isSet = rem(div(lane, constant(8 * bit)), constant(2));
@@ -314,7 +239,7 @@ void BlockTiles::placeMatrices(unsigned input) {
 SmallVector<Value> BlockTiles::loadFragments(unsigned input, int64_t depthBegin) {
   const Fragment &fragment = input == 0 ? unit->left : unit->right;
   int64_t step = input == 0 ? unit->rows : unit->columns;
-  int64_t count = (input == 0 ? warpRows : warpColumns) / step;
+  int64_t count = (input == 0 ? tile.warpRows : tile.warpColumns) / step;
   SmallVector<Value> fragments;
   if (!unit->loadsMatrices) {
     for (int64_t i = 0; i < count; ++i)
@@ -330,7 +255,7 @@ SmallVector<Value> BlockTiles::loadFragments(unsigned input, int64_t depthBegin)
                              placeIn(input, constant(i * step), constant(depthBegin)));
     Value loaded = rt::LoadMatricesOp::create(
         builder, loc, VectorType::get({2 * each * together}, element), shared[input], place,
-        /*transposed=*/parts[input].along != 1);
+        /*transposed=*/tile.parts[input].along != 1);
     for (int64_t j = 0; j < together; ++j) {
       auto numbers = llvm::seq<int64_t>(j * fragment.size(), (j + 1) * fragment.size());
       fragments.push_back(
@@ -366,9 +291,9 @@ void BlockTiles::placeThreads() {
   }
   lane = rem(thread, constant(unit->lanes));
   Value warp = div(thread, constant(unit->lanes));
-  int64_t across = tile.columns / warpColumns;
-  threadColumn = kernel.mul(rem(warp, constant(across)), constant(warpColumns));
-  threadRow = kernel.mul(div(warp, constant(across)), constant(warpRows));
+  int64_t across = tile.columns / tile.warpColumns;
+  threadColumn = kernel.mul(rem(warp, constant(across)), constant(tile.warpColumns));
+  threadRow = kernel.mul(div(warp, constant(across)), constant(tile.warpRows));
 }
 
 // Where the results of the thread lie in the tile of sums, in the order of its sums.
@@ -382,11 +307,26 @@ void BlockTiles::placeResults() {
         add(kernel.add(threadRow, constant(i)), kernel.add(threadColumn, constant(j)));
     return;
   }
-  for (int64_t i = 0; i < warpRows; i += unit->rows)
-    for (int64_t j = 0; j < warpColumns; j += unit->columns)
+  for (int64_t i = 0; i < tile.warpRows; i += unit->rows)
+    for (int64_t j = 0; j < tile.warpColumns; j += unit->columns)
       for (unsigned e = 0; e < unit->sums.size(); ++e)
         add(laneCoordinate(unit->sums.across, e, i, threadRow),
             laneCoordinate(unit->sums.along, e, j, threadColumn));
+}
+
+// How many results beside each other a thread has at once, so that its stores are of 16 bytes.
+int64_t BlockTiles::countTogether() {
+  const Size &extent = root.extents[columns.loops.back()];
+  int64_t count = 1;
+  for (const Stage &stage : group.stages) {
+    const Access &output = stage.outputs[0];
+    if (stage.numLoops() <= columns.loops.back() ||
+        !output.coefficients[columns.loops.back()].is(1))
+      return 1;
+    unsigned bits = std::max(8u, output.view.element.getIntOrFloatBitWidth());
+    count = std::max<int64_t>(count, 128 / bits);
+  }
+  return extent.isStatic() && extent.constant % count == 0 ? count : 1;
 }
 
 // Runs `body` for the place in the tile of each result that is there, and its indices, in an order
@@ -395,13 +335,14 @@ void BlockTiles::forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> 
   const Access &output = root.outputs[0];
   bool columnsAreFastest = output.coefficients[columns.loops.back()].is(1) ||
                            !output.coefficients[rows.loops.back()].is(1);
-  auto loop = scf::ForOp::create(builder, loc, thread, constant(tile.rows * tile.columns),
-                                 constant(tile.threads));
+  int64_t together = columnsAreFastest ? countTogether() : 1;
+  auto loop = scf::ForOp::create(
+      builder, loc, thread, constant(tile.rows * tile.columns / together), constant(tile.threads));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value number = loop.getInductionVar();
-  Value fastest = constant(columnsAreFastest ? tile.columns : tile.rows);
-  Value low = rem(number, fastest), high = div(number, fastest);
+  Value fastest = constant(columnsAreFastest ? tile.columns / together : tile.rows);
+  Value low = kernel.mul(rem(number, fastest), constant(together)), high = div(number, fastest);
   Value inRow = columnsAreFastest ? high : low, inColumn = columnsAreFastest ? low : high;
   Value row = kernel.add(firstRow, inRow), column = kernel.add(firstColumn, inColumn);
   Value isThere = arith::AndIOp::create(builder, loc, less(row, kernel.size(rows.extent)),
@@ -411,7 +352,12 @@ void BlockTiles::forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> 
   SmallVector<Value> indices(outer);
   spread(kernel, root, rows, row, indices);
   spread(kernel, root, columns, column, indices);
-  body(kernel.add(kernel.mul(inRow, constant(tile.sumsRow)), inColumn), indices);
+  Value place = kernel.add(kernel.mul(inRow, constant(tile.sumsRow)), inColumn);
+  Value &last = indices[columns.loops.back()];
+  for (int64_t i = 0; i < together; ++i) {
+    body(kernel.add(place, constant(i)), indices);
+    last = kernel.add(last, constant(1));
+  }
 }
 
 // What the sums begin with, from memory where that is not a constant.
@@ -421,7 +367,14 @@ SmallVector<Value> BlockTiles::initials() {
   TypedAttr init = root.inits[0];
   if (!root.readsOutput[0])
     init = cast<TypedAttr>(builder.getZeroAttr(element));
+  int64_t inVector = unit ? tile.sumsOfVector() : 1;
+  auto type = VectorType::get({inVector}, element);
   SmallVector<Value> values;
+  if (init && unit) {
+    auto splat = DenseElementsAttr::get(type, cast<FloatAttr>(init).getValue());
+    return SmallVector<Value>(places.size() / inVector,
+                              arith::ConstantOp::create(builder, loc, splat));
+  }
   if (init) {
     values.assign(places.size(), arith::ConstantOp::create(builder, loc, init));
   } else {
@@ -443,40 +396,91 @@ SmallVector<Value> BlockTiles::initials() {
   if (!unit)
     return values;
   SmallVector<Value> vectors;
-  auto type = VectorType::get({unit->sums.size()}, element);
-  for (ArrayRef<Value> rest = values; !rest.empty(); rest = rest.drop_front(unit->sums.size()))
+  for (ArrayRef<Value> rest = values; !rest.empty(); rest = rest.drop_front(inVector))
     vectors.push_back(
-        vector::FromElementsOp::create(builder, loc, type, rest.take_front(unit->sums.size())));
+        vector::FromElementsOp::create(builder, loc, type, rest.take_front(inVector)));
   return vectors;
 }
 
 // Stores the sums, by way of shared memory, and goes on with what follows each.
 void BlockTiles::finish(ArrayRef<Value> sums) {
+  int64_t inVector = unit ? tile.sumsOfVector() : 1;
   for (auto [number, place] : llvm::enumerate(places)) {
-    Value sum = unit ? vector::ExtractOp::create(builder, loc, sums[number / unit->sums.size()],
-                                                 int64_t(number % unit->sums.size()))
+    Value sum = unit ? vector::ExtractOp::create(builder, loc, sums[number / inVector],
+                                                 int64_t(number % inVector))
                            .getResult()
                      : sums[number];
     memref::StoreOp::create(builder, loc, sum, sumsPart, place);
   }
   rt::BarrierOp::create(builder, loc);
-  const Access &output = root.outputs[0];
-  Value buffer = kernel.buffer(addressOf(output.view), output.view.element);
+  Group kept = group;
+  keepInRegisters(kept);
+  stores.clear();
+  for (const Stage &stage : kept.stages)
+    stores.push_back(stage.storesOutput[0]);
   forEachResult([&](Value place, ArrayRef<Value> indices) {
-    Value sum = memref::LoadOp::create(builder, loc, sumsPart, place);
-    memref::StoreOp::create(builder, loc, sum, buffer, kernel.linear(output.coefficients, indices));
-    SmallVector<Value> shared(indices.take_front(group.sharedLoops));
-    for (const Stage &stage : llvm::drop_begin(group.stages))
-      emitItem(kernel, stage, shared, addressOf);
+    emitFollowing(memref::LoadOp::create(builder, loc, sumsPart, place), indices);
   });
+}
+
+// The memory of a view, of which it is said where it begins, so that neighbours are read and stored
+// at once.
+Value BlockTiles::resultBuffer(const View &view) {
+  Value buffer = kernel.buffer(addressOf(view), view.element);
+  constexpr int64_t alignment = 16;
+  int64_t offset = view.constantOffset * (view.element.getIntOrFloatBitWidth() / 8);
+  if (hasAlignedBase(view) && offset % alignment == 0)
+    buffer = memref::AssumeAlignmentOp::create(builder, loc, buffer, alignment);
+  return buffer;
+}
+
+// One sum and what follows it, which stays in registers where only the group reads it.
+void BlockTiles::emitFollowing(Value sum, ArrayRef<Value> indices) {
+  ArrayRef<Value> shared = indices.take_front(group.sharedLoops);
+  bool isPlain = llvm::all_of(llvm::drop_begin(group.stages), [&](const Stage &stage) {
+    return stage.numLoops() == group.sharedLoops && stage.outputs.size() == 1 &&
+           !stage.readsOutput[0] && !stage.irregular;
+  });
+  SmallVector<Value> results{sum};
+  auto store = [&](const Access &output, Value value, ArrayRef<Value> at) {
+    memref::StoreOp::create(builder, loc, value, resultBuffer(output.view),
+                            kernel.linear(output.coefficients, at));
+  };
+  if (!isPlain || stores[0])
+    store(root.outputs[0], sum, indices);
+  for (auto [number, stage] : llvm::enumerate(group.stages)) {
+    if (number == 0)
+      continue;
+    if (!isPlain) {
+      emitItem(kernel, stage, shared, addressOf);
+      continue;
+    }
+    SmallVector<Value> operands;
+    for (const Access &input : stage.inputs) {
+      Value operand;
+      if (input.view.base) {
+        for (size_t other = 0; other < number; ++other)
+          if (sameMemory(group.stages[other].outputs[0].view, input.view))
+            operand = results[other];
+        if (!operand)
+          operand = memref::LoadOp::create(builder, loc, resultBuffer(input.view),
+                                           kernel.linear(input.coefficients, shared));
+      }
+      operands.push_back(operand);
+    }
+    operands.push_back(Value());
+    results.push_back(emitBody(kernel, stage, operands, shared, 0, addressOf).front());
+    if (stores[number])
+      store(stage.outputs[0], results.back(), shared);
+  }
 }
 
 // Multiplies one part of the operands after the other. With several stages parts are on their way
 // while another is multiplied, the next of them the longest; where nothing is left to bring, a
 // group of copies is empty, so that the same number is always under way.
 SmallVector<Value> BlockTiles::addUp(ArrayRef<Value> sums) {
-  bool copies = parts[0].chunk || parts[1].chunk;
-  int64_t ahead = tile.stages - 1;
+  bool copies = tile.parts[0].chunk || tile.parts[1].chunk;
+  int64_t ahead = tile.ahead();
   Value depthExtent = kernel.size(depth.extent);
   auto bringIfThere = [&](Value slot, Value begin) {
     OpBuilder::InsertionGuard guard(builder);
@@ -497,6 +501,17 @@ SmallVector<Value> BlockTiles::addUp(ArrayRef<Value> sums) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     Value begin = loop.getInductionVar(), slot = loop.getRegionIterArgs().back();
+    auto slotAfter = [&](int64_t count) -> Value {
+      Value isBefore = less(slot, constant(tile.stages - count));
+      Value wrapped = arith::SubIOp::create(builder, loc, slot, constant(tile.stages - count));
+      return arith::SelectOp::create(builder, loc, isBefore, kernel.add(slot, constant(count)),
+                                     wrapped);
+    };
+    // Those of the slot that has been free the longest.
+    auto bringNext = [&] {
+      bringIfThere(slotAfter(ahead), kernel.add(begin, constant(ahead * tile.depth)));
+      rt::CommitCopiesOp::create(builder, loc);
+    };
     if (ahead == 0)
       bring(slot, begin);
     if (copies) {
@@ -504,38 +519,39 @@ SmallVector<Value> BlockTiles::addUp(ArrayRef<Value> sums) {
         rt::CommitCopiesOp::create(builder, loc);
       rt::WaitCopiesOp::create(builder, loc, std::max<int64_t>(0, ahead - 1));
     }
+    if (products)
+      rt::FenceSharedOp::create(builder, loc);
     rt::BarrierOp::create(builder, loc);
-    // All threads are through with the slot before, which is the one that has been free the
-    // longest.
-    Value next = slot;
-    if (ahead > 0) {
-      auto wrap = [&](int64_t at, int64_t to, int64_t step) -> Value {
-        Value isThere =
-            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, slot, constant(at));
-        return arith::SelectOp::create(builder, loc, isThere, constant(to),
-                                       kernel.add(slot, constant(step)));
-      };
-      bringIfThere(wrap(0, ahead, -1), kernel.add(begin, constant(ahead * tile.depth)));
-      rt::CommitCopiesOp::create(builder, loc);
-      next = wrap(ahead, 0, 1);
-    }
+    // All threads are through with the slot before; groups of warps are with the one before that,
+    // and go on with their products while the threads begin to copy.
+    if (ahead > 0 && !products)
+      bringNext();
     begins = {beginOf(0, slot), beginOf(1, slot)};
     SmallVector<Value> results =
-        multiply(begin, SmallVector<Value>(loop.getRegionIterArgs().drop_back()));
+        multiply(slot, begin, SmallVector<Value>(loop.getRegionIterArgs().drop_back()));
+    if (products) {
+      bringNext();
+      products->wait(1);
+    }
     if (ahead == 0)
       rt::BarrierOp::create(builder, loc);
-    results.push_back(next);
+    results.push_back(ahead > 0 ? slotAfter(1) : slot);
     scf::YieldOp::create(builder, loc, results);
   }
+  SmallVector<Value> results(loop.getResults().drop_back());
+  if (products)
+    results = {products->finish(results.front())};
   if (ahead > 0)
     rt::BarrierOp::create(builder, loc); // the sums come to the place of the parts
-  return SmallVector<Value>(loop.getResults().drop_back());
+  return results;
 }
 
 Work BlockTiles::emit() {
   kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threads));
   placeThreads();
   share();
+  if (tile.isOfGroups())
+    products.emplace(kernel, tile, root.inputs[0].view.element, thread, shared);
   if (unit && unit->loadsMatrices)
     for (unsigned input : {0u, 1u})
       placeMatrices(input);

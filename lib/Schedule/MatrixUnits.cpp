@@ -1,6 +1,6 @@
 // What lies in which lane: PTX ISA 9.0, "Matrix Fragments for mma.m16n8k16 with floating point
-// type"; AMD's matrix instruction calculator for CDNA 2 and 3; RDNA 3 and RDNA 4 ISA, "WMMA".
-// Apache-2.0 WITH LLVM-exception
+// type", "Register Fragments" of wgmma; AMD's matrix instruction calculator for CDNA 2 and 3; RDNA
+// 3 and RDNA 4 ISA, "WMMA". Apache-2.0 WITH LLVM-exception
 #include "MatrixUnits.h"
 
 using namespace lathe::schedule;
@@ -16,6 +16,15 @@ static llvm::ArrayRef<int64_t> first(const int64_t *values, size_t count) {
   return {values, count};
 }
 
+// Smaller tiles read operands more often, and fill more processors. Those of wgmma have so many
+// stages that, but for the largest, two blocks fit into the shared memory of a processor.
+static constexpr TileShape warpTiles[] = {
+    {128, 128, 8, 3, 100}, {64, 64, 4, 4, 65}, {32, 64, 4, 4, 40}};
+static constexpr TileShape waveTiles[] = {{64, 64, 2, 1, 65}, {32, 64, 2, 1, 40}};
+static constexpr TileShape wmmaTiles[] = {{64, 64, 4, 1, 65}, {32, 64, 4, 1, 40}};
+static constexpr TileShape groupTiles[] = {
+    {128, 256, 8, 4, 100}, {128, 128, 8, 3, 85}, {64, 128, 4, 4, 65}, {64, 64, 4, 4, 45}};
+
 const MatrixUnit *lathe::schedule::findMatrixUnit(llvm::StringRef name) {
   constexpr int64_t all = 64; // lanes, so that nothing wraps
   static const MatrixUnit units[] = {
@@ -27,7 +36,22 @@ const MatrixUnit *lathe::schedule::findMatrixUnit(llvm::StringRef name) {
        {{4, 8, 1, mmaRows}, {1, 4, 2, mmaDepths}},
        {{4, 8, 1, first(zeros, 4)}, {1, 4, 2, mmaPairs}},
        {{4, 8, 1, first(mmaRows, 4)}, {1, 4, 2, first(mmaDepths, 4)}},
-       true},
+       true,
+       32,
+       warpTiles},
+      // Of a warp of the group, and of 8 columns. The right operand is never in registers.
+      {"wgmma",
+       32,
+       16,
+       8,
+       16,
+       {{4, 8, 1, mmaRows}, {1, 4, 2, mmaDepths}},
+       {},
+       {{4, 8, 1, first(mmaRows, 4)}, {1, 4, 2, first(mmaDepths, 4)}},
+       false,
+       64,
+       groupTiles,
+       4},
       {"mfma",
        64,
        16,
@@ -36,7 +60,9 @@ const MatrixUnit *lathe::schedule::findMatrixUnit(llvm::StringRef name) {
        {{1, 16, 1, first(zeros, 4)}, {16, all, 4, first(counted, 4)}},
        {{1, 16, 1, first(zeros, 4)}, {16, all, 4, first(counted, 4)}},
        {{16, all, 4, first(counted, 4)}, {1, 16, 1, first(zeros, 4)}},
-       false},
+       false,
+       32,
+       waveTiles},
       {"wmma",
        32,
        16,
@@ -45,7 +71,9 @@ const MatrixUnit *lathe::schedule::findMatrixUnit(llvm::StringRef name) {
        {{1, 16, 1, first(zeros, 16)}, {1, 1, 0, first(counted, 16)}},
        {{1, 16, 1, first(zeros, 16)}, {1, 1, 0, first(counted, 16)}},
        {{16, all, 1, evens}, {1, 16, 1, first(zeros, 8)}},
-       false},
+       false,
+       32,
+       wmmaTiles},
       {"wmma.gfx12",
        32,
        16,
@@ -54,7 +82,9 @@ const MatrixUnit *lathe::schedule::findMatrixUnit(llvm::StringRef name) {
        {{1, 16, 1, first(zeros, 8)}, {16, all, 8, first(counted, 8)}},
        {{1, 16, 1, first(zeros, 8)}, {16, all, 8, first(counted, 8)}},
        {{16, all, 8, first(counted, 8)}, {1, 16, 1, first(zeros, 8)}},
-       false},
+       false,
+       32,
+       wmmaTiles},
   };
   for (const MatrixUnit &unit : units)
     if (unit.name == name)

@@ -23,6 +23,12 @@ struct Fragment {
   int64_t size() const { return across.offsets.size(); }
 };
 
+/// A tile of a block of so many warps, parts of how many steps it has in shared memory at most, and
+/// what of the unit's speed it reaches, in percent: an estimate, as nothing was measured.
+struct TileShape {
+  int64_t rows, columns, warps, stages, rate;
+};
+
 /// sums[rows x columns] += left[rows x depth] * right[depth x columns], with operands of 16 bits
 /// and sums in f32.
 struct MatrixUnit {
@@ -33,6 +39,12 @@ struct MatrixUnit {
   /// of matrices of 8 x 8, of which a lane has elements 2 * i and 2 * i + 1 of number i, as these
   /// load.
   bool loadsMatrices;
+  /// Of what is added up, in each step of a product.
+  int64_t tileDepth;
+  llvm::ArrayRef<TileShape> tiles;
+  /// More than one: warps that multiply operands in shared memory together (rt.multiply_shared),
+  /// their rows one above the other, as many columns as the tile has.
+  int64_t groupWarps = 1;
 };
 
 /// The unit of that name; null where it is none.

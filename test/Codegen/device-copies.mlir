@@ -2,10 +2,10 @@
 // asynchronous, two or three groups of them at once, whose parts are multiplied by 16 instructions. Warps
 // load four matrices at once, those of the right operand as transposes, and no single number.
 // RUN: rm -rf %t && mkdir %t
-// RUN: %lathe compile -q %s --target nvidia:sm_80,nvidia:sm_90a,amd:gfx942 -o %t/m.lathe
+// RUN: %lathe compile -q %s --target nvidia:sm_80,nvidia:sm_90,amd:gfx942 -o %t/m.lathe
 // RUN: %lathe inspect %t/m.lathe --images %t > %t/inspect.txt
 // RUN: FileCheck %s --check-prefixes=PTX,SM80 --input-file %t/nvidia-sm_80.ptx
-// RUN: FileCheck %s --check-prefixes=PTX,SM90 --input-file %t/nvidia-sm_90a.ptx
+// RUN: FileCheck %s --check-prefixes=PTX,SM90 --input-file %t/nvidia-sm_90.ptx
 // PTX: .visible .entry
 // SM80: .shared .align 16 .b8 lathe_shared_{{[0-9]+}}[29184]
 // SM90: .shared .align 16 .b8 lathe_shared_{{[0-9]+}}[38912]

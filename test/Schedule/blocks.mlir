@@ -3,6 +3,8 @@
 // RUN: %lathe-opt --schedule-form-dispatches="item-per-thread" %s | FileCheck %s
 // RUN: %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync copy-stages=3" %s \
 // RUN:   | FileCheck %s --check-prefix=UNIT
+// RUN: %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync group-unit=wgmma copy-stages=4 shared-bytes=232448" %s \
+// RUN:   | FileCheck %s --check-prefix=GROUP
 // RUN: %lathe-opt --schedule-form-dispatches="item-per-thread opt-level=0" %s \
 // RUN:   | FileCheck %s --check-prefix=PLAIN
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -105,6 +107,32 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 // UNIT-NOT: rt.multiply_matrices
 // UNIT: scf.yield
 // UNIT: rt.barrier
+
+// Four warps multiply parts in shared memory together, 64 numbers of what is added up at a time. A part of
+// the left operand has lines of those, of the right one lines of 64 columns. Two parts are on their way, one is
+// multiplied, and one may still be.
+// GROUP: func.func private @tile_{{.*}}rt.block = 128
+// GROUP: rt.shared align 1024 : memref<65536xi8>
+// GROUP-COUNT-2: memref.view {{.*}} to memref<16384xf16>
+// GROUP: rt.describe_matrix {{.*}} leading 16 stride 1024 swizzle 128
+// GROUP: rt.describe_matrix {{.*}} leading 8192 stride 1024 swizzle 128
+// GROUP-COUNT-8: rt.copy_async {{.*}} count 8 valid
+// GROUP: rt.commit_copies
+// GROUP-COUNT-8: rt.copy_async {{.*}} count 8 valid
+// GROUP: rt.commit_copies
+// GROUP-NEXT: scf.for
+// GROUP-NEXT: rt.wait_copies 1
+// GROUP-NEXT: rt.fence_shared
+// GROUP-NEXT: rt.barrier
+// GROUP: rt.fence_products
+// GROUP-COUNT-4: rt.multiply_shared {{.*}} transposed, {{.*}} of f16 : i64, vector<32xf32>
+// GROUP-NOT: rt.multiply_shared
+// GROUP: rt.commit_products
+// GROUP-COUNT-8: rt.copy_async {{.*}} count 8 valid
+// GROUP: rt.wait_products 1
+// GROUP: scf.yield
+// GROUP: rt.wait_products 0, {{.*}} : vector<32xf32> -> vector<32xf32>
+// GROUP-NEXT: rt.barrier
 
 // PLAIN-NOT: rt.block
 // PLAIN-NOT: rt.barrier

@@ -24,19 +24,21 @@ constexpr const char *vendors[][2] = {
 
 ArrayRef<DeviceTarget> knownDevices() {
   // The versions of PTX are the least that have what the architecture has. Stages: several blocks
-  // fit into the shared memory of a processor, of which sm_90 and sm_100 have the most.
+  // fit into the shared memory of a processor, of which sm_90 and sm_100 have the most. Processors
+  // are those of A100, A40, RTX 4090, H200, B200, RTX 5090, MI210, MI300X, RX 7900 XTX and RX 9070
+  // XT, the last two in pairs of CUs.
   static const DeviceTarget devices[] = {
-      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", "mma.sync", 3},
-      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", "mma.sync", 3},
-      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", "mma.sync", 3},
-      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", "mma.sync", 4},
-      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", "mma.sync", 4},
-      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", "mma.sync", 4},
-      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", "mma.sync", 3},
-      {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma", 1},
-      {"amd:gfx942", amdTriple, "gfx942", "", "mfma", 1},
-      {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma", 1},
-      {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12", 1},
+      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", "mma.sync", 3, "", 108, 163 << 10},
+      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", "mma.sync", 3, "", 84, 99 << 10},
+      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", "mma.sync", 3, "", 128, 99 << 10},
+      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", "mma.sync", 4, "", 132, 227 << 10},
+      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", "mma.sync", 4, "wgmma", 132, 227 << 10},
+      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", "mma.sync", 4, "", 148, 227 << 10},
+      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", "mma.sync", 3, "", 170, 99 << 10},
+      {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma", 1, "", 104, 64 << 10},
+      {"amd:gfx942", amdTriple, "gfx942", "", "mfma", 1, "", 304, 64 << 10},
+      {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma", 1, "", 48, 64 << 10},
+      {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12", 1, "", 32, 64 << 10},
   };
   return devices;
 }

@@ -72,6 +72,11 @@ def main(root):
         shapes = [(3, 80, 70) if left else (3, 70, 80), (3, 90, 80) if right else (3, 80, 90)]
         write(root, f"{turn}_any", "float16", lambda model: product(model, left, right), shapes,
               [["batch", "r", "s"], ["batch", "t", "u"]])
+    # Many products of such sizes that tiles of 128 x 128 and 64 x 128 suit them, by how large batches
+    # usually are.
+    for m, n in ((70, 90), (60, 100)):
+        write(root, f"batches_{m}", "float16", lambda model: product(model, False, False),
+              [(2, m, 136), (2, 136, n)], [["batch", m, 136], ["batch", 136, n]])
     # Rows of which a run knows how many there are; their length is known.
     write(root, "rows_any", "float16", lambda model: product(model, False, False),
           [(2, 70, 104), (2, 104, 72)], [["batch", "rows", 104], ["batch", 104, 72]])

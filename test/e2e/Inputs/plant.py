@@ -15,9 +15,27 @@ read-odd         results are stored one byte further on
 odd-matrices     lanes name rows of matrices one number further on
 swap-matrices    lanes name rows of other matrices than theirs
 swap-lanes       lanes take each other's rows
+drop-fence-shared, drop-fence-products
+                 products of a warpgroup are not told of what is in shared memory, in registers
+longer-product-wait
+                 one group of products more may be under way behind the wait in the loop
+shorter-products the last products are not waited for
+other-swizzle, other-stride, other-leading
+                 a matrix is described otherwise than it lies in shared memory
 """
 import re
 import sys
+
+
+GROUP_FAULTS = {
+    "drop-fence-shared": (r"^ *rt\.fence_shared.*$", ""),
+    "drop-fence-products": (r"^ *rt\.fence_products.*$", ""),
+    "longer-product-wait": (r"rt\.wait_products 1$", "rt.wait_products 2"),
+    "shorter-products": (r"rt\.wait_products 0,", "rt.wait_products 1,"),
+    "other-swizzle": (r"swizzle 128", "swizzle 64"),
+    "other-stride": (r"stride 1024", "stride 512"),
+    "other-leading": (r"leading 8192", "leading 4096"),
+}
 
 
 def once(pattern, replacement, text):
@@ -49,6 +67,8 @@ def plant(fault, kernel):
                           flags=re.MULTILINE)
         part = re.search(r"(%\w+) = rt\.shared", kernel)[1]
         return once(rf"^ *(?:memref|vector)\.store %\w+, {part}\[.*$", "", kernel)
+    if fault in GROUP_FAULTS:
+        return once(*GROUP_FAULTS[fault], kernel)
     thread = re.search(r"(%\w+) = rt\.thread", kernel)[1]
     if fault == "some-threads":
         return once(r"^ *rt\.barrier.*$", "%half = arith.constant 64 : index\n"
