@@ -313,10 +313,11 @@ def Rt_MultiplyMatricesOp : Rt_Op<"multiply_matrices", [Pure, AllTypesMatch<["su
   let summary = "the lanes of a warp multiply small matrices and add up: sums + left * right";
   let description = [{
     Each lane has the part of every matrix that `unit` says (lib/Schedule/MatrixUnits.cpp). All lanes
-    of the warp come here together.
+    of the warp come here together. Integers are signed where `left_unsigned` and `right_unsigned` do
+    not say otherwise. Of numbers in f32 a unit may take the ten upper bits of the mantissa alone.
   }];
   let arguments = (ins StrAttr:$unit, AnyVectorOfAnyRank:$left, AnyVectorOfAnyRank:$right,
-                       AnyVectorOfAnyRank:$sums);
+                       AnyVectorOfAnyRank:$sums, UnitAttr:$left_unsigned, UnitAttr:$right_unsigned);
   let results = (outs AnyVectorOfAnyRank:$result);
   let assemblyFormat = [{
     $unit $left `,` $right `,` $sums attr-dict `:` type($left) `,` type($right) `,` type($sums)

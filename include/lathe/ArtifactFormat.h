@@ -320,14 +320,22 @@ typedef struct lathe_device_variant {
   uint32_t reserved;
 } lathe_device_variant;
 
-/* Instructions that multiply matrices of 16-bit numbers, 16 x 16 by 16 x 8 or 16 x 16, by all lanes
- * of a warp together. */
+/* Instructions that multiply small matrices, of 16 rows by 8 or 16 columns, by all lanes of a warp
+ * together: a unit and what its operands are. Those are f16 where nothing is added. */
 enum lathe_matrix_unit {
   LATHE_MATRIX_MMA_SYNC = 1,
   LATHE_MATRIX_MFMA = 2,
   LATHE_MATRIX_WMMA = 3,
   LATHE_MATRIX_WMMA_GFX12 = 4,
-  LATHE_MATRIX_BF16 = 16 /* added: of bf16, not f16 */
+  LATHE_MATRIX_MFMA_GFX942 = 5, /* where it differs from that of gfx90a */
+  LATHE_MATRIX_BF16 = 16,
+  LATHE_MATRIX_TF32 = 32,  /* f32, of which ten bits of the mantissa count */
+  LATHE_MATRIX_INT8 = 48,  /* signed; sums are i32 */
+  LATHE_MATRIX_FP8 = 64,   /* e4m3 */
+  LATHE_MATRIX_UNITS = 15, /* masks */
+  LATHE_MATRIX_KINDS = 240,
+  LATHE_MATRIX_LEFT_OTHER = 256, /* added: the left operand is unsigned, or e5m2 */
+  LATHE_MATRIX_RIGHT_OTHER = 512
 };
 
 /* What the operands of multiply_shared are. */

@@ -167,13 +167,16 @@ struct DeviceTarget {
   std::string triple;   ///< LLVM's
   std::string cpu;      ///< LLVM's
   std::string features; ///< in LLVM's form
-  /// Its instruction that multiplies matrices of 16-bit numbers, as rt.multiply_matrices names it.
+  /// Its instructions that multiply small matrices, as rt.multiply_matrices names them, separated
+  /// by commas.
   std::string matrixUnit;
   /// Parts of a product's operands in shared memory: more than one where copies are asynchronous.
   unsigned copyStages = 1;
   /// Its instruction by which a group of warps multiplies larger ones in shared memory; "": none.
   std::string groupUnit;
-  unsigned processors = 0;  ///< SMs, CUs or WGPs of the usual device.
+  /// How many of its processors (SMs, CUs, with RDNA WGPs) work at once: of the chip of that
+  /// architecture that has the most of them in servers.
+  unsigned processors = 0;
   unsigned sharedBytes = 0; ///< What a block can have at most.
 
   bool isNvidia() const;

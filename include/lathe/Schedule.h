@@ -33,12 +33,15 @@ struct TargetInfo {
   /// How many parts of its operands a product has in shared memory, where copies to it go on while
   /// threads multiply; 1: they do not.
   unsigned copyStages = 1;
-  /// Its instruction that multiplies matrices of 16-bit numbers (MatrixUnits.h); empty: none.
+  /// Its instructions that multiply small matrices (MatrixUnits.h), separated by commas; empty:
+  /// none.
   std::string matrixUnit;
   /// Its instruction by which several warps together multiply larger ones; empty: none.
   std::string groupUnit;
-  /// How many blocks run side by side at least, and what memory each shares at most.
-  unsigned processors = 100;
+  /// Of a GPU: work that is too little for so many, each with a few blocks, is cut into more blocks
+  /// where that can be done. 0: it is not.
+  unsigned processors = 0;
+  /// What memory the threads of a block share at most.
   unsigned sharedBytes = 48 << 10;
 
   bool operator==(const TargetInfo &) const = default;
@@ -100,6 +103,9 @@ struct Options {
   bool strict = false;
   /// Leaves LLVM no choice of results at all: signs of zeros count in maxima as well.
   bool deterministic = false;
+  /// "bf16" or "tf32": on a GPU, the operands of f32 products are rounded to that where a matrix
+  /// unit takes it.
+  std::string precision = "model";
   /// What comes before the built-in table; null: nothing.
   std::shared_ptr<const ScheduleTable> table;
 

@@ -29,6 +29,15 @@ const codegen::HostTarget &lathe::pipeline::hostOfDevices() {
   return host;
 }
 
+/// The matrix units of a device; those that take f32, with a part of its mantissa, on request.
+static std::string chooseUnits(const codegen::DeviceTarget &device, StringRef precision) {
+  SmallVector<StringRef> names, wanted;
+  StringRef(device.matrixUnit).split(names, ',', -1, /*KeepEmpty=*/false);
+  llvm::copy_if(names, std::back_inserter(wanted),
+                [&](StringRef name) { return precision == "tf32" || !name.ends_with("f32"); });
+  return llvm::join(wanted, ",");
+}
+
 bool Compilation::checkDeviceOptions() {
   auto refuse = [&](const Twine &what) {
     errors += (what + " is not there for devices yet: leave the device targets out\n").str();
@@ -128,7 +137,7 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
     wanted.target.itemPerThread = true;
     wanted.target.dotI16.clear();
     if (!options.strict) {
-      wanted.target.matrixUnit = device.matrixUnit;
+      wanted.target.matrixUnit = chooseUnits(device, options.precision);
       wanted.target.groupUnit = device.groupUnit;
     }
     wanted.target.copyStages = device.copyStages;

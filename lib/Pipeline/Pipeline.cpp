@@ -247,6 +247,14 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   }
   if (!devices->empty() && !checkDeviceOptions())
     return false;
+  auto multipliesF32 = [](const codegen::DeviceTarget &device) {
+    return StringRef(device.matrixUnit).contains("f32");
+  };
+  if (options.precision == "tf32" && llvm::none_of(*devices, multipliesF32)) {
+    errors += "precision 'tf32' is one of GPUs, of which none is among the targets '" + wanted +
+              "': name nvidia:sm_80 or later, or amd:gfx942\n";
+    return false;
+  }
   Samples samples = describeSamples(main, entry);
   auto counted = module->getAttrOfType<IntegerAttr>("rt.flops");
   uint64_t flops = isScheduled && counted

@@ -80,6 +80,7 @@ schedule::Options Compilation::scheduleOptions(const codegen::HostTarget &target
   result.optLevel = options.optLevel;
   result.strict = options.strict;
   result.deterministic = options.deterministic;
+  result.precision = options.precision;
   result.table = schedules;
   result.target.vectorBits = target.vectorBits;
   result.target.vectorRegisters = target.vectorRegisters;

@@ -11,28 +11,32 @@ int64_t AttentionTile::sharedBytes() const {
   return (queryElements() + parts) * width + rows * (scoreStride() + perRow() + 1) * 4;
 }
 
-/// `blocks` says how many there would be of so many queries each, 0 where only the run knows.
+/// `blocks` says how many there would be of so many rows each, 0 where only the run knows.
 static std::optional<AttentionTile> choose(ArrayRef<Type> elements, int64_t head, int64_t valueHead,
-                                           const TargetInfo &target,
+                                           const TargetInfo &target, bool mayShareKeys,
                                            llvm::function_ref<int64_t(int64_t)> blocks) {
   // What a block may have without asking the driver for more.
   constexpr int64_t mostShared = 48 << 10;
   // Results of a thread, at most, that it keeps in registers.
   constexpr int64_t mostResults = 64;
   constexpr int64_t fewBlocks = 128;
-  static constexpr int64_t sizes[][2] = {{64, 64}, {64, 32}, {32, 64}, {32, 32},
-                                         {16, 64}, {16, 32}, {16, 16}};
+  static constexpr int64_t sizes[][2] = {{64, 64}, {64, 32}, {32, 64}, {32, 32}, {16, 64}, {16, 32},
+                                         {16, 16}, {8, 64},  {8, 32},  {4, 64},  {4, 32}};
+  constexpr int64_t unitRows = 16, fewThreads = 128;
   AttentionTile tile;
   bool isNarrow = elements[0].getIntOrFloatBitWidth() == 16 && llvm::all_equal(elements);
-  tile.unit = isNarrow ? findMatrixUnit(target.matrixUnit) : nullptr;
+  tile.unit = isNarrow ? findMatrixUnit(target.matrixUnit, elements[0], elements[1]) : nullptr;
   tile.stored = tile.unit ? elements[0] : Float32Type::get(elements[0].getContext());
   std::optional<AttentionTile> found;
   for (auto [rows, keys] : sizes) {
     if (found && rows == found->rows)
       continue;
-    // Fewer queries each only for more blocks, or where there are no more queries.
-    if (found && (blocks(rows) == 0 ||
-                  (blocks(found->rows) >= fewBlocks && blocks(rows) > blocks(found->rows))))
+    // Fewer rows each only for more blocks, or where there are no more rows.
+    bool isMore = found && blocks(rows) > blocks(found->rows);
+    if (found && (blocks(rows) == 0 || (isMore && (blocks(found->rows) >= fewBlocks ||
+                                                   !mayShareKeys || rows < unitRows))))
+      break;
+    if (tile.unit && rows < unitRows)
       break;
     tile.rows = rows;
     tile.keys = keys;
@@ -48,9 +52,13 @@ static std::optional<AttentionTile> choose(ArrayRef<Type> elements, int64_t head
       tile.valueHead = llvm::alignTo(valueHead, columns);
       results = rows * tile.valueHead / tile.threads;
     } else {
-      tile.threads = tile.grid * tile.grid;
+      tile.gridDown = std::min(rows, unitRows);
+      tile.gridAcross = rows < unitRows ? fewThreads / rows : unitRows;
+      tile.threads = tile.gridDown * tile.gridAcross;
+      if (keys % tile.gridAcross != 0)
+        continue;
       tile.head = head;
-      tile.valueHead = llvm::alignTo(valueHead, tile.grid);
+      tile.valueHead = llvm::alignTo(valueHead, tile.gridAcross);
       results = rows * tile.valueHead / tile.threads;
     }
     if (results > mostResults)
@@ -67,15 +75,19 @@ static std::optional<AttentionTile> choose(ArrayRef<Type> elements, int64_t head
 }
 
 AttentionTile lathe::schedule::chooseAttentionTile(const AttentionShape &shape,
-                                                   const TargetInfo &target) {
-  const auto &sizes = shape.query.sizes;
-  return *choose({shape.query.element, shape.key.element, shape.value.element}, sizes[3].constant,
-                 shape.value.sizes[3].constant, target, [&](int64_t rows) -> int64_t {
-                   Size heads = sizes[0] * sizes[1];
-                   if (!heads.isStatic() || !sizes[2].isStatic())
-                     return 0;
-                   return heads.constant * llvm::divideCeil(sizes[2].constant, rows);
-                 });
+                                                   const TargetInfo &target,
+                                                   std::optional<int64_t> mostRows) {
+  Size groups = shape.query.sizes[0] * shape.groups(), all = shape.rows();
+  auto blocks = [&](int64_t rows) -> int64_t {
+    if (mostRows)
+      return llvm::divideCeil(*mostRows, rows);
+    if (!groups.isStatic() || !all.isStatic())
+      return 0;
+    return groups.constant * llvm::divideCeil(all.constant, rows);
+  };
+  return *choose({shape.query.element, shape.key.element, shape.value.element},
+                 shape.query.sizes[3].constant, shape.value.sizes[3].constant, target,
+                 /*mayShareKeys=*/!mostRows, blocks);
 }
 
 bool lathe::schedule::canEmitBlockAttention(ArrayRef<Type> operands, const TargetInfo &target) {
@@ -95,6 +107,6 @@ bool lathe::schedule::canEmitBlockAttention(ArrayRef<Type> operands, const Targe
   }
   auto sizeOf = [&](unsigned i) { return cast<RankedTensorType>(operands[i]).getDimSize(3); };
   return choose(ArrayRef(elements).take_front(3), sizeOf(0), sizeOf(2), target,
-                [](int64_t) { return 0; })
+                /*mayShareKeys=*/true, [](int64_t) { return 0; })
       .has_value();
 }

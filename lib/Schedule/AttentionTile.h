@@ -9,15 +9,15 @@ namespace lathe::schedule {
 
 /// The queries of a block and the keys of each of its steps, which lie in shared memory. On a
 /// matrix unit its warps stand in rows and columns, each with neighbouring scores and results;
-/// without one threads do, `grid` by `grid`, each with every so-manieth row and column.
+/// without one threads do, each with every so-manieth row and column.
 struct AttentionTile {
-  static constexpr int64_t grid = 16;
   const MatrixUnit *unit = nullptr;
   mlir::Type stored; ///< of the operands in shared memory
   int64_t rows = 0, keys = 0, threads = 0;
   int64_t warpsAcross = 1, warpsDown = 1;
-  int64_t head = 0, valueHead = 0; ///< sizes, padded to whole pieces
-  bool joined = false;             ///< keys and values lie in the same memory, one after the other
+  int64_t gridAcross = 16, gridDown = 16; ///< of threads
+  int64_t head = 0, valueHead = 0;        ///< sizes, padded to whole pieces
+  bool joined = false; ///< keys and values lie in the same memory, one after the other
 
   /// Threads that share a row of scores.
   int64_t perRow() const { return threads / rows; }
@@ -33,8 +33,10 @@ struct AttentionTile {
   int64_t sharedBytes() const;
 };
 
-/// The tile for an attention that has one (canEmitBlockAttention).
-AttentionTile chooseAttentionTile(const AttentionShape &shape, const TargetInfo &target);
+/// The tile for an attention that has one (canEmitBlockAttention). `mostRows` is the number of rows
+/// that have the same keys, where no more than one block shall have them.
+AttentionTile chooseAttentionTile(const AttentionShape &shape, const TargetInfo &target,
+                                  std::optional<int64_t> mostRows = std::nullopt);
 
 } // namespace lathe::schedule
 

@@ -76,19 +76,23 @@ private:
   void placeBlock();
   void placeThreads();
   static int64_t chunkOf(const View &view);
-  void fill(Value part, const View &view, Value start, Value first, Value limit, int64_t size,
-            int64_t width, int64_t acrossStride, int64_t alongStride);
+  std::pair<Value, Value> splitRow(Value row);
+  Value startOfRow(const View &view, Value start, Value row);
+  void fill(Value part, const View &view, Value first, Value limit, int64_t size, int64_t width,
+            int64_t acrossStride, int64_t alongStride, llvm::function_ref<Value(Value)> startOf);
+  void fillKeys(Value part, const View &view, Value start, Value first, int64_t width,
+                int64_t acrossStride, int64_t alongStride);
   Value laneCoordinate(const LanePlace &place, unsigned element, Value outer);
   Value loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
                      Value firstAcross, Value firstAlong, Value *rest = nullptr);
   void loadQueries();
   void emitScores();
   void emitScoresByUnit();
-  Value scoreOf(Value row, Value key, Value score);
+  Value scoreOf(Value key, Value score);
   void emitSoftmax(Value firstKey, Value &best, Value &total);
   SmallVector<Value> addValues(ArrayRef<Value> sums);
   SmallVector<Value> addValuesByUnit(ArrayRef<Value> sums);
-  void finish(Value total, ArrayRef<Value> sums);
+  void finish(Value best, Value total, ArrayRef<Value> sums);
 
   Kernel &kernel;
   OpBuilder &builder;
@@ -100,9 +104,10 @@ private:
   Type f32;
   /// Of the block: where its operands and results begin, its first query, and the keys it sees.
   Value queryStart, keyStart, valueStart, resultStart, maskStart;
-  Value firstRow, queryCount, keyCount, shift, keyEnd;
+  Value firstRow, rowCount, queryCount, keyCount, shift, keyBegin, keyEnd;
+  Value part, groupNumber; // of the keys; of the heads of the batch
   /// Of the thread: its place in the grid, or that of its warp, and its row of scores.
-  Value thread, lane, threadRow, threadColumn, softRow, softPart, softQuery;
+  Value thread, lane, threadRow, threadColumn, softRow, softPart, softQuery, softHead;
   int64_t warpRows = 0, warpKeys = 0, warpValues = 0;
   Value queries, keys, values, scores, parts, factors; // in shared memory
   SmallVector<SmallVector<Value>> queryFragments;      // for each piece of rows
@@ -130,13 +135,22 @@ Value BlockAttention::along(Value offset, const View &view, unsigned dim, Value 
 void BlockAttention::placeBlock() {
   queryCount = kernel.size(shape.query.sizes[2]);
   keyCount = kernel.size(shape.key.sizes[2]);
+  rowCount = kernel.size(shape.rows());
   const Size &heads = shape.query.sizes[1], &keyHeads = shape.key.sizes[1];
-  Value tiles = div(kernel.add(queryCount, constant(tile.rows - 1)), constant(tile.rows));
+  Value tiles = div(kernel.add(rowCount, constant(tile.rows - 1)), constant(tile.rows));
   Value rest = kernel.begin();
   firstRow = kernel.mul(rem(rest, tiles), constant(tile.rows));
-  SmallVector<Value> outer = kernel.split(div(rest, tiles), {shape.query.sizes[0], heads});
-  Value batch = outer[0], head = outer[1], keyHead = head;
-  if (heads != keyHeads)
+  rest = div(rest, tiles);
+  part = constant(0);
+  if (!shape.parts.is(1)) {
+    Value count = kernel.size(shape.parts);
+    part = rem(rest, count);
+    rest = div(rest, count);
+  }
+  groupNumber = rest;
+  SmallVector<Value> outer = kernel.split(rest, {shape.query.sizes[0], shape.groups()});
+  Value batch = outer[0], head = kernel.mul(outer[1], constant(shape.group)), keyHead = outer[1];
+  if (shape.group == 1 && heads != keyHeads)
     keyHead = div(kernel.mul(head, kernel.size(keyHeads)), kernel.size(heads));
   auto startOf = [&](const View &view, Value ofHead) {
     return along(along(constant(0), view, 0, batch), view, 1, ofHead);
@@ -153,12 +167,19 @@ void BlockAttention::placeBlock() {
     if (rank > 3)
       maskStart = along(maskStart, *shape.mask, 0, batch);
   }
+  keyBegin = constant(0);
   keyEnd = keyCount;
+  if (!shape.parts.is(1)) {
+    keyBegin = kernel.mul(part, kernel.size(shape.chunk));
+    keyEnd = least(keyEnd, kernel.add(keyBegin, kernel.size(shape.chunk)));
+  }
   if (shape.causal) {
-    // No query of the block sees a key past its last one's place.
     shift = minus(keyCount, queryCount);
-    Value end = kernel.add(kernel.add(firstRow, constant(tile.rows)), shift);
-    keyEnd = least(keyEnd, arith::MaxSIOp::create(builder, loc, end, constant(0)));
+    // No query of the block sees a key past its last one's place.
+    if (shape.group == 1) {
+      Value end = kernel.add(kernel.add(firstRow, constant(tile.rows)), shift);
+      keyEnd = least(keyEnd, arith::MaxSIOp::create(builder, loc, end, constant(0)));
+    }
   }
 }
 
@@ -166,11 +187,12 @@ void BlockAttention::placeThreads() {
   thread = rt::ThreadOp::create(builder, loc, builder.getIndexType());
   softRow = div(thread, constant(tile.perRow()));
   softPart = rem(thread, constant(tile.perRow()));
-  // Of queries that are not there the last one is taken.
-  softQuery = least(kernel.add(firstRow, softRow), minus(queryCount, constant(1)));
+  // Of rows that are not there the last one is taken.
+  std::tie(softHead, softQuery) =
+      splitRow(least(kernel.add(firstRow, softRow), minus(rowCount, constant(1))));
   if (!unit) {
-    threadColumn = rem(thread, constant(tile.grid));
-    threadRow = div(thread, constant(tile.grid));
+    threadColumn = rem(thread, constant(tile.gridAcross));
+    threadRow = div(thread, constant(tile.gridAcross));
     return;
   }
   warpRows = tile.rows / tile.warpsDown;
@@ -180,6 +202,20 @@ void BlockAttention::placeThreads() {
   Value warp = div(thread, constant(unit->lanes));
   threadColumn = rem(warp, constant(tile.warpsAcross)); // times warpKeys or warpValues
   threadRow = kernel.mul(div(warp, constant(tile.warpsAcross)), constant(warpRows));
+}
+
+// The head, of those of the block, and the query that a row is.
+std::pair<Value, Value> BlockAttention::splitRow(Value row) {
+  if (shape.group == 1)
+    return {constant(0), row};
+  return {div(row, queryCount), rem(row, queryCount)};
+}
+
+Value BlockAttention::startOfRow(const View &view, Value start, Value row) {
+  auto [head, query] = splitRow(row);
+  if (shape.group > 1)
+    start = along(start, view, 1, head);
+  return along(start, view, 2, query);
 }
 
 // How many elements that lie together in each row can be read at once.
@@ -198,9 +234,10 @@ int64_t BlockAttention::chunkOf(const View &view) {
 }
 
 // Brings `size` rows of [.., rows, columns] from `first` on into `part`, `width` elements of each,
-// and zeros for what is not there.
-void BlockAttention::fill(Value part, const View &view, Value start, Value first, Value limit,
-                          int64_t size, int64_t width, int64_t acrossStride, int64_t alongStride) {
+// and zeros for what is not there. `startOf` says where a row begins.
+void BlockAttention::fill(Value part, const View &view, Value first, Value limit, int64_t size,
+                          int64_t width, int64_t acrossStride, int64_t alongStride,
+                          llvm::function_ref<Value(Value)> startOf) {
   Value buffer = open(view), last = minus(limit, constant(1));
   int64_t columns = view.sizes[3].constant, chunk = chunkOf(view);
   auto type = VectorType::get({chunk}, view.element);
@@ -217,7 +254,7 @@ void BlockAttention::fill(Value part, const View &view, Value start, Value first
                           kernel.mul(column, constant(alongStride)));
     Value from = kernel.add(first, row);
     Value isThere = compare(arith::CmpIPredicate::slt, from, limit);
-    from = along(start, view, 2, least(from, last));
+    from = startOf(least(from, last));
     if (columns < width) {
       isThere = arith::AndIOp::create(
           builder, loc, isThere, compare(arith::CmpIPredicate::slt, column, constant(columns)));
@@ -257,6 +294,12 @@ void BlockAttention::fill(Value part, const View &view, Value start, Value first
            [&] { bring(kernel.add(thread, constant(whole))); });
 }
 
+void BlockAttention::fillKeys(Value part, const View &view, Value start, Value first, int64_t width,
+                              int64_t acrossStride, int64_t alongStride) {
+  fill(part, view, first, keyCount, tile.keys, width, acrossStride, alongStride,
+       [&](Value key) { return along(start, view, 2, key); });
+}
+
 // Where element number `element` of the lane lies.
 Value BlockAttention::laneCoordinate(const LanePlace &place, unsigned element, Value outer) {
   Value part = rem(div(lane, constant(place.divisor)), constant(place.modulus));
@@ -288,8 +331,8 @@ Value BlockAttention::loadFragment(const Fragment &fragment, Value part, int64_t
 
 // Queries stay in registers where a matrix unit takes them: they come by way of the memory of keys.
 void BlockAttention::loadQueries() {
-  fill(unit ? keys : queries, shape.query, queryStart, firstRow, queryCount, tile.rows, tile.head,
-       tile.keyStride(), 1);
+  fill(unit ? keys : queries, shape.query, firstRow, rowCount, tile.rows, tile.head,
+       tile.keyStride(), 1, [&](Value row) { return startOfRow(shape.query, queryStart, row); });
   if (!unit)
     return;
   barrier();
@@ -305,29 +348,29 @@ void BlockAttention::loadQueries() {
 void BlockAttention::emitScores() {
   if (unit)
     return emitScoresByUnit();
-  int64_t down = tile.rows / tile.grid, across = tile.keys / tile.grid;
-  SmallVector<Value> sums =
-      carry(constant(0), constant(tile.head), 1, SmallVector<Value>(down * across, number(0)),
-            [&](Value at, SmallVector<Value> carried) {
-              SmallVector<Value> rights;
-              for (int64_t j = 0; j < across; ++j)
-                rights.push_back(load(keys, place(kernel.add(threadColumn, constant(j * tile.grid)),
-                                                  tile.keyStride(), at)));
-              for (int64_t i = 0; i < down; ++i) {
-                Value left = load(queries, place(kernel.add(threadRow, constant(i * tile.grid)),
-                                                 tile.keyStride(), at));
-                for (int64_t j = 0; j < across; ++j) {
-                  Value &sum = carried[i * across + j];
-                  sum = math::FmaOp::create(builder, loc, left, rights[j], sum);
-                }
-              }
-              return carried;
-            });
+  int64_t down = tile.rows / tile.gridDown, across = tile.keys / tile.gridAcross;
+  SmallVector<Value> sums = carry(
+      constant(0), constant(tile.head), 1, SmallVector<Value>(down * across, number(0)),
+      [&](Value at, SmallVector<Value> carried) {
+        SmallVector<Value> rights;
+        for (int64_t j = 0; j < across; ++j)
+          rights.push_back(load(keys, place(kernel.add(threadColumn, constant(j * tile.gridAcross)),
+                                            tile.keyStride(), at)));
+        for (int64_t i = 0; i < down; ++i) {
+          Value left = load(queries, place(kernel.add(threadRow, constant(i * tile.gridDown)),
+                                           tile.keyStride(), at));
+          for (int64_t j = 0; j < across; ++j) {
+            Value &sum = carried[i * across + j];
+            sum = math::FmaOp::create(builder, loc, left, rights[j], sum);
+          }
+        }
+        return carried;
+      });
   for (int64_t i = 0; i < down; ++i)
     for (int64_t j = 0; j < across; ++j)
       store(sums[i * across + j], scores,
-            place(kernel.add(threadRow, constant(i * tile.grid)), tile.scoreStride(),
-                  kernel.add(threadColumn, constant(j * tile.grid))));
+            place(kernel.add(threadRow, constant(i * tile.gridDown)), tile.scoreStride(),
+                  kernel.add(threadColumn, constant(j * tile.gridAcross))));
 }
 
 void BlockAttention::emitScoresByUnit() {
@@ -355,21 +398,23 @@ void BlockAttention::emitScoresByUnit() {
 }
 
 // The score of a key that may not be there, scaled and masked.
-Value BlockAttention::scoreOf(Value row, Value key, Value score) {
+Value BlockAttention::scoreOf(Value key, Value score) {
   score = arith::MulFOp::create(builder, loc, score, number(shape.scale));
   if (shape.mask) {
     const View &view = *shape.mask;
     unsigned rank = view.sizes.size();
     Value at = maskStart;
+    if (rank > 2)
+      at = along(at, view, rank - 3, softHead);
     if (rank > 1)
-      at = along(at, view, rank - 2, row);
+      at = along(at, view, rank - 2, softQuery);
     if (rank > 0)
       at = along(at, view, rank - 1, least(key, minus(keyCount, constant(1))));
     score = arith::AddFOp::create(builder, loc, score, convert(load(open(view), at), f32));
   }
   Value end = keyCount;
   if (shape.causal)
-    end = least(end, kernel.add(kernel.add(row, shift), constant(1)));
+    end = least(end, kernel.add(kernel.add(softQuery, shift), constant(1)));
   return select(compare(arith::CmpIPredicate::slt, key, end), score,
                 number(-std::numeric_limits<double>::infinity()));
 }
@@ -383,7 +428,7 @@ void BlockAttention::emitSoftmax(Value firstKey, Value &best, Value &total) {
   Value before = best, most;
   for (int64_t j = 0; j < tile.keys / perRow; ++j) {
     Value score = load(scores, place(softRow, tile.scoreStride(), columnOf(j)));
-    own.push_back(scoreOf(softQuery, kernel.add(firstKey, columnOf(j)), score));
+    own.push_back(scoreOf(kernel.add(firstKey, columnOf(j)), score));
     most = most ? larger(most, own.back()) : own.back();
   }
   store(most, parts, thread);
@@ -412,10 +457,10 @@ void BlockAttention::emitSoftmax(Value firstKey, Value &best, Value &total) {
 SmallVector<Value> BlockAttention::addValues(ArrayRef<Value> sums) {
   if (unit)
     return addValuesByUnit(sums);
-  int64_t down = tile.rows / tile.grid, across = tile.valueHead / tile.grid;
+  int64_t down = tile.rows / tile.gridDown, across = tile.valueHead / tile.gridAcross;
   SmallVector<Value> next(sums);
   for (int64_t i = 0; i < down; ++i) {
-    Value factor = load(factors, kernel.add(threadRow, constant(i * tile.grid)));
+    Value factor = load(factors, kernel.add(threadRow, constant(i * tile.gridDown)));
     for (int64_t j = 0; j < across; ++j)
       next[i * across + j] = arith::MulFOp::create(builder, loc, next[i * across + j], factor);
   }
@@ -423,10 +468,11 @@ SmallVector<Value> BlockAttention::addValues(ArrayRef<Value> sums) {
       constant(0), constant(tile.keys), 1, next, [&](Value at, SmallVector<Value> carried) {
         SmallVector<Value> rights;
         for (int64_t j = 0; j < across; ++j)
-          rights.push_back(load(values, place(at, tile.valueAlong(),
-                                              kernel.add(threadColumn, constant(j * tile.grid)))));
+          rights.push_back(
+              load(values, place(at, tile.valueAlong(),
+                                 kernel.add(threadColumn, constant(j * tile.gridAcross)))));
         for (int64_t i = 0; i < down; ++i) {
-          Value left = load(scores, place(kernel.add(threadRow, constant(i * tile.grid)),
+          Value left = load(scores, place(kernel.add(threadRow, constant(i * tile.gridDown)),
                                           tile.scoreStride(), at));
           for (int64_t j = 0; j < across; ++j) {
             Value &sum = carried[i * across + j];
@@ -473,24 +519,38 @@ SmallVector<Value> BlockAttention::addValuesByUnit(ArrayRef<Value> sums) {
   return next;
 }
 
-// Quotients to memory.
-void BlockAttention::finish(Value total, ArrayRef<Value> sums) {
+// Quotients to memory, or, where other blocks have other keys of the rows, what they follow from.
+void BlockAttention::finish(Value best, Value total, ArrayRef<Value> sums) {
+  auto placeOfPart = [&](Value row) {
+    Value number = kernel.add(kernel.mul(groupNumber, rowCount), kernel.add(firstRow, row));
+    return kernel.add(kernel.mul(number, kernel.size(shape.parts)), part);
+  };
+  auto onlyIfThere = [&](Value row, llvm::function_ref<void()> body) {
+    onlyIf(compare(arith::CmpIPredicate::slt, kernel.add(firstRow, row), rowCount), body);
+  };
   store(total, parts, thread);
   barrier();
   onlyIf(compare(arith::CmpIPredicate::eq, softPart, constant(0)), [&] {
     Value all = load(parts, thread);
     for (int64_t i = 1; i < tile.perRow(); ++i)
       all = arith::AddFOp::create(builder, loc, all, load(parts, kernel.add(thread, constant(i))));
-    store(all, factors, softRow);
+    if (!shape.partSums)
+      return store(all, factors, softRow);
+    onlyIfThere(softRow, [&] {
+      Value buffer = open(*shape.partTotals), at = kernel.mul(placeOfPart(softRow), constant(2));
+      store(best, buffer, at);
+      store(all, buffer, kernel.add(at, constant(1)));
+    });
   });
-  barrier();
+  if (!shape.partSums)
+    barrier();
   // Results of one row of a thread, with their columns.
   struct Row {
     Value number;
     SmallVector<std::pair<Value, Value>> results;
   };
   SmallVector<Row> rows;
-  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.grid;
+  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.gridDown;
   int64_t across = sums.size() / down;
   for (int64_t i = 0; i < down; ++i) {
     llvm::MapVector<int64_t, Row> ofPiece;
@@ -498,8 +558,8 @@ void BlockAttention::finish(Value total, ArrayRef<Value> sums) {
       Value sum = sums[i * across + j];
       if (!unit) {
         Row &row = ofPiece[0];
-        row.number = kernel.add(threadRow, constant(i * tile.grid));
-        row.results.push_back({kernel.add(threadColumn, constant(j * tile.grid)), sum});
+        row.number = kernel.add(threadRow, constant(i * tile.gridDown));
+        row.results.push_back({kernel.add(threadColumn, constant(j * tile.gridAcross)), sum});
         continue;
       }
       Value column =
@@ -515,18 +575,24 @@ void BlockAttention::finish(Value total, ArrayRef<Value> sums) {
     for (auto &[offset, row] : ofPiece)
       rows.push_back(row);
   }
-  Value buffer = open(shape.result);
+  const View &result = shape.partSums ? *shape.partSums : shape.result;
+  Value buffer = open(result);
   int64_t columns = shape.result.sizes[3].constant;
-  for (const Row &row : rows) {
-    Value query = kernel.add(firstRow, row.number);
-    onlyIf(compare(arith::CmpIPredicate::slt, query, queryCount), [&] {
-      Value divisor = load(factors, row.number);
-      Value to = along(resultStart, shape.result, 2, query);
+  for (const Row &row : rows)
+    onlyIfThere(row.number, [&] {
+      Value divisor, to;
+      if (shape.partSums) {
+        to = kernel.mul(placeOfPart(row.number), constant(columns));
+      } else {
+        divisor = load(factors, row.number);
+        to = startOfRow(result, resultStart, kernel.add(firstRow, row.number));
+      }
       for (auto [column, sum] : row.results) {
         auto write = [&] {
-          Value quotient = arith::DivFOp::create(builder, loc, sum, divisor);
-          store(convert(quotient, shape.result.element), buffer,
-                along(to, shape.result, 3, column));
+          Value value =
+              divisor ? arith::DivFOp::create(builder, loc, sum, divisor).getResult() : sum;
+          store(convert(value, result.element), buffer,
+                divisor ? along(to, result, 3, column) : kernel.add(to, column));
         };
         if (columns == tile.valueHead)
           write();
@@ -534,7 +600,6 @@ void BlockAttention::finish(Value total, ArrayRef<Value> sums) {
           onlyIf(compare(arith::CmpIPredicate::slt, column, constant(columns)), write);
       }
     });
-  }
 }
 
 Work BlockAttention::emit() {
@@ -563,41 +628,39 @@ Work BlockAttention::emit() {
   }
   SmallVector<Value> carried{number(-std::numeric_limits<double>::infinity()), number(0)};
   carried.append(count, zero);
-  carried = carry(constant(0), keyEnd, tile.keys, carried,
-                  [&](Value firstKey, SmallVector<Value> carried) {
-                    fill(keys, shape.key, keyStart, firstKey, keyCount, tile.keys, tile.head,
-                         tile.keyStride(), 1);
-                    barrier();
-                    emitScores();
-                    auto fillValues = [&] {
-                      fill(values, shape.value, valueStart, firstKey, keyCount, tile.keys,
-                           tile.valueHead, tile.valueAlong(), tile.valueAcross());
-                    };
-                    // Nobody reads the values of the step before any more.
-                    if (!tile.joined)
-                      fillValues();
-                    barrier();
-                    if (tile.joined)
-                      fillValues();
-                    emitSoftmax(firstKey, carried[0], carried[1]);
-                    barrier();
-                    SmallVector<Value> next(ArrayRef(carried).take_front(2));
-                    next.append(addValues(ArrayRef(carried).drop_front(2)));
-                    if (tile.joined)
-                      barrier();
-                    return next;
-                  });
-  finish(carried[1], ArrayRef(carried).drop_front(2));
+  carried =
+      carry(keyBegin, keyEnd, tile.keys, carried, [&](Value firstKey, SmallVector<Value> carried) {
+        fillKeys(keys, shape.key, keyStart, firstKey, tile.head, tile.keyStride(), 1);
+        barrier();
+        emitScores();
+        auto fillValues = [&] {
+          fillKeys(values, shape.value, valueStart, firstKey, tile.valueHead, tile.valueAlong(),
+                   tile.valueAcross());
+        };
+        // Nobody reads the values of the step before any more.
+        if (!tile.joined)
+          fillValues();
+        barrier();
+        if (tile.joined)
+          fillValues();
+        emitSoftmax(firstKey, carried[0], carried[1]);
+        barrier();
+        SmallVector<Value> next(ArrayRef(carried).take_front(2));
+        next.append(addValues(ArrayRef(carried).drop_front(2)));
+        if (tile.joined)
+          barrier();
+        return next;
+      });
+  finish(carried[0], carried[1], ArrayRef(carried).drop_front(2));
 
   Work work;
-  work.count = shape.query.sizes[0] * shape.query.sizes[1];
-  work.ceilings = {{shape.query.sizes[2], tile.rows}};
+  work.count = shape.query.sizes[0] * shape.groups() * shape.parts;
+  work.ceilings = {{shape.rows(), tile.rows}};
   work.itemCost.add(Size(1));
   return work;
 }
 
 Work lathe::schedule::emitBlockAttention(Kernel &kernel, const AttentionShape &shape,
-                                         const TargetInfo &target, AddressOf addressOf) {
-  AttentionTile tile = chooseAttentionTile(shape, target);
+                                         const AttentionTile &tile, AddressOf addressOf) {
   return BlockAttention(kernel, shape, tile, addressOf).emit();
 }

@@ -69,13 +69,17 @@ BlockPart lathe::schedule::planPart(const Stage &root, unsigned input, const Joi
   // In a unit's registers neighbours in what is added up are neighbours; where a warp loads
   // matrices, these are transposed on the way, and the rows of each, 16 bytes, find all banks.
   // Without a unit the threads of a warp read one or two rows of the left operand and 16 columns of
-  // the right one, which find 16 banks where they are an odd number of eight bytes apart.
+  // the right one, which find 16 banks where they are an odd number of eight bytes apart. Of 32
+  // bits a unit's register holds one, read from wherever it lies: four steps by eight columns at
+  // once.
+  bool isSingle = unit && bits == 32;
   bool mayLieAcross = unit && (unit->loadsMatrices || part.isSwizzled);
-  bool isAlongDepth = unit ? !mayLieAcross || !acrossIsFastest : part.depthIsFastest;
+  bool isAlongDepth =
+      unit && !isSingle ? !mayLieAcross || !acrossIsFastest : part.depthIsFastest;
   int64_t mostBytes = !unit && isAlongDepth && input == 1 ? 8 : 16;
   int64_t padding = std::max<int64_t>(1, mostBytes / elementBytes);
   part.across = isAlongDepth ? tileDepth + padding : 1;
-  part.along = isAlongDepth ? 1 : size + (unit ? padding : 0);
+  part.along = isAlongDepth ? 1 : size + (unit ? (isSingle ? 2 : 1) * padding : 0);
   if (bits % 8 != 0 || isAlongDepth != part.depthIsFastest)
     return part;
   const JoinedLoops &fast = part.depthIsFastest ? depth : across;

@@ -5,6 +5,8 @@
 using namespace mlir;
 using namespace lathe::schedule;
 
+static constexpr int64_t unknownProcessors = 100;
+
 static int64_t bytesOf(Type element) { return std::max(1u, element.getIntOrFloatBitWidth() / 8); }
 
 int64_t BlockTile::bytesOfPart(const Stage &root, unsigned input) const {
@@ -13,21 +15,6 @@ int64_t BlockTile::bytesOfPart(const Stage &root, unsigned input) const {
 
 int64_t BlockTile::sumsBytes(const Stage &root) const {
   return rows * sumsRow * bytesOf(root.outputs[0].view.element);
-}
-
-/// Whether the root is sum + a * b in f32, of operands that are widened from 16 bits.
-static bool isNarrowProduct(const Stage &root) {
-  Type element = root.inputs[0].view.element;
-  if ((!element.isF16() && !element.isBF16()) || root.inputs[1].view.element != element ||
-      !root.outputs[0].view.element.isF32() || root.body->getOperations().size() != 5)
-    return false;
-  auto sum = root.body->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
-  auto isWide = [](Value value) { return value.getDefiningOp<arith::ExtFOp>() != nullptr; };
-  for (unsigned i = 0; sum && i < 2; ++i)
-    if (auto product = sum->getOperand(i).getDefiningOp<arith::MulFOp>())
-      return sum->getOperand(1 - i) == root.body->getArgument(2) && isWide(product.getLhs()) &&
-             isWide(product.getRhs()) && product.getLhs() != product.getRhs();
-  return false;
 }
 
 // Where a lane stores its first sum, those beside it shall store into other banks.
@@ -99,9 +86,12 @@ BlockTile lathe::schedule::chooseBlockTile(const Stage &root, const JoinedLoops 
   };
   std::optional<BlockTile> best;
   int64_t leastTime = 0;
-  if (isNarrowProduct(root))
-    for (const std::string &name : {target.groupUnit, target.matrixUnit}) {
-      const MatrixUnit *unit = findMatrixUnit(name);
+  int64_t processors = target.processors ? target.processors : unknownProcessors;
+  std::optional<UnitProduct> product = findUnitProduct(root);
+  if (product)
+    for (const std::string &names : {target.groupUnit, target.matrixUnit}) {
+      const MatrixUnit *unit = findMatrixUnit(names, product->left, product->right,
+                                              product->leftUnsigned || product->rightUnsigned);
       if (!unit || best)
         continue;
       for (const TileShape &shape : unit->tiles) {
@@ -110,12 +100,13 @@ BlockTile lathe::schedule::chooseBlockTile(const Stage &root, const JoinedLoops 
         if (isFlat != rowsAtMost(32))
           continue;
         BlockTile tile = makeTile(*unit, shape);
+        tile.product = *product;
         if (!complete(tile, std::min<int64_t>(shape.stages, target.copyStages)))
           continue;
         int64_t blocks = estimate(batch.extent) *
                          llvm::divideCeil(estimate(rows.extent), tile.rows) *
                          llvm::divideCeil(estimate(columns.extent), tile.columns);
-        int64_t rounds = llvm::divideCeil(blocks, target.processors);
+        int64_t rounds = llvm::divideCeil(blocks, processors);
         int64_t time = rounds * tile.rows * tile.columns * 100 / shape.rate;
         if (!best || time < leastTime) {
           best = std::move(tile);

@@ -12,6 +12,7 @@ namespace lathe::schedule {
 struct BlockTile {
   static constexpr int64_t grid = 16;
   const MatrixUnit *unit = nullptr;
+  UnitProduct product; ///< what it multiplies
   int64_t rows = 64, columns = 64, depth = 16;
   int64_t threads = grid * grid;
   int64_t warpRows = 0, warpColumns = 0; ///< of the results of each warp

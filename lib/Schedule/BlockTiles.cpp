@@ -193,18 +193,30 @@ Value BlockTiles::laneCoordinate(const LanePlace &place, unsigned element, int64
                     outer);
 }
 
-// The elements of a fragment from shared memory.
+// The elements of a fragment from shared memory; bytes that lie together there at once.
 Value BlockTiles::loadFragment(const Fragment &fragment, unsigned input, Value firstAcross,
                                Value firstAlong) {
+  constexpr int64_t mostBytes = 16; // that a thread reads at once
+  Type element = root.inputs[input].view.element;
+  bool areBytes = element.getIntOrFloatBitWidth() == 8 && tile.parts[input].along == 1;
+  int64_t run = areBytes ? std::min(fragment.countNeighbours(), mostBytes) : 1;
   SmallVector<Value> elements;
-  for (unsigned i = 0; i < fragment.size(); ++i) {
-    Value place = placeIn(input, laneCoordinate(fragment.across, i, 0, firstAcross),
-                          laneCoordinate(fragment.along, i, 0, firstAlong));
-    elements.push_back(
-        memref::LoadOp::create(builder, loc, shared[input], kernel.add(begins[input], place)));
+  for (unsigned i = 0; i < fragment.size(); i += run) {
+    Value place =
+        kernel.add(begins[input], placeIn(input, laneCoordinate(fragment.across, i, 0, firstAcross),
+                                          laneCoordinate(fragment.along, i, 0, firstAlong)));
+    if (run == 1) {
+      elements.push_back(memref::LoadOp::create(builder, loc, shared[input], place));
+      continue;
+    }
+    Value read =
+        vector::LoadOp::create(builder, loc, VectorType::get({run}, element), shared[input], place,
+                               /*nontemporal=*/false, llvm::MaybeAlign(run));
+    for (int64_t j = 0; j < run; ++j)
+      elements.push_back(vector::ExtractOp::create(builder, loc, read, j));
   }
-  auto type = VectorType::get({fragment.size()}, elements.front().getType());
-  return vector::FromElementsOp::create(builder, loc, type, elements);
+  return vector::FromElementsOp::create(builder, loc, VectorType::get({fragment.size()}, element),
+                                        elements);
 }
 
 // Of how many matrices a fragment is, and of how many fragments a warp loads those at once.
@@ -274,7 +286,9 @@ SmallVector<Value> BlockTiles::multiplyByUnit(ArrayRef<Value> sums) {
     for (Value a : lefts)
       for (Value b : rights) {
         next[number] = rt::MultiplyMatricesOp::create(builder, loc, next[number].getType(),
-                                                      unit->name, a, b, next[number]);
+                                                      unit->name, a, b, next[number],
+                                                      tile.product.leftUnsigned,
+                                                      tile.product.rightUnsigned);
         ++number;
       }
   }

@@ -137,8 +137,8 @@ LogicalResult HostProgram::visit(func::CallOp op) {
   kernels->dispatch(
       builder, call, loc, shape,
       [&](Location where, const View &view) { return addressOf(where, view); },
-      [&](Location where, Type element, int64_t size) {
-        return allocate(where, element, Size(size));
+      [&](Location where, Type element, const Size &size) {
+        return allocate(where, element, size);
       });
   if (!sameMemory(place, *result))
     dispatchCopy(loc, place, *result);

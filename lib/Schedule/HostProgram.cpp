@@ -32,9 +32,9 @@ void HostProgram::flush() {
     addresses.push_back({view, address});
     return address;
   };
-  kernels->dispatch(builder, call, done, address, [&](Location loc, Type element, int64_t size) {
-    return allocate(loc, element, Size(size));
-  });
+  kernels->dispatch(
+      builder, call, done, address,
+      [&](Location loc, Type element, const Size &size) { return allocate(loc, element, size); });
 }
 
 void HostProgram::dispatchCopy(Location loc, const View &from, const View &to) {

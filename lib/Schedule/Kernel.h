@@ -160,6 +160,23 @@ struct AttentionShape {
   bool causal = false;
   int64_t slot = 0, items = 1; // elements of scratch for each item, of which there are so many
   Size count;                  // items of a run, at most that
+
+  // On a GPU:
+  /// Rows of a block are the queries of so many heads, one after the other, that have the same
+  /// keys.
+  int64_t group = 1;
+  /// So many blocks share the keys of their rows, `chunk` for each. Where these are there, a block
+  /// leaves in `partSums`, [batch, heads / group, rows, parts, value head], the sum of its values
+  /// by their exponentials, and in `partTotals`, [.., parts, 2], the largest score and the sum of
+  /// exponentials.
+  Size parts = 1, chunk = 0;
+  std::optional<View> partSums, partTotals;
+
+  Size rows() const { return query.sizes[2] * Size(group); }
+  /// Of heads that have the same keys, or of single heads.
+  Size groups() const {
+    return group == 1 ? query.sizes[1] : Size(query.sizes[1].constant / group);
+  }
 };
 /// Whether operands of such types can be; what cannot is inlined and scheduled as any other code.
 bool canEmitAttention(llvm::ArrayRef<mlir::Type> operands, const TargetInfo &target);
@@ -168,6 +185,22 @@ void planAttention(AttentionShape &shape, const TargetInfo &target);
 
 /// Whether the body of `stage` is accumulator + a * b in f32.
 bool isMultiplyAdd(const Stage &stage);
+
+/// Whether the operation is sum + a * b in f32, of two tensors.
+bool isProductOfF32(mlir::linalg::GenericOp op);
+
+/// Whether a product of two tensors has rows, columns and depth enough for blocks that multiply
+/// tiles; sizes that only the run knows are.
+bool fillsTiles(mlir::linalg::GenericOp op);
+/// The tensor of 16-bit numbers that `value` is, element by element; null where it is none.
+Value findNarrow(Value value);
+
+/// For GPUs: products and attentions of f32 take operands rounded to bf16.
+void roundAttentions(mlir::ModuleOp module);
+void roundProducts(mlir::ModuleOp module);
+/// For GPUs whose matrix units, by name, multiply bytes: products of differences of bytes by
+/// constant ones take the bytes.
+void narrowBytes(mlir::ModuleOp module, llvm::StringRef units);
 
 /// Whether the operation only permutes the dimensions of its one operand.
 bool isPureTranspose(mlir::linalg::GenericOp op);

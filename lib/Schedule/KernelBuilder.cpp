@@ -395,6 +395,12 @@ static WorkCount countWork(const Group &group) {
 
 void KernelBuilder::dispatch(OpBuilder &builder, Value call, Group group, HostAddress addressOf,
                              HostAllocation allocate) {
+  if (group.tiled || !splitDepth(builder, call, group, addressOf, allocate))
+    dispatchWhole(builder, call, std::move(group), addressOf, allocate);
+}
+
+void KernelBuilder::dispatchWhole(OpBuilder &builder, Value call, Group group,
+                                  HostAddress addressOf, HostAllocation allocate) {
   Location loc = group.stages.front().loc;
   std::optional<WinogradPlan> winograd;
   View scratch;
@@ -508,10 +514,11 @@ void KernelBuilder::dispatch(OpBuilder &builder, Value call, Location loc, Atten
   draft.work.flops.add(product({query[0], query[1], query[2], key[2]}, perScore));
   for (const View *view : {&shape.query, &shape.key, &shape.value, &shape.result})
     draft.work.bytes.add(product(view->sizes, view->element.getIntOrFloatBitWidth() / 8));
+  if (isBlock)
+    return dispatchBlocks(builder, call, draft, shape, addressOf, allocate);
   emit(builder, call, draft, [&](Kernel &kernel) {
     auto address = [&](const View &view) { return addressOf(loc, view); };
-    return isBlock ? emitBlockAttention(kernel, shape, options.target, address)
-                   : emitAttention(kernel, shape, scratch, options.target, address);
+    return emitAttention(kernel, shape, scratch, options.target, address);
   });
 }
 

@@ -10,6 +10,8 @@
 
 namespace lathe::schedule {
 
+struct AttentionTile;
+
 /// A kernel function under construction: its arguments grow as the body asks for them.
 class Kernel {
 public:
@@ -144,8 +146,10 @@ std::optional<Work> emitTransposed(Kernel &kernel, const Stage &stage, const Tar
 Work emitAttention(Kernel &kernel, const AttentionShape &shape, const View &scratch,
                    const TargetInfo &target, AddressOf addressOf);
 /// The same on a GPU, by a block of threads for each item.
-Work emitBlockAttention(Kernel &kernel, const AttentionShape &shape, const TargetInfo &target,
+Work emitBlockAttention(Kernel &kernel, const AttentionShape &shape, const AttentionTile &tile,
                         AddressOf addressOf);
+/// The result from what blocks left that had parts of the keys.
+Work emitAttentionParts(Kernel &kernel, const AttentionShape &shape, AddressOf addressOf);
 /// The transpose of a square of vectors, in registers.
 void transposeVectors(mlir::OpBuilder &builder, mlir::Location loc,
                       llvm::MutableArrayRef<Value> rows);
@@ -192,7 +196,7 @@ public:
 
   /// The address of a view in the host program, and memory there for so many elements.
   using HostAddress = llvm::function_ref<Value(mlir::Location, const View &)>;
-  using HostAllocation = llvm::function_ref<View(mlir::Location, mlir::Type, int64_t)>;
+  using HostAllocation = llvm::function_ref<View(mlir::Location, mlir::Type, const Size &)>;
 
   /// Emits `group` and its dispatch at the builder's place.
   void dispatch(mlir::OpBuilder &builder, Value call, Group group, HostAddress addressOf,
@@ -224,6 +228,17 @@ private:
   Piece choosePiece(mlir::OpBuilder &builder, mlir::Location loc, const Work &work);
   void emit(mlir::OpBuilder &builder, Value call, Draft &draft,
             llvm::function_ref<Work(Kernel &)> emitBody);
+  /// A group whose sum is not cut into slices.
+  void dispatchWhole(mlir::OpBuilder &builder, Value call, Group group, HostAddress addressOf,
+                     HostAllocation allocate);
+  /// A sum on a GPU by slices, where that is better; else false (SplitDepth.cpp).
+  bool splitDepth(mlir::OpBuilder &builder, Value call, Group &group, HostAddress addressOf,
+                  HostAllocation allocate);
+  /// An attention on a GPU (AttentionParts.cpp).
+  void dispatchBlocks(mlir::OpBuilder &builder, Value call, Draft &draft, AttentionShape shape,
+                      HostAddress addressOf, HostAllocation allocate);
+  bool splitKeys(mlir::OpBuilder &builder, mlir::Location loc, AttentionShape &shape, int64_t tiles,
+                 const AttentionTile &tile);
 
   mlir::ModuleOp module;
   SizeTable &sizes;

@@ -11,8 +11,7 @@
 using namespace mlir;
 using namespace lathe;
 
-/// sum + a * b in f32, of two tensors.
-static bool isProduct(linalg::GenericOp op) {
+bool lathe::schedule::isProductOfF32(linalg::GenericOp op) {
   if (op.getNumReductionLoops() == 0 || op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1)
     return false;
   Block &body = *op.getBody();
@@ -31,8 +30,23 @@ static bool isProduct(linalg::GenericOp op) {
   return false;
 }
 
-/// The narrow tensor that `value` is, element by element; null where it is none.
-static Value findNarrow(Value value) {
+bool lathe::schedule::fillsTiles(linalg::GenericOp op) {
+  constexpr int64_t least = 8; // as blocks that multiply tiles have it
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  int64_t rows = 1, columns = 1, depth = 1;
+  for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
+    int64_t size = ShapedType::isDynamic(ranges[loop]) ? least : ranges[loop];
+    bool inLeft = maps[0].isFunctionOfDim(loop), inRight = maps[1].isFunctionOfDim(loop);
+    if (kind == utils::IteratorType::reduction)
+      depth *= size;
+    else if (inLeft != inRight)
+      (inLeft ? rows : columns) *= size;
+  }
+  return rows >= least && columns >= least && depth >= least;
+}
+
+Value lathe::schedule::findNarrow(Value value) {
   auto widening = value.getDefiningOp<linalg::GenericOp>();
   if (!widening || widening.getNumDpsInputs() != 1 || widening.getNumDpsInits() != 1 ||
       widening.getNumParallelLoops() != widening.getNumLoops() ||
@@ -82,7 +96,7 @@ static TypedAttr narrow(Value value, FloatType element) {
 void lathe::schedule::narrowOperands(ModuleOp module) {
   SmallVector<linalg::GenericOp> products;
   module.walk([&](linalg::GenericOp op) {
-    if (isProduct(op))
+    if (isProductOfF32(op))
       products.push_back(op);
   });
   for (linalg::GenericOp op : products) {

@@ -1,5 +1,6 @@
 // The steps of the stage as passes.
 // Apache-2.0 WITH LLVM-exception
+#include "Kernel.h"
 #include "dialects/Graph/Graph.h"
 #include "dialects/Rt/Rt.h"
 #include "dialects/Sched/Sched.h"
@@ -10,6 +11,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/Pass.h"
 
@@ -38,7 +40,15 @@ struct ScheduleMarkSamplesPass : impl::ScheduleMarkSamplesPassBase<ScheduleMarkS
 
 struct ScheduleNarrowOperandsPass
     : impl::ScheduleNarrowOperandsPassBase<ScheduleNarrowOperandsPass> {
-  void runOnOperation() override { narrowOperands(getOperation()); }
+  using Base::Base;
+  void runOnOperation() override {
+    if (precision == "bf16") {
+      roundAttentions(getOperation());
+      roundProducts(getOperation());
+    }
+    narrowOperands(getOperation());
+    narrowBytes(getOperation(), matrixUnit);
+  }
 };
 
 struct ScheduleFormDispatchesPass

@@ -50,10 +50,13 @@ def ScheduleMarkSamplesPass : Pass<"schedule-mark-samples", "::mlir::ModuleOp"> 
 }
 
 def ScheduleNarrowOperandsPass : Pass<"schedule-narrow-operands", "::mlir::ModuleOp"> {
-  let summary = "Have products take the 16-bit numbers that their operands were widened from";
+  let summary = "Have products take the narrow numbers that their operands were widened from";
   let description = [{
     Pre-condition: linalg on tensors. For devices with a unit that multiplies matrices of f16 or bf16
-    and adds up in f32. Constants become narrow where that loses nothing.
+    and adds up in f32. Constants become narrow where that loses nothing. On request, operands of
+    products and attentions in f32 are rounded to bf16 before. With units for bytes, products of
+    differences of bytes by constant bytes take the bytes, and what zero points add to each column
+    is added afterwards.
 
     Before, after:
     ```mlir
@@ -67,7 +70,14 @@ def ScheduleNarrowOperandsPass : Pass<"schedule-narrow-operands", "::mlir::Modul
       ...
     ```
   }];
-  let dependentDialects = ["::lathe::rt::RtDialect"];
+  let dependentDialects = ["::lathe::rt::RtDialect", "::lathe::sched::SchedDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"matrixUnit", "matrix-unit", "std::string", "",
+           "Units that multiply matrices, separated by commas; those for bytes count here">,
+    Option<"precision", "precision", "std::string", "\"model\"",
+           "bf16: round the operands of f32 products and attentions">
+  ];
 }
 
 def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::ModuleOp"> {
@@ -121,13 +131,13 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
     Option<"itemPerThread", "item-per-thread", "bool", "false",
            "For a GPU: every item of a kernel is a thread, or a block of threads">,
     Option<"matrixUnit", "matrix-unit", "std::string", "",
-           "For a GPU: mma.sync, mfma, wmma or wmma.gfx12, which multiply matrices of 16-bit numbers">,
+           "For a GPU: what multiplies small matrices, such as mma.sync,mma.sync.i8 or mfma">,
     Option<"copyStages", "copy-stages", "unsigned", "1",
            "For a GPU: parts of operands in shared memory; more than one where copies are asynchronous">,
     Option<"groupUnit", "group-unit", "std::string", "",
            "For a GPU: wgmma, by which four warps multiply matrices of 16-bit numbers in shared memory">,
-    Option<"processors", "processors", "unsigned", "100",
-           "For a GPU: how many blocks run side by side at least">,
+    Option<"processors", "processors", "unsigned", "0",
+           "For a GPU: so many share the work, of which some is cut into parts for that; 0: none is">,
     Option<"sharedBytes", "shared-bytes", "unsigned", "48 << 10",
            "For a GPU: the memory that a block can share at most">,
     Option<"optLevel", "opt-level", "unsigned", "3",

@@ -1,6 +1,6 @@
 // The stage: its steps in order.
 // Apache-2.0 WITH LLVM-exception
-#include "lathe/Schedule.h"
+#include "Kernel.h"
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Pass/PassManager.h"
@@ -30,10 +30,18 @@ void lathe::schedule::fixRounding(ModuleOp module, bool zeroSigns) {
 LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &options) {
   if (failed(cleanUp(module)))
     return failure();
+  bool hasUnits = options.optLevel > 0 && !options.target.matrixUnit.empty();
+  bool rounds = hasUnits && options.precision == "bf16";
+  if (rounds)
+    roundAttentions(module);
   if (failed(expandComposites(module, options)))
     return failure();
-  if (options.optLevel > 0 && !options.target.matrixUnit.empty())
+  if (rounds)
+    roundProducts(module);
+  if (hasUnits) {
     narrowOperands(module);
+    narrowBytes(module, options.target.matrixUnit);
+  }
   if (options.optLevel > 0 && (failed(fuseOnTensors(module)) || failed(cleanUp(module))))
     return failure();
   if (failed(formDispatches(module, options)))

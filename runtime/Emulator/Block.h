@@ -76,7 +76,7 @@ private:
     uint32_t fencedAt;        ///< products see what it put in shared memory up to then
     bool fenced;              ///< products may take what it has in registers
   };
-  static constexpr uint32_t loading = 64, transposed = 128, multiplying = 256;
+  static constexpr uint32_t loading = 1 << 16, transposed = 1 << 17, multiplying = 1 << 18;
   /// Who touched a byte last, and in which stretch between two barriers; 0: never. The thread,
   /// counted from 1, whose copy to it is under way. The moment at which it was written, 0 where
   /// products see that in any case. How many products under way read it.

@@ -127,7 +127,7 @@ void addCheckCommand(CLI::App &root, Action &action) {
   command.add_option("--target", suite.check.compiler.target, "Target to compile for");
   addDeviceOption(command, suite.check.device);
   command.add_option("--precision", suite.check.compiler.precision,
-                     "model (default) or bf16, as for compile; give a tolerance with it");
+                     "model (default), bf16 or tf32, as for compile; give a tolerance with it");
   addRepeated(command, "--dim", flags->dims,
               "Fix a symbolic dimension of the model, bound it, or have code for some sizes beside "
               "the general code")

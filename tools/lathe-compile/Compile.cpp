@@ -183,9 +183,12 @@ void addCompileCommand(CLI::App &root, Action &action) {
                   "Code for NVIDIA that no driver has to compile, beside PTX: where there is a "
                   "ptxas in PATH (auto, default), never, or an error without (require)")
       ->type_name("auto|never|require");
-  command.add_option("--precision", flags->compiler.precision,
-                     "model (default), or bf16: f32 products with constant weights round their "
-                     "operands to bf16 and add up in f32");
+  command
+      .add_option("--precision", flags->compiler.precision,
+                  "model (default); bf16: f32 products round their operands to bf16 and add up "
+                  "in f32, on processors those with constant weights; tf32: the same on GPUs "
+                  "that multiply tf32")
+      ->type_name("model|bf16|tf32");
   addRepeated(command, "--dim", flags->dims,
               "Fix a symbolic dimension of the model, bound it, or have code for some sizes beside "
               "the general code")

@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char *nvidiaTriple = "nvptx64-nvidia-cuda";
 constexpr const char *amdTriple = "amdgcn-amd-amdhsa";
+constexpr const char *nvidiaUnits = "mma.sync,mma.sync.tf32,mma.sync.i8";
 
 /// What the name of a vendor alone stands for: code that the most of its devices can run. That of
 /// sm_90a runs there alone, and sm_80's text on all that came after it.
@@ -28,17 +29,17 @@ ArrayRef<DeviceTarget> knownDevices() {
   // are those of A100, A40, RTX 4090, H200, B200, RTX 5090, MI210, MI300X, RX 7900 XTX and RX 9070
   // XT, the last two in pairs of CUs.
   static const DeviceTarget devices[] = {
-      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", "mma.sync", 3, "", 108, 163 << 10},
-      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", "mma.sync", 3, "", 84, 99 << 10},
-      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", "mma.sync", 3, "", 128, 99 << 10},
-      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", "mma.sync", 4, "", 132, 227 << 10},
-      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", "mma.sync", 4, "wgmma", 132, 227 << 10},
-      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", "mma.sync", 4, "", 148, 227 << 10},
-      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", "mma.sync", 3, "", 170, 99 << 10},
-      {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma", 1, "", 104, 64 << 10},
-      {"amd:gfx942", amdTriple, "gfx942", "", "mfma", 1, "", 304, 64 << 10},
-      {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma", 1, "", 48, 64 << 10},
-      {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12", 1, "", 32, 64 << 10},
+      {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", nvidiaUnits, 3, "", 108, 163 << 10},
+      {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", nvidiaUnits, 3, "", 84, 99 << 10},
+      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", nvidiaUnits, 3, "", 142, 99 << 10},
+      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", nvidiaUnits, 4, "", 132, 227 << 10},
+      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", nvidiaUnits, 4, "wgmma", 132, 227 << 10},
+      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", nvidiaUnits, 4, "", 148, 227 << 10},
+      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", nvidiaUnits, 3, "", 188, 99 << 10},
+      {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma,mfma.i8", 1, "", 104, 64 << 10},
+      {"amd:gfx942", amdTriple, "gfx942", "", "mfma,mfma.xf32,mfma.i8.gfx942", 1, "", 304, 64 << 10},
+      {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma,wmma.i8", 1, "", 48, 64 << 10},
+      {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12,wmma.gfx12.i8", 1, "", 32, 64 << 10},
   };
   return devices;
 }

@@ -113,30 +113,55 @@ MatrixLoad matrixLoadOf(Intrinsic::ID id) {
   }
 }
 
-/// An instruction of a matrix unit: its numbers of operands.
+/// An instruction of a matrix unit: its numbers of operands, and where they begin.
 struct MatrixCall {
   uint32_t unit;
   unsigned left, right, sums;
+  bool hasSigns = false; ///< operands that say whether the next one is signed
 };
 
 std::optional<MatrixCall> matrixCallOf(Intrinsic::ID id) {
-  constexpr uint32_t bf16 = LATHE_MATRIX_BF16;
-  switch (id) {
-  case Intrinsic::nvvm_mma_m16n8k16_row_col_f32_f32:
-    return MatrixCall{LATHE_MATRIX_MMA_SYNC, 4, 2, 4};
-  case Intrinsic::nvvm_mma_m16n8k16_row_col_bf16:
-    return MatrixCall{LATHE_MATRIX_MMA_SYNC | bf16, 4, 2, 4};
-  case Intrinsic::amdgcn_mfma_f32_16x16x16f16:
-    return MatrixCall{LATHE_MATRIX_MFMA, 1, 1, 1};
-  case Intrinsic::amdgcn_mfma_f32_16x16x16bf16_1k:
-    return MatrixCall{LATHE_MATRIX_MFMA | bf16, 1, 1, 1};
-  case Intrinsic::amdgcn_wmma_f32_16x16x16_f16:
-    return MatrixCall{LATHE_MATRIX_WMMA, 1, 1, 1};
-  case Intrinsic::amdgcn_wmma_f32_16x16x16_bf16:
-    return MatrixCall{LATHE_MATRIX_WMMA | bf16, 1, 1, 1};
-  default:
-    return std::nullopt;
-  }
+  constexpr uint32_t mma = LATHE_MATRIX_MMA_SYNC, bf16 = LATHE_MATRIX_BF16, i8 = LATHE_MATRIX_INT8,
+                     f8 = LATHE_MATRIX_FP8, tf32 = LATHE_MATRIX_TF32;
+  constexpr uint32_t left = LATHE_MATRIX_LEFT_OTHER, right = LATHE_MATRIX_RIGHT_OTHER;
+  static const struct {
+    Intrinsic::ID id;
+    MatrixCall call;
+  } calls[] = {
+      {Intrinsic::nvvm_mma_m16n8k16_row_col_f32_f32, {mma, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k16_row_col_bf16, {mma | bf16, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k8_row_col_tf32, {mma | tf32, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_s8, {mma | i8, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_s8_u8, {mma | i8 | right, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_u8_s8, {mma | i8 | left, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_u8, {mma | i8 | left | right, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_f32_e4m3_e4m3_f32, {mma | f8, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_f32_e4m3_e5m2_f32, {mma | f8 | right, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_f32_e5m2_e4m3_f32, {mma | f8 | left, 4, 2, 4}},
+      {Intrinsic::nvvm_mma_m16n8k32_row_col_f32_e5m2_e5m2_f32, {mma | f8 | left | right, 4, 2, 4}},
+      {Intrinsic::amdgcn_mfma_f32_16x16x16f16, {LATHE_MATRIX_MFMA, 1, 1, 1}},
+      {Intrinsic::amdgcn_mfma_f32_16x16x16bf16_1k, {LATHE_MATRIX_MFMA | bf16, 1, 1, 1}},
+      {Intrinsic::amdgcn_mfma_f32_16x16x8_xf32, {LATHE_MATRIX_MFMA_GFX942 | tf32, 1, 1, 1}},
+      {Intrinsic::amdgcn_mfma_i32_16x16x16i8, {LATHE_MATRIX_MFMA | i8, 1, 1, 1}},
+      {Intrinsic::amdgcn_mfma_i32_16x16x32_i8, {LATHE_MATRIX_MFMA_GFX942 | i8, 1, 1, 1}},
+      {Intrinsic::amdgcn_wmma_f32_16x16x16_f16, {LATHE_MATRIX_WMMA, 1, 1, 1}},
+      {Intrinsic::amdgcn_wmma_f32_16x16x16_bf16, {LATHE_MATRIX_WMMA | bf16, 1, 1, 1}},
+      {Intrinsic::amdgcn_wmma_i32_16x16x16_iu8, {LATHE_MATRIX_WMMA | i8, 1, 1, 1, true}},
+  };
+  for (const auto &known : calls)
+    if (known.id == id)
+      return known.call;
+  return std::nullopt;
+}
+
+/// cvt.rna.tf32.f32: to ten bits of mantissa, ties away from zero.
+Value *roundToTF32(IntrinsicInst &call) {
+  IRBuilder<> builder(&call);
+  Value *bits = builder.CreateBitCast(call.getArgOperand(0), builder.getInt32Ty());
+  Value *isNaN = builder.CreateFCmpUNO(call.getArgOperand(0), call.getArgOperand(0));
+  Value *rounded = builder.CreateAnd(builder.CreateAdd(bits, builder.getInt32(0x1000)),
+                                     builder.getInt32(0xffffe000));
+  return builder.CreateSelect(isNaN, builder.getInt32(0x7fffe000), rounded);
 }
 
 /// An instruction without operands that the emulator does by a call without any.
@@ -226,6 +251,11 @@ Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &service
       services.push_back(intrinsic);
       continue;
     }
+    if (id == Intrinsic::nvvm_f2tf32_rna) {
+      intrinsic->replaceAllUsesWith(roundToTF32(*intrinsic));
+      intrinsic->eraseFromParent();
+      continue;
+    }
     std::optional<size_t> field = fieldOf(id);
     if (!field)
       return createStringError(
@@ -239,12 +269,19 @@ Error replaceIntrinsics(Function &function, SmallVectorImpl<CallInst *> &service
   return Error::success();
 }
 
-/// The unit of a call, which for WMMA follows from how many elements a lane has.
+/// The unit of a call, which for WMMA follows from how large the operand of a lane is.
 uint32_t unitOf(const CallInst &call, const MatrixCall &matrix) {
-  auto *type = dyn_cast<FixedVectorType>(call.getArgOperand(0)->getType());
-  bool isGfx12 = (matrix.unit & ~LATHE_MATRIX_BF16) == LATHE_MATRIX_WMMA && type &&
-                 type->getNumElements() == 8;
-  return isGfx12 ? matrix.unit - LATHE_MATRIX_WMMA + LATHE_MATRIX_WMMA_GFX12 : matrix.unit;
+  uint32_t unit = matrix.unit;
+  if (matrix.hasSigns)
+    for (auto [operand, flag] : {std::pair(0u, uint32_t(LATHE_MATRIX_LEFT_OTHER)),
+                                 std::pair(2u, uint32_t(LATHE_MATRIX_RIGHT_OTHER))})
+      if (cast<ConstantInt>(call.getArgOperand(operand))->isZero())
+        unit |= flag;
+  auto *type = dyn_cast<FixedVectorType>(call.getArgOperand(matrix.hasSigns ? 1 : 0)->getType());
+  constexpr uint64_t gfx12Bits = 128, gfx12ByteBits = 64;
+  bool isGfx12 = (unit & LATHE_MATRIX_UNITS) == LATHE_MATRIX_WMMA && type &&
+                 type->getPrimitiveSizeInBits() == (matrix.hasSigns ? gfx12ByteBits : gfx12Bits);
+  return isGfx12 ? unit - LATHE_MATRIX_WMMA + LATHE_MATRIX_WMMA_GFX12 : unit;
 }
 
 /// The address that an operand was before it was cast to an address of one kind of memory.
@@ -323,7 +360,12 @@ Value *callService(Function &function, CallInst *call) {
     return answer;
   }
   std::optional<MatrixCall> matrix = matrixCallOf(id);
-  Value *left = pass(matrix->left), *right = pass(matrix->right), *sums = pass(matrix->sums);
+  auto passOperand = [&](unsigned count) {
+    next += matrix->hasSigns;
+    return pass(count);
+  };
+  Value *left = passOperand(matrix->left), *right = passOperand(matrix->right);
+  Value *sums = pass(matrix->sums);
   Value *result = slot(call->getType());
   Value *answer = serve(offsetof(lathe_emulated_thread, multiply),
                         {builder.getInt32(unitOf(*call, *matrix)), left, right, sums, result});

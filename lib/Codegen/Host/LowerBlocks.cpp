@@ -119,68 +119,109 @@ struct LoadMatricesLowering : ConvertOpToLLVMPattern<rt::LoadMatricesOp> {
   }
 };
 
+/// An instruction of a matrix unit: elements of the left and of the right operand ("u8" is an
+/// unsigned i8), and LLVM's name of it.
+struct MatrixInstruction {
+  llvm::StringLiteral unit, left, right, intrinsic;
+};
+
+constexpr MatrixInstruction matrixInstructions[] = {
+    {"mma.sync", "f16", "f16", "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"},
+    {"mma.sync", "bf16", "bf16", "llvm.nvvm.mma.m16n8k16.row.col.bf16"},
+    {"mma.sync.tf32", "f32", "f32", "llvm.nvvm.mma.m16n8k8.row.col.tf32"},
+    {"mma.sync.i8", "i8", "i8", "llvm.nvvm.mma.m16n8k32.row.col.s8"},
+    {"mma.sync.i8", "i8", "u8", "llvm.nvvm.mma.m16n8k32.row.col.s8.u8"},
+    {"mma.sync.i8", "u8", "i8", "llvm.nvvm.mma.m16n8k32.row.col.u8.s8"},
+    {"mma.sync.i8", "u8", "u8", "llvm.nvvm.mma.m16n8k32.row.col.u8"},
+    {"mma.sync.f8", "f8E4M3FN", "f8E4M3FN", "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32"},
+    {"mma.sync.f8", "f8E4M3FN", "f8E5M2", "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e5m2.f32"},
+    {"mma.sync.f8", "f8E5M2", "f8E4M3FN", "llvm.nvvm.mma.m16n8k32.row.col.f32.e5m2.e4m3.f32"},
+    {"mma.sync.f8", "f8E5M2", "f8E5M2", "llvm.nvvm.mma.m16n8k32.row.col.f32.e5m2.e5m2.f32"},
+    {"mfma", "f16", "f16", "llvm.amdgcn.mfma.f32.16x16x16f16"},
+    {"mfma", "bf16", "bf16", "llvm.amdgcn.mfma.f32.16x16x16bf16.1k"},
+    {"mfma.xf32", "f32", "f32", "llvm.amdgcn.mfma.f32.16x16x8.xf32"},
+    {"mfma.i8", "i8", "i8", "llvm.amdgcn.mfma.i32.16x16x16i8"},
+    {"mfma.i8.gfx942", "i8", "i8", "llvm.amdgcn.mfma.i32.16x16x32.i8"},
+    {"wmma", "f16", "f16", "llvm.amdgcn.wmma.f32.16x16x16.f16"},
+    {"wmma", "bf16", "bf16", "llvm.amdgcn.wmma.f32.16x16x16.bf16"},
+    {"wmma.gfx12", "f16", "f16", "llvm.amdgcn.wmma.f32.16x16x16.f16"},
+    {"wmma.gfx12", "bf16", "bf16", "llvm.amdgcn.wmma.f32.16x16x16.bf16"},
+    // Whether integers are signed is said by operands.
+    {"wmma.i8", "", "", "llvm.amdgcn.wmma.i32.16x16x16.iu8"},
+    {"wmma.gfx12.i8", "", "", "llvm.amdgcn.wmma.i32.16x16x16.iu8"},
+};
+
 /// rt.multiply_matrices: the intrinsic of the unit, whose operands are registers of some form.
 struct MultiplyMatricesLowering : ConvertOpToLLVMPattern<rt::MultiplyMatricesOp> {
   using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
   LogicalResult matchAndRewrite(rt::MultiplyMatricesOp op, OpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
-    bool isBF16 = cast<VectorType>(op.getLeft().getType()).getElementType().isBF16();
+    auto nameOf = [&](Value operand, bool isUnsigned) {
+      std::string name;
+      llvm::raw_string_ostream(name) << cast<VectorType>(operand.getType()).getElementType();
+      return isUnsigned ? "u" + name.substr(1) : name;
+    };
+    std::string left = nameOf(op.getLeft(), op.getLeftUnsigned());
+    std::string right = nameOf(op.getRight(), op.getRightUnsigned());
+    const auto *instruction =
+        llvm::find_if(matrixInstructions, [&](const MatrixInstruction &known) {
+          return known.unit == op.getUnit() &&
+                 (known.left.empty() || (known.left == left && known.right == right));
+        });
+    if (instruction == std::end(matrixInstructions))
+      return op.emitError("no matrix unit '")
+             << op.getUnit() << "' multiplies " << left << " by " << right;
     Value sums = adaptor.getSums();
-    auto call = [&](StringRef name, Type result, ValueRange operands) {
-      return LLVM::CallIntrinsicOp::create(rewriter, loc, result, rewriter.getStringAttr(name),
-                                           operands)
+    auto call = [&](Type result, ValueRange operands) {
+      return LLVM::CallIntrinsicOp::create(rewriter, loc, result,
+                                           rewriter.getStringAttr(instruction->intrinsic), operands)
           .getResult(0);
     };
-    // Numbers of bf16 are but bits to AMD's units.
-    auto asBits = [&](Value vector) -> Value {
-      auto type = cast<VectorType>(vector.getType());
-      if (!isBF16)
-        return vector;
-      return LLVM::BitcastOp::create(rewriter, loc, type.clone(rewriter.getI16Type()), vector);
-    };
-    Value left = asBits(adaptor.getLeft()), right = asBits(adaptor.getRight());
+    bool isNvidia = op.getUnit().starts_with("mma.sync");
+    Value a = asRegisters(rewriter, loc, adaptor.getLeft(), op.getLeft(), op.getUnit());
+    Value b = asRegisters(rewriter, loc, adaptor.getRight(), op.getRight(), op.getUnit());
     if (op.getUnit().starts_with("wmma")) {
-      rewriter.replaceOp(op, call(isBF16 ? "llvm.amdgcn.wmma.f32.16x16x16.bf16"
-                                         : "llvm.amdgcn.wmma.f32.16x16x16.f16",
-                                  sums.getType(), {left, right, sums}));
-      return success();
-    }
-    if (op.getUnit() == "mfma") {
-      Value zero = LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32IntegerAttr(0));
-      rewriter.replaceOp(op, call(isBF16 ? "llvm.amdgcn.mfma.f32.16x16x16bf16.1k"
-                                         : "llvm.amdgcn.mfma.f32.16x16x16f16",
-                                  sums.getType(), {left, right, sums, zero, zero, zero}));
-      return success();
-    }
-    if (op.getUnit() != "mma.sync")
-      return op.emitError("no matrix unit is called '") << op.getUnit() << "'";
-    // Registers of two numbers each, and of one sum.
-    SmallVector<Value> operands;
-    auto addPairs = [&](Value vector) {
-      auto type = cast<VectorType>(vector.getType());
-      for (int32_t i = 0; i < type.getNumElements(); i += 2) {
-        Value pair = LLVM::ShuffleVectorOp::create(rewriter, loc, vector, vector,
-                                                   ArrayRef<int32_t>{i, i + 1});
-        if (isBF16)
-          pair = LLVM::BitcastOp::create(rewriter, loc, rewriter.getI32Type(), pair);
-        operands.push_back(pair);
+      SmallVector<Value> operands{a, b, sums};
+      if (instruction->left.empty()) {
+        auto flag = [&](bool value) -> Value {
+          return LLVM::ConstantOp::create(rewriter, loc,
+                                          rewriter.getIntegerAttr(rewriter.getI1Type(), value));
+        };
+        operands = {
+            flag(!op.getLeftUnsigned()), a, flag(!op.getRightUnsigned()), b, sums, flag(false)};
       }
-    };
-    addPairs(left);
-    addPairs(right);
+      rewriter.replaceOp(op, call(sums.getType(), operands));
+      return success();
+    }
+    if (!isNvidia) {
+      Value zero = LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32IntegerAttr(0));
+      rewriter.replaceOp(op, call(sums.getType(), {a, b, sums, zero, zero, zero}));
+      return success();
+    }
+    // Registers one by one.
     auto place = [&](int64_t i) {
       return LLVM::ConstantOp::create(rewriter, loc, rewriter.getI32IntegerAttr(i)).getResult();
     };
+    SmallVector<Value> operands;
+    auto addAll = [&](Value vector) {
+      auto type = cast<VectorType>(vector.getType());
+      bool arePairs = type.getElementType().isF16();
+      for (int32_t i = 0; i < type.getNumElements(); i += arePairs ? 2 : 1)
+        operands.push_back(
+            arePairs ? LLVM::ShuffleVectorOp::create(rewriter, loc, vector, vector,
+                                                     ArrayRef<int32_t>{i, i + 1})
+                           .getResult()
+                     : LLVM::ExtractElementOp::create(rewriter, loc, vector, place(i)).getResult());
+    };
+    addAll(a);
+    addAll(b);
+    addAll(sums);
     auto sumsType = cast<VectorType>(sums.getType());
     int64_t count = sumsType.getNumElements();
-    for (int64_t i = 0; i < count; ++i)
-      operands.push_back(LLVM::ExtractElementOp::create(rewriter, loc, sums, place(i)));
     Type result = LLVM::LLVMStructType::getLiteral(
         op.getContext(), SmallVector<Type>(count, sumsType.getElementType()));
-    Value made = call(isBF16 ? "llvm.nvvm.mma.m16n8k16.row.col.bf16"
-                             : "llvm.nvvm.mma.m16n8k16.row.col.f32.f32",
-                      result, operands);
+    Value made = call(result, operands);
     Value vector = LLVM::PoisonOp::create(rewriter, loc, sumsType);
     for (int64_t i = 0; i < count; ++i) {
       Value sum = LLVM::ExtractValueOp::create(rewriter, loc, made, ArrayRef<int64_t>{i});
@@ -188,6 +229,40 @@ struct MultiplyMatricesLowering : ConvertOpToLLVMPattern<rt::MultiplyMatricesOp>
     }
     rewriter.replaceOp(op, vector);
     return success();
+  }
+
+private:
+  /// The operand as its instruction has it: pairs of f16; else words, of f32 such as are rounded to
+  /// tf32; AMD's units take f16 and f32 as they are, bf16 as bits of 16 and bytes by four or eight.
+  static Value asRegisters(OpBuilder &builder, Location loc, Value vector, Value given,
+                           StringRef unit) {
+    bool isNvidia = unit.starts_with("mma.sync");
+    auto type = cast<VectorType>(vector.getType());
+    Type element = cast<VectorType>(given.getType()).getElementType();
+    unsigned bits = element.getIntOrFloatBitWidth() * type.getNumElements();
+    Type i32 = builder.getI32Type();
+    auto cast = [&](Type to) -> Value { return LLVM::BitcastOp::create(builder, loc, to, vector); };
+    if (element.isF16() || (element.isF32() && !isNvidia))
+      return vector;
+    if (element.isBF16() && !isNvidia)
+      return cast(type.clone(builder.getI16Type()));
+    if (element.isF32()) {
+      Value words = LLVM::PoisonOp::create(builder, loc, type.clone(i32));
+      for (int64_t i = 0; i < type.getNumElements(); ++i) {
+        Value place = LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(i));
+        Value number = LLVM::ExtractElementOp::create(builder, loc, vector, place);
+        Value rounded =
+            LLVM::CallIntrinsicOp::create(builder, loc, i32,
+                                          builder.getStringAttr("llvm.nvvm.f2tf32.rna"), number)
+                .getResult(0);
+        words = LLVM::InsertElementOp::create(builder, loc, words, rounded, place);
+      }
+      return words;
+    }
+    // MFMA takes four bytes in a register or eight in two, the others vectors of registers.
+    if (unit.starts_with("mfma"))
+      return cast(builder.getIntegerType(bits));
+    return cast(VectorType::get({bits / 32}, i32));
   }
 };
 

@@ -40,22 +40,23 @@ def convolution(model, stride):
     return compute
 
 
-def write(root, name, dtype, network, shapes, declared=None):
+def write(root, name, dtype, network, shapes, declared=None, more=()):
     random = np.random.default_rng(len(name))
     model = Model(name, 0, 1, 17)
     compute = network(model)
     for value, dims in zip("ab", declared or shapes):
         model.input(value, dims, dtype)
-    data = os.path.join(root, "test_" + name, "test_data_set_0")
-    os.makedirs(data, exist_ok=True)
-    arrays = [random.integers(-4, 5, shape).astype(dtype) for shape in shapes]
-    # Small whole numbers: whatever the order, sums are exact.
-    result = compute(*(array.astype(np.float64) for array in arrays)).astype(dtype)
+    for number, given in enumerate((shapes, *more)):
+        data = os.path.join(root, "test_" + name, f"test_data_set_{number}")
+        os.makedirs(data, exist_ok=True)
+        arrays = [random.integers(-4, 5, shape).astype(dtype) for shape in given]
+        # Small whole numbers: whatever the order, sums are exact.
+        result = compute(*(array.astype(np.float64) for array in arrays)).astype(dtype)
+        for i, array in enumerate(arrays):
+            wire.tensor(array).write(os.path.join(data, f"input_{i}.pb"))
+        wire.tensor(result).write(os.path.join(data, "output_0.pb"))
     model.output("y", result.shape if not declared else
                  [f"y{i}" for i in range(result.ndim)], dtype)
-    for i, array in enumerate(arrays):
-        wire.tensor(array).write(os.path.join(data, f"input_{i}.pb"))
-    wire.tensor(result).write(os.path.join(data, "output_0.pb"))
     model.write(os.path.join(root, "test_" + name, "model.onnx"))
 
 
@@ -80,6 +81,17 @@ def main(root):
     # Rows of which a run knows how many there are; their length is known.
     write(root, "rows_any", "float16", lambda model: product(model, False, False),
           [(2, 70, 104), (2, 104, 72)], [["batch", "rows", 104], ["batch", 104, 72]])
+    # Much to add up for few results.
+    for dtype in ("float16", "float32"):
+        write(root, f"deep_{dtype}", dtype, lambda model: product(model, False, True),
+              [(1, 20, 2048), (1, 70, 2048)])
+        write(root, f"deep_{dtype}_any", dtype, lambda model: product(model, False, False),
+              [(1, 9, 1040), (1, 1040, 72)], [[1, "rows", 1040], [1, 1040, 72]],
+              [[(1, 70, 1040), (1, 1040, 72)], [(1, 1, 1040), (1, 1040, 72)]])
+    write(root, "deep_row", "float32", lambda model: product(model, False, False),
+          [(1, 1, 4096), (1, 4096, 40)])
+    write(root, "deep_conv", "float16", lambda model: convolution(model, 1),
+          [(1, 128, 5, 5), (24, 128, 3, 3)])
     write(root, "double", "float64", lambda model: product(model, False, True),
           [(1, 70, 50), (1, 33, 50)])
     for dtype in ("float16", "float32"):
