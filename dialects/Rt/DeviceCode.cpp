@@ -17,7 +17,8 @@ bool lathe::rt::runsOnDevice(Operation *op) {
       isa<RtDialect>(op->getDialect()) &&
       !isa<ViewOp, CheckOp, FailedOp, ThreadOp, BarrierOp, SharedOp, MultiplyMatricesOp,
            CopyAsyncOp, CommitCopiesOp, WaitCopiesOp, LoadMatricesOp, DescribeMatrixOp,
-           MultiplySharedOp, FenceProductsOp, FenceSharedOp, CommitProductsOp, WaitProductsOp>(op);
+           MultiplySharedOp, FenceProductsOp, FenceSharedOp, CommitProductsOp, WaitProductsOp,
+           TensorMapOp, InitPhasesOp, FencePhasesOp, ArriveOp, WaitPhaseOp, CopyTensorOp>(op);
   return !isOfHost && !isa<SymbolUserOpInterface>(op) &&
          llvm::none_of(op->getOperandTypes(), isText) &&
          llvm::none_of(op->getResultTypes(), isText);

@@ -1,6 +1,7 @@
 // The rt dialect: registration and verifiers.
 // Apache-2.0 WITH LLVM-exception
 #include "dialects/Rt/Rt.h"
+#include "lathe/ArtifactFormat.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -101,6 +102,58 @@ LogicalResult WaitProductsOp::verify() {
     if (!cast<VectorType>(type).getElementType().isF32())
       return emitOpError("waits for sums of f32, got ") << type;
   return success();
+}
+
+LogicalResult TensorMapOp::verify() {
+  size_t rank = getSizes().size();
+  ArrayRef<int64_t> box = getBox();
+  if (rank < 1 || rank > LATHE_MAP_RANK || getStrides().size() != rank - 1 || box.size() != rank)
+    return emitOpError("has 1 to ")
+           << LATHE_MAP_RANK << " sizes, as many numbers of the box, and a "
+           << "stride less, got " << rank << ", " << box.size() << " and " << getStrides().size();
+  Type element = getElement();
+  unsigned bits = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
+  if (!llvm::is_contained({8u, 16u, 32u, 64u}, bits))
+    return emitOpError("is of elements of 1, 2, 4 or 8 bytes, got ") << element;
+  if (llvm::any_of(box, [](int64_t size) { return size < 1 || size > 256; }))
+    return emitOpError("has boxes of 1 to 256 elements in each dimension, got ") << box;
+  if (!llvm::is_contained({0, 32, 64, 128}, int64_t(getSwizzle())))
+    return emitOpError("has a swizzle of 0, 32, 64 or 128 bytes, got ") << getSwizzle();
+  int64_t row = box[0] * bits / 8;
+  if (row % 16 || (getSwizzle() && row != int64_t(getSwizzle())))
+    return emitOpError("has rows of a multiple of 16 bytes, and of its swizzle, got ") << row;
+  if (int64_t(getOffset()) < 0)
+    return emitOpError("begins at element ") << int64_t(getOffset());
+  return success();
+}
+
+/// Barriers are numbers of 64 bits.
+static LogicalResult verifyBarriers(Operation *op, Value barriers) {
+  auto type = cast<MemRefType>(barriers.getType());
+  if (!type.getElementType().isInteger(64))
+    return op->emitOpError("needs a barrier of 64 bits, got one of ") << type;
+  return success();
+}
+
+LogicalResult InitPhasesOp::verify() {
+  if (getCount() < 1 || getCount() >= 1 << 20)
+    return emitOpError("takes 1 to 1048575 arrivals, got ") << getCount();
+  return verifyBarriers(*this, getBarriers());
+}
+
+LogicalResult ArriveOp::verify() {
+  if (int32_t(getBytes()) < 0 || getBytes() >= 1 << 20)
+    return emitOpError("expects up to 1048575 bytes, got ") << int32_t(getBytes());
+  return verifyBarriers(*this, getBarriers());
+}
+
+LogicalResult WaitPhaseOp::verify() { return verifyBarriers(*this, getBarriers()); }
+
+LogicalResult CopyTensorOp::verify() {
+  if (getCoordinates().empty() || getCoordinates().size() > LATHE_MAP_RANK)
+    return emitOpError("has 1 to ")
+           << LATHE_MAP_RANK << " coordinates, got " << getCoordinates().size();
+  return verifyBarriers(*this, getBarriers());
 }
 
 std::string lathe::rt::describeNode(Location location) {

@@ -438,6 +438,85 @@ def Rt_WaitProductsOp : Rt_Op<"wait_products", [MemoryEffects<[MemRead, MemWrite
   let hasVerifier = 1;
 }
 
+// Copies of whole boxes of tensors, which one thread begins for its block, and barriers with phases,
+// eight bytes of shared memory each, which tell when they are there.
+
+def Rt_TensorMapOp : Rt_Op<"tensor_map", [Pure, AttrSizedOperandSegments]> {
+  let summary = "how a tensor lies in a kernel's buffer, for rt.copy_tensor";
+  let description = [{
+    Dimension 0 is the one whose elements are neighbours; `strides`, in elements, are those of the others.
+    `offset` is that of the first element. A copy brings `box` elements of each dimension, those outside
+    of the tensor as 0, one row (dimension 0) behind the other. With a `swizzle` of so many bytes,
+    the pieces of 16 bytes of these change places: bits 4 and up of an address in shared memory are those
+    that it would have without, xor bits 7 and up; one bit for 32 bytes, two for 64, three for 128.
+
+    The base is a parameter of the kernel; sizes and strides are products of parameters and constants, so that
+    the runtime can make the map when it launches the kernel. There the address and the strides must be
+    multiples of 16 bytes: the run fails if not.
+  }];
+  let arguments = (ins LLVM_AnyPointer:$base, Variadic<Index>:$sizes, Variadic<Index>:$strides,
+                       TypeAttr:$element, DenseI64ArrayAttr:$box,
+                       DefaultValuedAttr<I64Attr, "0">:$offset,
+                       DefaultValuedAttr<I64Attr, "0">:$swizzle);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = [{
+    $base `sizes` `(` $sizes `)` `strides` `(` $strides `)` `box` $box `of` $element attr-dict
+    `:` type($base) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Rt_InitPhasesOp : Rt_Op<"init_phases", [MemoryEffects<[MemWrite]>]> {
+  let summary = "make a barrier with phases, each of which ends after `count` arrivals";
+  let description = [{
+    And when as many bytes as those expect have come by tensor copies. One thread makes it, then comes
+    rt.fence_phases, and a barrier before others use it.
+  }];
+  let arguments = (ins AnyMemRef:$barriers, Index:$at, I32Attr:$count);
+  let assemblyFormat = "$barriers `[` $at `]` `count` $count attr-dict `:` type($barriers)";
+  let hasVerifier = 1;
+}
+
+def Rt_FencePhasesOp : Rt_Op<"fence_phases", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "let tensor copies use the barriers that this thread has made";
+  let assemblyFormat = "attr-dict";
+}
+
+def Rt_ArriveOp : Rt_Op<"arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "arrive in the present phase of a barrier, and expect `bytes` more of tensor copies";
+  let description = "Who waits for the phase sees what this thread has done before.";
+  let arguments = (ins AnyMemRef:$barriers, Index:$at, DefaultValuedAttr<I32Attr, "0">:$bytes);
+  let assemblyFormat = "$barriers `[` $at `]` (`expect` $bytes^)? attr-dict `:` type($barriers)";
+  let hasVerifier = 1;
+}
+
+def Rt_WaitPhaseOp : Rt_Op<"wait_phase", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "wait until the phase of this parity is over";
+  let description = [{
+    The first phase has parity 0, each has another one than that before. So a wait for parity 1 of a
+    barrier that is in its first phase goes on at once.
+  }];
+  let arguments = (ins AnyMemRef:$barriers, Index:$at, Index:$parity);
+  let assemblyFormat = "$barriers `[` $at `]` `parity` $parity attr-dict `:` type($barriers)";
+  let hasVerifier = 1;
+}
+
+def Rt_CopyTensorOp : Rt_Op<"copy_tensor", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "begin to copy a box of a tensor to shared memory";
+  let description = [{
+    `coordinates` are those of its first element, dimension 0 first; they may lie outside. The place is a multiple
+    of 128 bytes, or of what a swizzle repeats after: 256, 512 or 1024. The bytes arrive in the present
+    phase of the barrier, and nobody may touch the place but who has waited for that.
+  }];
+  let arguments = (ins LLVM_AnyPointer:$map, Variadic<Index>:$coordinates, AnyMemRef:$part,
+                       Index:$to, AnyMemRef:$barriers, Index:$at);
+  let assemblyFormat = [{
+    $map `[` $coordinates `]` `,` $part `[` $to `]` `,` $barriers `[` $at `]` attr-dict
+    `:` type($map) `,` type($part) `,` type($barriers)
+  }];
+  let hasVerifier = 1;
+}
+
 def Rt_FailedOp : Rt_Op<"failed", [MemoryEffects<[MemRead]>]> {
   let summary = "whether a check has failed in a kernel of this run, in this one or before it";
   let description = [{

@@ -66,6 +66,7 @@ struct DeviceKernel {
   uint32_t blockThreads = 0;
   uint32_t blockItems = 0;
   uint32_t sharedBytes = 0;
+  std::vector<lathe_tensor_map> tensorMaps = {};
 };
 
 /// Device code in one form; mirrors lathe_image.

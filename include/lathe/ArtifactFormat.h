@@ -287,6 +287,31 @@ typedef struct lathe_image {
   uint64_t bytes; /* of all of it */
 } lathe_image;
 
+/* A number that a launch gives: `constant` times those of its parameters that `factors` number, up
+ * to the first 0. */
+#define LATHE_SIZE_FACTORS 4u
+typedef struct lathe_launch_size {
+  uint64_t constant;
+  uint32_t factors[LATHE_SIZE_FACTORS];
+} lathe_launch_size;
+
+/* A tensor in memory, of which the device copies boxes for a kernel (cuTensorMapEncodeTiled). Each
+ * launch makes it anew, and hands it to the kernel as LATHE_MAP_BYTES behind its parameters.
+ * Dimension 0 is the one whose elements are neighbours. Elements outside of the tensor are 0. */
+#define LATHE_MAP_RANK 5u
+#define LATHE_MAP_BYTES 128u
+typedef struct lathe_tensor_map {
+  uint32_t buffer;  /* the parameter that is its address, */
+  uint32_t dtype;   /* of 1, 2, 4 or 8 bytes */
+  uint64_t offset;  /* and the bytes from there to the first element */
+  uint32_t rank;    /* 1 to LATHE_MAP_RANK */
+  uint32_t swizzle; /* 0, or rows of so many bytes (32, 64, 128) whose pieces of 16 change places */
+  lathe_launch_size sizes[LATHE_MAP_RANK];
+  lathe_launch_size strides[LATHE_MAP_RANK]; /* in elements; that of dimension 0 is not looked at */
+  uint32_t box[LATHE_MAP_RANK];              /* 1 to 256 elements */
+  uint32_t reserved;
+} lathe_tensor_map;
+
 typedef struct lathe_device_kernel {
   const char *name; /* in the images as well */
   uint32_t arg_count;
@@ -295,6 +320,9 @@ typedef struct lathe_device_kernel {
   uint32_t shared_bytes; /* that the threads of a block share; in the images as well, but of PTX
                             where they are more than LATHE_MOST_STATIC_SHARED: all of them are asked
                             for by the launch. Not 0: the threads wait for each other */
+  uint32_t tensor_map_count;
+  uint32_t reserved;
+  const lathe_tensor_map *tensor_maps;
 } lathe_device_kernel;
 
 #define LATHE_MOST_STATIC_SHARED 49152
@@ -393,8 +421,24 @@ typedef struct lathe_emulated_thread {
    * of those in `sums`. */
   int32_t (*wait_products)(struct lathe_emulated_thread *, uint32_t groups, uint32_t count,
                            float *sums);
+  /* Makes 8 bytes of shared memory a barrier with phases, each of which ends when it has `count`
+   * arrivals and as many bytes of tensor copies as they expect. */
+  int32_t (*init_phases)(struct lathe_emulated_thread *, void *barrier, uint32_t count);
+  /* Tensor copies may use the barriers that the thread has made. */
+  int32_t (*fence_phases)(struct lathe_emulated_thread *);
+  /* An arrival in the present phase, which expects `bytes` more. */
+  int32_t (*arrive)(struct lathe_emulated_thread *, void *barrier, uint32_t bytes);
+  /* Returns when the barrier's phase with this parity, of which the first has 0, is over: when the
+   * present one has another. */
+  int32_t (*wait_phase)(struct lathe_emulated_thread *, void *barrier, uint32_t parity);
+  /* Begins to copy a box of a tensor, whose first element has these `rank` coordinates, to shared
+   * memory. Nobody may look there before the phase of `barrier` in which its bytes arrive is over.
+   */
+  int32_t (*copy_tensor)(struct lathe_emulated_thread *, void *to, const void *map, void *barrier,
+                         uint32_t rank, const int32_t *coordinates);
 } lathe_emulated_thread;
 
+/* Addresses of the tensor maps follow the parameters. */
 typedef void (*lathe_emulated_kernel)(const uint64_t *args, lathe_emulated_thread *thread);
 
 /* A place in the model that can fail at run time. `message` holds %0..%5 for the arguments:

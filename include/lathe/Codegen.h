@@ -180,6 +180,8 @@ struct DeviceTarget {
   unsigned sharedBytes = 0; ///< What a block can have at most.
 
   bool isNvidia() const;
+  /// Whether it copies boxes of tensors to shared memory, and has barriers with phases for that.
+  bool copiesTensors() const;
 };
 
 /// Every device that has a name.
@@ -200,6 +202,8 @@ struct DeviceKernel {
   unsigned blockThreads;    ///< of a block, which has an item for each
   bool isBlockItem;         ///< or one item alone, which all threads compute together
   unsigned sharedBytes = 0; ///< what they share for that; filled by compileDevice
+  /// Behind its parameters, in the scheduled kernel as well.
+  std::vector<lathe_tensor_map> tensorMaps = {};
 };
 
 /// Kernels by number, and their module.
@@ -211,11 +215,12 @@ struct DeviceKernels {
 
 /// Takes the kernels that a device can run out of a scheduled module (declarations stay), has its
 /// dispatches launch them, and the host wait where it looks at memory itself. What needs the host,
-/// such as kernels on strings, stays.
+/// such as kernels on strings, stays. The
+/// module is null, and the error emitted, where a tensor map is none that a launch can make.
 DeviceKernels takeDeviceKernels(mlir::ModuleOp scheduled);
 
 /// The same for another form of the model; kernels of the same name are the same kernel.
-void addDeviceKernels(mlir::ModuleOp scheduled, DeviceKernels &kernels);
+llvm::LogicalResult addDeviceKernels(mlir::ModuleOp scheduled, DeviceKernels &kernels);
 
 /// What a device and the emulator load.
 struct DeviceCode {

@@ -89,10 +89,13 @@ private:
 
   Constant *build(const DeviceVariant &device) {
     Constant *kernels = array(device.kernels, [&](const DeviceKernel &kernel) {
-      static_assert(sizeof(lathe_device_kernel) == 24);
+      static_assert(sizeof(lathe_device_kernel) == 40);
+      Constant *maps =
+          array(kernel.tensorMaps, [&](const lathe_tensor_map &map) { return build(map); });
       return record({string(kernel.name), number(32, kernel.argumentCount),
                      number(32, kernel.blockThreads), number(32, kernel.blockItems),
-                     number(32, kernel.sharedBytes)});
+                     number(32, kernel.sharedBytes), number(32, kernel.tensorMaps.size()),
+                     number(32, 0), maps});
     });
     Constant *images = array(device.images, [&](const DeviceImage &image) {
       static_assert(sizeof(lathe_image) == 24);
@@ -109,6 +112,23 @@ private:
     SmallVector<Constant *> fields = fieldsOf(device.host);
     fields.append({number(32, device.kernels.size()), number(32, device.images.size()), kernels,
                    images, number(32, device.flags), number(32, 0)});
+    return record(fields);
+  }
+
+  Constant *build(const lathe_tensor_map &map) {
+    static_assert(sizeof(lathe_tensor_map) == 288);
+    SmallVector<Constant *> fields = {number(32, map.buffer), number(32, map.dtype),
+                                      number(64, map.offset), number(32, map.rank),
+                                      number(32, map.swizzle)};
+    for (const auto *sizes : {&map.sizes, &map.strides})
+      for (const lathe_launch_size &size : *sizes) {
+        fields.push_back(number(64, size.constant));
+        for (uint32_t factor : size.factors)
+          fields.push_back(number(32, factor));
+      }
+    for (uint32_t size : map.box)
+      fields.push_back(number(32, size));
+    fields.push_back(number(32, 0));
     return record(fields);
   }
 

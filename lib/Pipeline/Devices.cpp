@@ -157,6 +157,8 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
   }
   variants.push_back(describeVariant(*scheduled, described, entry));
   codegen::DeviceKernels kernels = codegen::takeDeviceKernels(*scheduled);
+  if (!kernels.module)
+    return false;
   if (!reportFallbacks(*scheduled, device))
     return false;
 
@@ -172,7 +174,8 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
     info.sizes = form.sizes;
     variants.back().specialized.push_back(std::move(info));
     cases.push_back({(prefix + "_size" + Twine(cases.size())).str(), form.tests});
-    codegen::addDeviceKernels(*sized.back(), kernels);
+    if (failed(codegen::addDeviceKernels(*sized.back(), kernels)))
+      return false;
     if (!reportFallbacks(*sized.back(), device))
       return false;
   }
@@ -223,7 +226,7 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
         for (const codegen::DeviceKernel &kernel : kernels.kernels)
           variant.kernels.push_back({kernel.name, kernel.argumentCount, kernel.blockThreads,
                                      kernel.isBlockItem ? 1 : kernel.blockThreads,
-                                     kernel.sharedBytes});
+                                     kernel.sharedBytes, kernel.tensorMaps});
         variant.images.push_back({device.isNvidia() ? LATHE_IMAGE_PTX : LATHE_IMAGE_HSACO,
                                   std::move(compiled->image), ""});
         if (assembled.cubin && options.cubin != "never")

@@ -2,6 +2,7 @@
 // Licensed under Apache-2.0 WITH LLVM-exception.
 #include "runtime/Artifact/Table.h"
 
+#include "runtime/Core/TensorMap.h"
 #include "runtime/Core/Value.h"
 
 #include <algorithm>
@@ -13,7 +14,7 @@ using namespace lathe::runtime;
 namespace {
 
 constexpr uint32_t maxKernels = 1 << 20, maxImages = 64, maxBlockThreads = 1024,
-                   maxKernelArgs = 1 << 12, maxSharedBytes = 1 << 20;
+                   maxKernelArgs = 1 << 12, maxSharedBytes = 1 << 20, maxTensorMaps = 32;
 constexpr uint32_t maxVariants = 64, maxEntries = 1024, maxTensors = 1 << 16, maxStates = 1024;
 
 // Walks the table. Every check returns what is wrong, null where all is well.
@@ -116,6 +117,12 @@ const char *TableChecker::checkDevice(const lathe_device_variant &device) {
         kernel.block_items > kernel.block_threads || kernel.shared_bytes > maxSharedBytes ||
         kernel.arg_count < 2 || kernel.arg_count > maxKernelArgs)
       return "a kernel for a device is out of range";
+    if (kernel.tensor_map_count > maxTensorMaps ||
+        !isArray(kernel.tensor_maps, kernel.tensor_map_count))
+      return "the tensor maps of a kernel are out of range";
+    for (uint32_t m = 0; m < kernel.tensor_map_count; ++m)
+      if (const char *why = checkTensorMap(kernel.tensor_maps[m], kernel.arg_count))
+        return why;
   }
   if (device.image_count > maxImages || !isArray(device.images, device.image_count))
     return "the images for a device are out of range";

@@ -64,6 +64,11 @@ void BlockRunner::start(Thread &thread, uint32_t block, uint32_t number) {
   thread.fence_shared = fenceShared;
   thread.commit_products = commitProducts;
   thread.wait_products = waitProducts;
+  thread.init_phases = initPhases;
+  thread.fence_phases = fencePhases;
+  thread.arrive = arrive;
+  thread.wait_phase = waitPhase;
+  thread.copy_tensor = copyTensor;
   thread.runner = this;
   thread.copies.clear();
   thread.group = thread.productGroup = thread.fencedAt = 0;
@@ -99,6 +104,7 @@ void BlockRunner::runTogether(uint32_t block) {
   products.clear();
   accumulators.clear();
   moment = 1;
+  forgetPhases();
   chance = scatter(launch.seed + 31 * uint64_t(block));
   for (uint32_t i = 0; i < threads.size(); ++i) {
     Thread &thread = threads[i];
@@ -118,66 +124,88 @@ void BlockRunner::runTogether(uint32_t block) {
     uint32_t turn = 0;
     do
       runReady(block, turn++);
-    while (workTogether());
+    while (goOnTogether());
     auto waiting = std::find_if(threads.begin(), threads.end(), isIn(Thread::Waiting));
     if (waiting == threads.end()) {
       if (!products.empty() && goesOn())
         launch.fail(threads[products.front().first], "it ends while products are under way");
-      return;
+      break;
     }
     if (std::any_of(threads.begin(), threads.end(), isIn(Thread::Done)) && goesOn())
       launch.fail(*waiting, "it waits at a barrier that others of the block never reach");
+    if (hasPhases())
+      meetAll();
     // After a fault all of them end at their barrier.
     for (Thread &thread : threads)
       if (thread.state == Thread::Waiting)
         thread.state = Thread::Ready;
   }
+  checkCopiesWaitedFor();
 }
 
 // All threads that can go on do, up to where they wait for others.
 void BlockRunner::runReady(uint32_t block, uint32_t turn) {
   Order order(threads.size(), launch.seed + block + 977 * epoch + 7919 * turn);
   for (uint32_t i = 0; i < threads.size(); ++i)
-    if (Thread &thread = threads[order(i)]; thread.state == Thread::Ready)
+    if (Thread &thread = threads[order(i)]; thread.state == Thread::Ready) {
       swapcontext(&scheduler, &thread.context);
+      landSomeTensors();
+    }
+}
+
+// Where no thread is ready: whether one is after what they wait for has been done.
+bool BlockRunner::goOnTogether() {
+  if (wakeParked() || workTogether())
+    return true;
+  if (!tensorCopies.empty() && goesOn()) {
+    landTensor(scatter(++chance) % tensorCopies.size());
+    return true;
+  }
+  return failParked();
 }
 
 // Does the work of the warps that are together at the same; false where there is none.
 bool BlockRunner::workTogether() {
-  auto first = std::find_if(threads.begin(), threads.end(),
-                            [](const Thread &thread) { return thread.state == Thread::Meeting; });
-  if (first == threads.end())
-    return false;
-  uint32_t unit = first->unit;
+  bool isDone = false;
+  for (Thread &thread : threads)
+    if (thread.state == Thread::Meeting)
+      isDone |= workTogether(thread);
+  return isDone;
+}
+
+bool BlockRunner::workTogether(Thread &first) {
+  uint32_t unit = first.unit;
   uint32_t size = unit & multiplying ? groupThreads
                   : unit & loading   ? warpLanes
                                      : matrixLanes(unit);
   std::vector<MatrixOperands> lanes(size);
-  for (size_t warp = 0; warp < threads.size(); warp += size) {
-    size_t end = std::min(threads.size(), warp + size);
-    uint32_t together = 0, apart = 0;
-    for (size_t i = warp; i < end; ++i) {
-      bool isHere = threads[i].state == Thread::Meeting && threads[i].unit == unit;
-      (isHere ? together : apart) += 1;
-      lanes[i - warp] = threads[i].operands;
-    }
-    if (!together)
-      continue;
-    if ((apart || together < size) && goesOn())
-      launch.fail(*first, unit & multiplying ? "not all threads of its warpgroup multiply together"
-                          : unit & loading
-                              ? "not all lanes of its warp load matrices together"
-                              : "not all lanes of its warp are together in the matrix unit");
-    if (goesOn() && unit & multiplying)
-      beginProducts(warp);
-    else if (goesOn() && unit & loading)
-      loadTogether(warp, lanes.data(), unit);
-    else if (goesOn())
-      multiplyMatrices(unit, lanes.data());
-    for (size_t i = warp; i < end; ++i)
-      if (threads[i].state == Thread::Meeting)
-        threads[i].state = Thread::Ready;
+  size_t warp = first.thread / size * size, end = std::min(threads.size(), warp + size);
+  uint32_t together = 0, apart = 0, parked = 0;
+  for (size_t i = warp; i < end; ++i) {
+    bool isHere = threads[i].state == Thread::Meeting && threads[i].unit == unit;
+    (isHere ? together : apart) += 1;
+    // Warps of a group may have something to do before they come to it.
+    bool isOnItsWay = unit & multiplying && threads[i].state == Thread::Meeting && !isHere;
+    parked += threads[i].state == Thread::Parked || isOnItsWay;
+    lanes[i - warp] = threads[i].operands;
   }
+  // Those that wait for a phase, or for their warp, may come later.
+  if (parked && goesOn())
+    return false;
+  if ((apart || together < size) && goesOn())
+    launch.fail(first, unit & multiplying ? "not all threads of its warpgroup multiply together"
+                       : unit & loading
+                           ? "not all lanes of its warp load matrices together"
+                           : "not all lanes of its warp are together in the matrix unit");
+  if (goesOn() && unit & multiplying)
+    beginProducts(warp);
+  else if (goesOn() && unit & loading)
+    loadTogether(warp, lanes.data(), unit);
+  else if (goesOn())
+    multiplyMatrices(unit, lanes.data());
+  for (size_t i = warp; i < end; ++i)
+    if (threads[i].state == Thread::Meeting)
+      threads[i].state = Thread::Ready;
   return true;
 }
 
@@ -259,64 +287,68 @@ int32_t BlockRunner::wait(lathe_emulated_thread *given) {
 
 // Between two barriers a byte is one thread's, or is only read.
 bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t bytes, bool isWrite) {
-  const char *fault = nullptr;
+  const char *verb = isWrite ? "writes" : "reads", *fault = nullptr;
   uint32_t other = 0;
+  char what[200];
+  auto place = [](uint64_t i) { return static_cast<unsigned long long>(i); };
+  auto fail = [&] {
+    launch.fail(thread, what);
+    return false;
+  };
   for (uint64_t i = offset; i < offset + bytes; ++i) {
     Shadow &byte = shadow[i];
+    if (byte.copier == isPhases) {
+      snprintf(what, sizeof(what), "it %s byte %llu of shared memory, which is of a barrier", verb,
+               place(i));
+      return fail();
+    }
     if (byte.copier) {
-      char what[160];
       snprintf(what, sizeof(what),
                "it %s byte %llu of shared memory while a copy of thread %u to it is under way",
-               isWrite ? "writes" : "reads", static_cast<unsigned long long>(i), byte.copier - 1);
-      launch.fail(thread, what);
-      return false;
+               verb, place(i), byte.copier - 1);
+      return fail();
     }
     if (isWrite && byte.products) {
-      char what[120];
       snprintf(what, sizeof(what),
-               "it writes byte %llu of shared memory, which a product under way reads",
-               static_cast<unsigned long long>(i));
-      launch.fail(thread, what);
-      return false;
+               "it writes byte %llu of shared memory, which a product under way reads", place(i));
+      return fail();
     }
-    if (byte.writeEpoch == epoch && byte.writer != thread.thread) {
-      fault = isWrite ? "writes" : "reads";
+    if (byte.writeEpoch && !knows(thread, byte.writer, byte.writeEpoch)) {
+      fault = verb;
       other = byte.writer;
-    } else if (isWrite && byte.readEpoch == epoch && byte.reader != thread.thread) {
-      fault = "writes";
-      other = byte.reader;
+    } else if (isWrite && !knowsReads(thread, byte, &other)) {
+      fault = verb;
     } else if (!isWrite && !byte.writeEpoch) {
-      char what[120];
       snprintf(what, sizeof(what), "it reads byte %llu of shared memory, which nobody has written",
-               static_cast<unsigned long long>(i));
-      launch.fail(thread, what);
-      return false;
+               place(i));
+      return fail();
     }
     if (isWrite) {
-      byte.writeEpoch = epoch;
+      byte.writeEpoch = now(thread);
       byte.writer = thread.thread;
       byte.writtenAt = moment;
     } else {
-      byte.reader =
-          byte.readEpoch == epoch && byte.reader != thread.thread ? several : thread.thread;
-      byte.readEpoch = epoch;
+      noteRead(thread, byte);
     }
   }
   if (!fault)
     return true;
-  char what[160];
   if (other == several)
     snprintf(what, sizeof(what),
              "it %s shared memory at byte %llu that others read, without a "
              "barrier between",
-             fault, static_cast<unsigned long long>(offset));
+             fault, place(offset));
+  else if (other >= threads.size())
+    snprintf(what, sizeof(what),
+             "it %s shared memory at byte %llu that a copy of a tensor has brought, without a wait "
+             "for its phase",
+             fault, place(offset));
   else
     snprintf(what, sizeof(what),
              "it %s shared memory at byte %llu that thread %u used, without a "
              "barrier between",
-             fault, static_cast<unsigned long long>(offset), other);
-  launch.fail(thread, what);
-  return false;
+             fault, place(offset), other);
+  return fail();
 }
 
 bool BlockRunner::findShared(const void *address, uint64_t bytes, uint64_t &offset) const {

@@ -12,7 +12,7 @@ namespace lathe::emulator {
 static constexpr uint32_t mostCalls = 6;
 
 // A source is read at some moment between the beginning of the copy and the wait.
-bool BlockRunner::readSource(const Thread &thread, const char *from, uint32_t bytes) {
+bool BlockRunner::readSource(const Thread &thread, const char *from, uint64_t bytes) {
   const char *range[2];
   return !bytes || findMemory(thread, from, bytes, /*access=*/0, range);
 }
@@ -88,7 +88,7 @@ int32_t BlockRunner::waitCopies(lathe_emulated_thread *given, uint32_t groups) {
     for (uint32_t i = copy.to; i < copy.to + copy.bytes; ++i) {
       Shadow &byte = runner.shadow[i];
       byte.copier = 0;
-      byte.writeEpoch = runner.epoch;
+      byte.writeEpoch = runner.now(thread);
       byte.writer = thread.thread;
       byte.writtenAt = runner.moment;
     }

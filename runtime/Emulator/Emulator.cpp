@@ -78,6 +78,11 @@ int32_t launch(void *given, void *program, lathe_call *call, uint32_t number, ui
     work.extents.assign(args + argCount, args + 2 * argCount);
   else
     work.extents.assign(argCount, 0);
+  char why[400];
+  if (!makeTensorMaps(kernel, args, argCount, work.maps, why, sizeof(why))) {
+    queue.fail(why);
+    return LATHE_CODE_DEVICE;
+  }
   work.blocks = uint32_t(blocks);
   work.seed = queue.device->seed * 0x9e3779b97f4a7c15 + queue.launches++;
   return order(queue, std::move(work));
@@ -133,7 +138,10 @@ const DeviceOps ops = {
 } // namespace
 
 void lathe::emulator::runLaunch(Queue &queue, const Work &work) {
-  Launch launch{&queue,      work.kernel, work.function, work.args.data(),
+  std::vector<uint64_t> args = work.args;
+  for (const EmulatedMap &map : work.maps)
+    args.push_back(reinterpret_cast<uint64_t>(&map));
+  Launch launch{&queue,      work.kernel, work.function, args.data(),
                 work.blocks, work.seed,   work.extents};
   launch.begin();
   uint64_t argument = reinterpret_cast<uint64_t>(&launch);

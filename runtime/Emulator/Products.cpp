@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <map>
+#include <utility>
 
 namespace lathe::emulator {
 
@@ -113,9 +115,20 @@ Accumulator *BlockRunner::findSums(size_t first, size_t number, const ProductCal
   return nullptr;
 }
 
-/// Where the numbers of an operand are; null, or why they cannot be there.
-const char *BlockRunner::findBytes(const ProductCall &call, bool isRight, uint32_t count,
-                                   std::vector<uint32_t> &bytes, uint32_t &odd) const {
+// Up to which stretches all threads of a group know what was done; empty without phases.
+Clocks BlockRunner::knownToAll(size_t first) const {
+  Clocks all = threads[first].known;
+  for (size_t i = first; i < first + groupThreads; ++i)
+    for (size_t who = 0; who < all.size(); ++who)
+      all[who] = std::min(all[who], threads[i].known[who]);
+  return all;
+}
+
+/// Where the numbers of an operand are, of which a group knows as much as `known`; null, or why
+/// they cannot be there.
+const char *BlockRunner::findBytes(const Clocks &known, const ProductCall &call, bool isRight,
+                                   uint32_t count, std::vector<uint32_t> &bytes,
+                                   uint32_t &odd) const {
   SharedMatrix matrix(isRight ? call.right : call.left);
   bool isTransposed =
       call.flags & (isRight ? LATHE_PRODUCT_RIGHT_TRANSPOSED : LATHE_PRODUCT_LEFT_TRANSPOSED);
@@ -131,13 +144,15 @@ const char *BlockRunner::findBytes(const ProductCall &call, bool isRight, uint32
   for (uint32_t place : bytes)
     for (odd = place; odd < place + 2; ++odd) {
       const Shadow &byte = shadow[odd];
+      if (byte.copier == isPhases)
+        return "has a byte that is of a barrier";
       if (byte.copier)
         return "has a byte to which a copy is under way";
       if (!byte.writeEpoch)
         return "has a byte that nobody has written";
-      if (byte.writeEpoch == epoch)
+      if (known.empty() ? byte.writeEpoch == epoch : byte.writeEpoch > known[byte.writer])
         return "has a byte that was written without a barrier between";
-      if (byte.writtenAt > threads[byte.writer].fencedAt)
+      if (byte.writtenAt && byte.writtenAt > threads[byte.writer].fencedAt)
         return "has a byte that was written without a fence for products (fence.proxy.async) "
                "between";
     }
@@ -162,12 +177,13 @@ void BlockRunner::beginProducts(size_t first) {
     if ((!to || isInRegisters) && !threads[i].fenced)
       return refuse(i, "it multiplies what it has in registers without a fence (wgmma.fence)");
   }
-  Product product{first, call.columns, call.flags, to, {}, {}, {}, {}, groupThreads, false};
+  Product product{first, call.columns, call.flags, to, {}, {}, {}, {}, {}, groupThreads, false};
+  Clocks known = knownToAll(first);
   for (bool isRight : {false, true}) {
     if (!isRight && isInRegisters)
       continue;
     uint32_t odd = 0;
-    const char *fault = findBytes(call, isRight, isRight ? call.columns : groupRows,
+    const char *fault = findBytes(known, call, isRight, isRight ? call.columns : groupRows,
                                   isRight ? product.right : product.left, odd);
     if (!fault)
       continue;
@@ -281,6 +297,38 @@ int32_t BlockRunner::commitProducts(lathe_emulated_thread *given) {
   return thread.runner->goesOn();
 }
 
+// The last thread of its group has waited. Its operands are as if all had read them just now or,
+// with phases, each thread when it had waited.
+void BlockRunner::noteProductReads(const Thread &last, const Product &product) {
+  // The lists with the group's threads, by who and when was in place of them.
+  std::map<std::pair<uint32_t, uint32_t>, uint32_t> lists;
+  auto join = [&](const Shadow &byte) {
+    auto [known, isNew] = lists.try_emplace({byte.reader, byte.readEpoch}, 0);
+    if (!isNew)
+      return known->second;
+    uint32_t list = 0, other;
+    if (!knowsReads(last, byte, &other))
+      list = byte.reader == several ? byte.readEpoch : readers.add(byte.reader, byte.readEpoch, 0);
+    for (uint32_t i = 0; i < groupThreads; ++i) {
+      auto who = uint32_t(product.first + i);
+      bool isThere = false;
+      for (uint32_t at = list; at && !isThere; at = readers[at].next)
+        isThere = readers[at].who == who && readers[at].when == product.when[i];
+      if (!isThere)
+        list = readers.add(who, product.when[i], list);
+    }
+    return known->second = list;
+  };
+  for (const std::vector<uint32_t> *places : {&product.left, &product.right})
+    for (uint32_t place : *places)
+      for (uint32_t i = place; i < place + 2; ++i) {
+        Shadow &byte = shadow[i];
+        --byte.products;
+        byte.readEpoch = hasPhases() ? join(byte) : epoch;
+        byte.reader = several;
+      }
+}
+
 int32_t BlockRunner::waitProducts(lathe_emulated_thread *given, uint32_t groups, uint32_t count,
                                   float *sums) {
   auto &thread = *static_cast<Thread *>(given);
@@ -293,17 +341,10 @@ int32_t BlockRunner::waitProducts(lathe_emulated_thread *given, uint32_t groups,
       continue;
     runner.finishProducts(first, &*product);
     product->groups[number] = Product::waited;
+    product->when[number] = runner.now(thread);
     if (--product->threads)
       continue;
-    // Its operands are as if all had read them just now.
-    for (const std::vector<uint32_t> *places : {&product->left, &product->right})
-      for (uint32_t place : *places)
-        for (uint32_t i = place; i < place + 2; ++i) {
-          Shadow &byte = runner.shadow[i];
-          --byte.products;
-          byte.readEpoch = runner.epoch;
-          byte.reader = several;
-        }
+    runner.noteProductReads(thread, *product);
     runner.products.erase(product);
   }
   Accumulator *found = nullptr;

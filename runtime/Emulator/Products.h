@@ -37,6 +37,7 @@ struct Product {
   std::vector<uint32_t> left, right;         ///< Where the numbers are in shared memory.
   std::vector<float> leftNumbers;            ///< Or these, which were in registers.
   std::array<uint32_t, groupThreads> groups; ///< Of each thread; `waited` behind its wait.
+  std::array<uint32_t, groupThreads> when;   ///< The stretch of that.
   uint32_t threads;                          ///< That have not waited for it.
   bool isDone;
   static constexpr uint32_t waited = UINT32_MAX;

@@ -5,6 +5,7 @@
 
 #include "lathe-c/Emulator.h"
 #include "runtime/Core/Device.h"
+#include "runtime/Emulator/TensorMap.h"
 
 #include <atomic>
 #include <deque>
@@ -90,6 +91,7 @@ struct Work {
   lathe_call *call = nullptr;
   std::vector<uint64_t> args;
   std::vector<uint64_t> extents; ///< Bytes behind the args that are addresses; 0: unknown.
+  std::vector<EmulatedMap> maps; ///< Made when it was ordered; their addresses follow the args.
   uint32_t blocks = 0;
   uint64_t seed = 0;
   void *to = nullptr;

@@ -42,6 +42,7 @@ constexpr DriverSymbol symbols[] = {
     {offsetof(Driver, contextRelease), "cuDevicePrimaryCtxRelease_v2", true},
     {offsetof(Driver, contextPush), "cuCtxPushCurrent_v2", true},
     {offsetof(Driver, contextPop), "cuCtxPopCurrent_v2", true},
+    {offsetof(Driver, encodeTensorMap), "cuTensorMapEncodeTiled", false},
     {offsetof(Driver, errorName), "cuGetErrorName", false},
     {offsetof(Driver, errorString), "cuGetErrorString", false},
 };
@@ -131,6 +132,36 @@ int copy(const Driver &driver, void *to, const void *from, size_t bytes, void *s
   return stream ? driver.copyLater(to, from, bytes, stream) : driver.copyNow(to, from, bytes);
 }
 
+// CUtensorMapDataType.
+int typeOf(const TensorMap &map) {
+  constexpr int u8 = 0, u16 = 1, u32 = 2, u64 = 4, f16 = 6, f32 = 7, f64 = 8, bf16 = 9;
+  switch (map.dtype) {
+  case LATHE_F16:
+    return f16;
+  case LATHE_BF16:
+    return bf16;
+  case LATHE_F32:
+    return f32;
+  case LATHE_F64:
+    return f64;
+  default:
+    return map.elementBytes == 1   ? u8
+           : map.elementBytes == 2 ? u16
+           : map.elementBytes == 4 ? u32
+                                   : u64;
+  }
+}
+
+// No interleaving, every element, lines of 128 bytes from memory, zeros outside.
+int encode(const Driver &driver, const TensorMap &map, void *encoded) {
+  constexpr uint32_t steps[LATHE_MAP_RANK] = {1, 1, 1, 1, 1};
+  constexpr int noInterleave = 0, promoteTo128 = 2, zeros = 0;
+  int swizzle = map.swizzle == 128 ? 3 : map.swizzle == 64 ? 2 : map.swizzle == 32 ? 1 : 0;
+  return driver.encodeTensorMap(encoded, typeOf(map), map.rank,
+                                reinterpret_cast<void *>(map.address), map.sizes, map.strides + 1,
+                                map.box, steps, noInterleave, swizzle, promoteTo128, zeros);
+}
+
 void explain(const Driver &driver, int error, const char **name, const char **text) {
   if (!driver.errorName || driver.errorName(error, name))
     *name = nullptr;
@@ -163,5 +194,6 @@ const Vendor lathe::runtime::cudaVendor = {
     load,
     allowShared,
     copy,
+    encode,
     explain,
 };

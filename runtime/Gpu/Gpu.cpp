@@ -14,6 +14,7 @@ constexpr unsigned portableAndMapped = 1 | 2;
 constexpr unsigned nonBlocking = 1;       ///< CU_STREAM_NON_BLOCKING, hipStreamNonBlocking
 constexpr uint64_t maxBlocks = INT32_MAX; ///< Of a launch, by both vendors.
 constexpr uint32_t maxParameters = 512;   ///< 4 KiB, what all devices of NVIDIA take.
+constexpr uint32_t maxParameterBytes = 8 * maxParameters, mapAlignment = 64;
 
 /// The kernels of one module.
 struct Program {
@@ -67,9 +68,23 @@ uint32_t sharedOfLaunch(const Gpu &gpu, const lathe_device_kernel &kernel) {
   return kernel.shared_bytes > gpu.vendor->mostShared ? kernel.shared_bytes : 0;
 }
 
+/// The first kernel that needs what the driver cannot make; null where there is none.
+const lathe_device_kernel *findUnmappable(const Gpu &gpu, const lathe_device_variant &code) {
+  for (uint32_t i = 0; i < code.kernel_count; ++i)
+    if (code.kernels[i].tensor_map_count && (!gpu.vendor->encode || !gpu.driver.encodeTensorMap))
+      return code.kernels + i;
+  return nullptr;
+}
+
 int32_t load(lathe_device *device, const lathe_device_variant *code, void **result,
              lathe_status *status) {
   Gpu &gpu = of(device);
+  if (const lathe_device_kernel *kernel = findUnmappable(gpu, *code))
+    return fail(status, LATHE_STATUS_DEVICE,
+                "%s: kernel '%.200s' needs tensor maps, which the driver does not make%s", gpu.name,
+                kernel->name,
+                gpu.vendor->encode ? " (it lacks cuTensorMapEncodeTiled, of CUDA 12.0); update it"
+                                   : "");
   Inside inside(gpu);
   if (inside.error())
     return gpu.fail(status, "its context", inside.error());
@@ -215,6 +230,34 @@ int32_t noteFailure(Queue &queue, const char *kernel, int error) {
   return LATHE_CODE_DEVICE;
 }
 
+/// The tensor maps of a launch.
+struct alignas(mapAlignment) EncodedMap {
+  char bytes[LATHE_MAP_BYTES];
+};
+
+// A tensor without elements has a map of zeros, which nobody takes.
+int32_t encodeMaps(Queue &queue, const lathe_device_kernel &kernel, const uint64_t *args,
+                   EncodedMap *maps) {
+  Gpu &gpu = *queue.gpu;
+  for (uint32_t i = 0; i < kernel.tensor_map_count; ++i) {
+    TensorMap map;
+    char why[240];
+    bool isFit = resolveTensorMap(kernel.tensor_maps[i], args, map, why, sizeof(why));
+    maps[i] = {};
+    int error = !isFit || map.isEmpty() ? 0 : gpu.vendor->encode(gpu.driver, map, &maps[i]);
+    if (isFit && !error)
+      continue;
+    TextBuilder text(queue.failure, sizeof(queue.failure));
+    text.add("%s: kernel '%.100s': tensor map %u: ", gpu.name, kernel.name, i);
+    if (error)
+      gpu.describe(text, error);
+    else
+      text.add("%s", why);
+    return LATHE_CODE_DEVICE;
+  }
+  return LATHE_CODE_OK;
+}
+
 int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, uint64_t *args,
                uint32_t argCount, int64_t count) {
   Queue &queue = *static_cast<Queue *>(given);
@@ -230,19 +273,33 @@ int32_t launch(void *given, void *givenProgram, lathe_call *, uint32_t number, u
              static_cast<unsigned long long>(threads));
     return LATHE_CODE_DEVICE;
   }
+  uint32_t mapCount = kernel.tensor_map_count;
+  uint64_t before = (8 * uint64_t(argCount) + mapAlignment - 1) / mapAlignment * mapAlignment;
   if (argCount > maxParameters) {
     text.add("%s: kernel '%.160s': %u parameters are more than the %u that a kernel can have",
              gpu.name, kernel.name, argCount, maxParameters);
     return LATHE_CODE_DEVICE;
   }
-  // The driver copies what they point to before it returns.
-  void *parameters[maxParameters];
-  for (uint32_t i = 0; i < argCount; ++i)
-    parameters[i] = args + i;
+  if (mapCount && before + uint64_t(mapCount) * LATHE_MAP_BYTES > maxParameterBytes) {
+    text.add(
+        "%s: kernel '%.160s': %u parameters and %u tensor maps are more than the %u bytes that "
+        "a kernel can have",
+        gpu.name, kernel.name, argCount, mapCount, maxParameterBytes);
+    return LATHE_CODE_DEVICE;
+  }
   if (queue.broken)
     return noteFailure(queue, kernel.name, queue.broken);
   Inside inside(gpu);
   int error = inside.error();
+  // The driver copies what they point to before it returns.
+  void *parameters[maxParameters];
+  EncodedMap maps[maxParameterBytes / LATHE_MAP_BYTES];
+  for (uint32_t i = 0; i < argCount; ++i)
+    parameters[i] = args + i;
+  for (uint32_t i = 0; i < mapCount; ++i)
+    parameters[argCount + i] = maps + i;
+  if (int32_t code = error ? LATHE_CODE_OK : encodeMaps(queue, kernel, args, maps))
+    return code;
   if (!error)
     error = gpu.driver.launch(program.functions[number], unsigned(blocks), 1, 1, unsigned(threads),
                               1, 1, sharedOfLaunch(gpu, kernel), queue.stream, parameters, nullptr);

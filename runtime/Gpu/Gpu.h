@@ -7,6 +7,7 @@
 #include "runtime/Core/Device.h"
 #include "runtime/Core/Memory.h"
 #include "runtime/Core/Status.h"
+#include "runtime/Core/TensorMap.h"
 
 namespace lathe::runtime {
 
@@ -54,6 +55,9 @@ struct Driver {
   int (*functionAttribute)(void *function, int attribute, int value);
   int (*copyNow)(void *to, const void *from, size_t bytes);
   int (*copyLater)(void *to, const void *from, size_t bytes, void *stream);
+  int (*encodeTensorMap)(void *map, int type, unsigned rank, void *address, const uint64_t *sizes,
+                         const uint64_t *strides, const uint32_t *box, const uint32_t *steps,
+                         int interleave, int swizzle, int promotion, int fill);
   int (*errorName)(int error, const char **text);
   int (*errorString)(int error, const char **text);
   // AMD's alone.
@@ -105,6 +109,8 @@ struct Vendor {
   int (*allowShared)(const Driver &driver, void *function, uint32_t bytes);
   /// Copies after what was launched in `stream`; null: now.
   int (*copy)(const Driver &driver, void *to, const void *from, size_t bytes, void *stream);
+  /// Makes LATHE_MAP_BYTES of a tensor map, at a multiple of 64; null where the driver cannot.
+  int (*encode)(const Driver &driver, const TensorMap &map, void *encoded);
   /// The name of an error and what it means; null where the driver knows none.
   void (*explain)(const Driver &driver, int error, const char **name, const char **text);
 };

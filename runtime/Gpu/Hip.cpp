@@ -140,5 +140,6 @@ const Vendor lathe::runtime::hipVendor = {
     load,
     nullptr,
     copy,
+    nullptr,
     explain,
 };

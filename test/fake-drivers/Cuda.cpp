@@ -268,6 +268,42 @@ LATHE_API int cuFuncSetAttribute(void *function, int attribute, int value) {
                                       : int(InvalidValue);
 }
 
+// As the documentation of CUDA 12 wants it; the map is one of the emulator's.
+LATHE_API int cuTensorMapEncodeTiled(void *encoded, int type, unsigned rank, void *address,
+                                     const uint64_t *sizes, const uint64_t *strides,
+                                     const uint32_t *box, const uint32_t *steps, int interleave,
+                                     int swizzle, int promotion, int fill) {
+  if (int error = beginInside("cuTensorMapEncodeTiled"))
+    return error;
+  constexpr uint8_t bytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2};
+  constexpr uint8_t swizzles[] = {0, 32, 64, 128};
+  auto isOdd = [](uint64_t number, uint64_t of) { return !number || number % of; };
+  if (isOdd(reinterpret_cast<uint64_t>(encoded), 64) || type < 0 || type >= int(sizeof(bytes)) ||
+      rank < 1 || rank > 5 || isOdd(reinterpret_cast<uint64_t>(address), 16) || interleave ||
+      swizzle < 0 || swizzle > 3 || promotion < 0 || promotion > 3 || fill)
+    return InvalidValue;
+  lathe::emulator::EmulatedMap map = {};
+  map.magic = map.known;
+  map.address = reinterpret_cast<uint64_t>(address);
+  map.rank = uint8_t(rank);
+  map.elementBytes = bytes[type];
+  map.swizzle = swizzles[swizzle];
+  for (unsigned i = 0; i < rank; ++i) {
+    if (!sizes[i] || sizes[i] > uint64_t(1) << 32 || !box[i] || box[i] > 256 || steps[i] != 1 ||
+        (i && (isOdd(strides[i - 1], 16) || strides[i - 1] >= uint64_t(1) << 40)))
+      return InvalidValue;
+    map.sizes[i] = sizes[i];
+    map.box[i] = uint16_t(box[i]);
+    if (i)
+      map.strides[i - 1] = strides[i - 1];
+  }
+  unsigned row = map.box[0] * map.elementBytes;
+  if (row % 16 || (map.swizzle && row > map.swizzle))
+    return InvalidValue;
+  memcpy(encoded, &map, sizeof(map));
+  return Success;
+}
+
 LATHE_API int cuGetErrorName(int error, const char **text) {
   if (int failure = fake().begin("cuGetErrorName", /*isQuery=*/true))
     return failure;

@@ -392,6 +392,9 @@ int Fake::launch(void *function, unsigned gridX, unsigned blockX, unsigned share
   Work made{launched, {}};
   for (uint32_t i = 0; i < kernel.arg_count; ++i)
     made.args.push_back(*static_cast<const uint64_t *>(parameters[i]));
+  for (uint32_t i = 0; i < kernel.tensor_map_count; ++i)
+    made.maps.push_back(
+        *static_cast<const emulator::EmulatedMap *>(parameters[kernel.arg_count + i]));
   if (!findMemory(reinterpret_cast<const void *>(made.args.front()), sizeof(lathe_error))) {
     misuse("kernel '" + std::string(kernel.name) + "' has no memory to note faults in");
     return InvalidValue;
@@ -439,10 +442,13 @@ int Fake::synchronize(void *given) {
       continue;
     }
     auto *program = const_cast<lathe_device_variant *>(launch.function->code);
-    auto count = uint32_t(launch.args.size());
-    launch.args.resize(2 * count); // a driver is told of no extents
+    auto count = int64_t(launch.args.back());
+    for (emulator::EmulatedMap &map : launch.maps)
+      launch.args.push_back(reinterpret_cast<uint64_t>(&map));
+    auto argCount = uint32_t(launch.args.size());
+    launch.args.resize(2 * argCount); // a driver is told of no extents
     if (!ops->launch(stream->queue, program, &call, launch.function->kernel, launch.args.data(),
-                     count, int64_t(launch.args[count - 1])) &&
+                     argCount, count) &&
         !ops->wait(stream->queue))
       continue;
     char text[500];

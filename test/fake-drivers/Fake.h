@@ -5,6 +5,7 @@
 #define LATHE_TEST_FAKE_DRIVERS_FAKE_H
 
 #include "runtime/Core/Device.h"
+#include "runtime/Emulator/TensorMap.h"
 
 #include <map>
 #include <memory>
@@ -48,6 +49,7 @@ struct Work {
   void *to = nullptr;
   const void *from = nullptr;
   size_t bytes = 0;
+  std::vector<emulator::EmulatedMap> maps = {}; ///< What the driver made, copied by the launch.
 };
 
 struct Stream {

@@ -78,13 +78,21 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   body->removeFnAttr(Attribute::NoInline);
   body->addFnAttr(Attribute::AlwaysInline);
   SmallVector<Type *> types(body->getFunctionType()->params());
-  types.pop_back(); // [begin, end) becomes the count
+  // [begin, end) becomes the count, and the tensor maps are parameters as such.
+  unsigned maps = kernel.tensorMaps.size(), count = types.size() - maps - 2;
+  types.erase(types.begin() + count);
   IRBuilder<> builder(module.getContext());
   auto *entry = Function::Create(FunctionType::get(builder.getVoidTy(), types, false),
                                  GlobalValue::ExternalLinkage, kernel.name, module);
-  for (unsigned i = 0; i + 1 < types.size(); ++i)
+  for (unsigned i = 0; i < count; ++i)
     entry->addParamAttrs(i,
                          AttrBuilder(module.getContext(), body->getAttributes().getParamAttrs(i)));
+  auto *map = ArrayType::get(builder.getInt64Ty(), LATHE_MAP_BYTES / 8);
+  for (unsigned i = count + 1; i < types.size(); ++i) {
+    AttrBuilder attributes(module.getContext());
+    attributes.addByValAttr(map).addAlignmentAttr(64).addAttribute("nvvm.grid_constant");
+    entry->addParamAttrs(i, attributes);
+  }
   entry->setDoesNotThrow();
   Intrinsic::ID block;
   if (target.isNvidia()) {
@@ -106,13 +114,16 @@ void addEntry(Module &module, const DeviceKernel &kernel, const DeviceTarget &ta
   if (!kernel.isBlockItem)
     item = builder.CreateNUWAdd(builder.CreateNUWMul(item, builder.getInt64(kernel.blockThreads)),
                                 readThread(builder, target));
-  builder.CreateCondBr(builder.CreateICmpULT(item, std::prev(entry->arg_end())), inside, exit);
+  builder.CreateCondBr(builder.CreateICmpULT(item, entry->getArg(count)), inside, exit);
   builder.SetInsertPoint(inside);
   SmallVector<Value *> arguments;
-  for (Argument &argument : drop_end(entry->args()))
-    arguments.push_back(&argument);
-  arguments.push_back(item);
-  arguments.push_back(builder.CreateAdd(item, builder.getInt64(1), "", true, true));
+  for (Argument &argument : entry->args())
+    if (argument.getArgNo() != count) {
+      arguments.push_back(&argument);
+    } else {
+      arguments.push_back(item);
+      arguments.push_back(builder.CreateAdd(item, builder.getInt64(1), "", true, true));
+    }
   builder.CreateCall(body, arguments);
   builder.CreateBr(exit);
   builder.SetInsertPoint(exit);
@@ -347,6 +358,10 @@ Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
     addEntry(*module, kernel, target);
   replaceBlockCalls(*module, target);
   keepTogether(*module);
+  expandPhaseWaits(*module);
+  if (std::string name = findTensorCopies(*module); !name.empty() && !target.copiesTensors())
+    return createStringError(
+        formatv("code for '{0}' uses '{1}', which it does not have", target.name, name).str());
   callRemainders(*module);
 
   std::unique_ptr<Module> emulated = CloneModule(*module);

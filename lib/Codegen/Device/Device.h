@@ -19,6 +19,8 @@ constexpr llvm::StringLiteral barrierFunction = "lathe.barrier";
 constexpr llvm::StringLiteral copyFunction = "lathe.copy";
 constexpr llvm::StringLiteral commitFunction = "lathe.commit_copies";
 constexpr llvm::StringLiteral waitFunction = "lathe.wait_copies";
+/// (barrier in shared memory, parity)
+constexpr llvm::StringLiteral waitPhaseFunction = "lathe.wait_phase";
 
 /// Has kernels for NVIDIA that share more memory than code can hold take it from their launch.
 void takeSharedFromLaunch(llvm::Module &module, llvm::ArrayRef<DeviceKernel> kernels);
@@ -26,6 +28,18 @@ void takeSharedFromLaunch(llvm::Module &module, llvm::ArrayRef<DeviceKernel> ker
 /// Has kernels of `kernels` that `run` launches after one that may find a fault in the data do
 /// nothing once there is one, where wrong data could lead them astray.
 void skipAfterFaults(mlir::func::FuncOp run, mlir::ModuleOp kernels);
+
+/// Has the parameters of `kernel`, whose launch has them all but begin and end, followed by a
+/// pointer for each tensor map that it makes, and returns these. What a launch cannot know is an
+/// error.
+mlir::FailureOr<std::vector<lathe_tensor_map>> takeTensorMaps(mlir::func::FuncOp kernel);
+
+/// Makes loops of the waits for phases.
+void expandPhaseWaits(llvm::Module &module);
+
+/// The name of something in `module` that only devices have that copy tensors; empty: there is
+/// none.
+std::string findTensorCopies(const llvm::Module &module);
 
 /// Makes functions that the emulator runs thread by thread out of `kernels`, entries of a module
 /// that is otherwise ready for its GPU: they become host functions that check each access to

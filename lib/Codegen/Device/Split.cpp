@@ -91,11 +91,12 @@ DeviceKernels lathe::codegen::takeDeviceKernels(ModuleOp scheduled) {
   OpBuilder builder(scheduled.getContext());
   kernels.module = ModuleOp::create(builder.getUnknownLoc());
   kernels.module.get()->setAttr(deviceAttr, builder.getUnitAttr());
-  addDeviceKernels(scheduled, kernels);
+  if (failed(addDeviceKernels(scheduled, kernels)))
+    return {};
   return kernels;
 }
 
-void lathe::codegen::addDeviceKernels(ModuleOp scheduled, DeviceKernels &kernels) {
+LogicalResult lathe::codegen::addDeviceKernels(ModuleOp scheduled, DeviceKernels &kernels) {
   OpBuilder builder(scheduled.getContext());
   llvm::StringMap<unsigned> numbers;
   for (auto [number, kernel] : llvm::enumerate(kernels.kernels))
@@ -114,6 +115,10 @@ void lathe::codegen::addDeviceKernels(ModuleOp scheduled, DeviceKernels &kernels
     auto block = function->getAttrOfType<IntegerAttr>(rt::blockAttrName);
     kernels.kernels.push_back({function.getName().str(), function.getNumArguments() - 1,
                                block ? unsigned(block.getInt()) : blockThreads, bool(block)});
+    FailureOr<std::vector<lathe_tensor_map>> maps = takeTensorMaps(function);
+    if (failed(maps))
+      return failure();
+    kernels.kernels.back().tensorMaps = std::move(*maps);
     function->moveBefore(kernels.module->getBody(), kernels.module->getBody()->end());
   }
   scheduled.walk([&](rt::DispatchOp op) {
@@ -132,4 +137,5 @@ void lathe::codegen::addDeviceKernels(ModuleOp scheduled, DeviceKernels &kernels
     run.walk([&](Operation *op) { kernels.hostFlags |= getTouched(*op); });
     skipAfterFaults(run, *kernels.module);
   }
+  return success();
 }

@@ -46,6 +46,9 @@ ArrayRef<DeviceTarget> knownDevices() {
 
 bool DeviceTarget::isNvidia() const { return triple == nvidiaTriple; }
 
+// In text of PTX 8.0 and later, which none has that is older than sm_90.
+bool DeviceTarget::copiesTensors() const { return isNvidia() && features >= "+ptx80"; }
+
 bool namesDevice(StringRef name) {
   return any_of(vendors, [&](const auto &vendor) {
     return name == vendor[0] || name.starts_with(std::string(vendor[0]) + ":");

@@ -52,10 +52,11 @@ Function *addThread(Function &function) {
   made->setVisibility(GlobalValue::DefaultVisibility);
   made->setLinkage(GlobalValue::InternalLinkage);
   AttributeList attributes;
-  for (unsigned i = 0; i < function.arg_size(); ++i)
-    attributes = attributes.addParamAttributes(
-        function.getContext(), i,
-        AttrBuilder(function.getContext(), function.getAttributes().getParamAttrs(i)));
+  for (unsigned i = 0; i < function.arg_size(); ++i) {
+    AttrBuilder own(function.getContext(), function.getAttributes().getParamAttrs(i));
+    own.removeAttribute(Attribute::ByVal); // tensor maps are passed by their addresses
+    attributes = attributes.addParamAttributes(function.getContext(), i, own);
+  }
   made->setAttributes(attributes);
   return made;
 }
@@ -180,10 +181,51 @@ std::optional<size_t> plainServiceOf(Intrinsic::ID id) {
   }
 }
 
+/// cp.async.bulk.tensor: how many dimensions.
+unsigned copiedRank(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_1d:
+    return 1;
+  case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_2d:
+    return 2;
+  case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_3d:
+    return 3;
+  case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_4d:
+    return 4;
+  case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_5d:
+    return 5;
+  default:
+    return 0;
+  }
+}
+
+/// What is done with a barrier that has phases: where the service is, and its number of operands.
+struct PhaseCall {
+  size_t service;
+  unsigned operands;
+};
+
+std::optional<PhaseCall> phaseCallOf(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_mbarrier_init_shared:
+    return PhaseCall{offsetof(lathe_emulated_thread, init_phases), 2};
+  case Intrinsic::nvvm_fence_mbarrier_init_release_cluster:
+    return PhaseCall{offsetof(lathe_emulated_thread, fence_phases), 0};
+  case Intrinsic::nvvm_mbarrier_arrive_shared:
+    return PhaseCall{offsetof(lathe_emulated_thread, arrive), 1};
+  case Intrinsic::nvvm_mbarrier_arrive_expect_tx_scope_cta_space_cta:
+    return PhaseCall{offsetof(lathe_emulated_thread, arrive), 2};
+  case Intrinsic::nvvm_mbarrier_try_wait_parity_scope_cta_space_cta:
+    return PhaseCall{offsetof(lathe_emulated_thread, wait_phase), 2};
+  default:
+    return std::nullopt;
+  }
+}
+
 /// Whether the emulator does the work of an intrinsic, after which the thread may have to end.
 bool isService(Intrinsic::ID id) {
   return plainServiceOf(id) || matrixCallOf(id) || copiedBytes(id) || matrixLoadOf(id).count ||
-         id == Intrinsic::nvvm_cp_async_wait_group;
+         copiedRank(id) || phaseCallOf(id) || id == Intrinsic::nvvm_cp_async_wait_group;
 }
 
 StringRef assemblyOf(const CallInst &call) {
@@ -284,11 +326,13 @@ uint32_t unitOf(const CallInst &call, const MatrixCall &matrix) {
   return isGfx12 ? unit - LATHE_MATRIX_WMMA + LATHE_MATRIX_WMMA_GFX12 : unit;
 }
 
-/// The address that an operand was before it was cast to an address of one kind of memory.
-Value *genericAddress(const CallInst &call, unsigned operand) {
+/// The address that an operand was before it was cast to an address of one kind of memory, which
+/// are all the same for the host.
+Value *genericAddress(IRBuilder<> &builder, const CallInst &call, unsigned operand) {
   Value *address = call.getArgOperand(operand);
-  auto *cast = dyn_cast<AddrSpaceCastInst>(address);
-  return cast ? cast->getPointerOperand() : address;
+  while (auto *cast = dyn_cast<AddrSpaceCastInst>(address))
+    address = cast->getPointerOperand();
+  return builder.CreateAddrSpaceCast(address, builder.getPtrTy());
 }
 
 /// The call of the emulator in place of `call`; its answer is 0 where the thread is to end.
@@ -348,16 +392,40 @@ Value *callService(Function &function, CallInst *call) {
   if (uint64_t bytes = copiedBytes(id)) {
     Value *all = builder.getInt32(bytes);
     return serve(offsetof(lathe_emulated_thread, copy),
-                 {genericAddress(*call, 0), genericAddress(*call, 1), all,
+                 {genericAddress(builder, *call, 0), genericAddress(builder, *call, 1), all,
                   call->arg_size() > 2 ? call->getArgOperand(2) : all});
   }
   if (MatrixLoad load = matrixLoadOf(id); load.count) {
     Value *result = slot(call->getType());
     Value *answer = serve(offsetof(lathe_emulated_thread, load_matrices),
                           {builder.getInt32(load.count), builder.getInt32(load.isTransposed),
-                           genericAddress(*call, 0), result});
+                           genericAddress(builder, *call, 0), result});
     call->replaceAllUsesWith(builder.CreateLoad(call->getType(), result));
     return answer;
+  }
+  if (std::optional<PhaseCall> phase = phaseCallOf(id)) {
+    SmallVector<Value *> operands;
+    if (phase->operands)
+      operands.push_back(genericAddress(builder, *call, 0));
+    if (phase->operands > 1)
+      operands.push_back(call->getArgOperand(1));
+    else if (phase->service == offsetof(lathe_emulated_thread, arrive))
+      operands.push_back(builder.getInt32(0));
+    // A wait comes back when the phase is over.
+    if (!call->getType()->isVoidTy())
+      call->replaceAllUsesWith(Constant::getAllOnesValue(call->getType()));
+    return serve(phase->service, operands);
+  }
+  if (unsigned rank = copiedRank(id)) {
+    constexpr unsigned firstCoordinate = 3;
+    auto *type = ArrayType::get(builder.getInt32Ty(), rank);
+    Value *coordinates = slot(type);
+    for (unsigned i = 0; i < rank; ++i)
+      builder.CreateStore(call->getArgOperand(firstCoordinate + i),
+                          builder.CreateConstInBoundsGEP2_32(type, coordinates, 0, i));
+    return serve(offsetof(lathe_emulated_thread, copy_tensor),
+                 {genericAddress(builder, *call, 0), call->getArgOperand(2),
+                  genericAddress(builder, *call, 1), builder.getInt32(rank), coordinates});
   }
   std::optional<MatrixCall> matrix = matrixCallOf(id);
   auto passOperand = [&](unsigned count) {

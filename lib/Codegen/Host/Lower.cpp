@@ -73,6 +73,7 @@ static LogicalResult convertToLLVM(ModuleOp module) {
   patterns.add<ViewLowering>(converter);
   populateBlocksToLLVM(converter, patterns);
   populateProductsToLLVM(converter, patterns);
+  populateTensorsToLLVM(converter, patterns);
   LLVMConversionTarget target(*context);
   target.addLegalOp<ModuleOp>();
   return applyFullConversion(module, target, std::move(patterns));

@@ -15,6 +15,10 @@ void populateBlocksToLLVM(const mlir::LLVMTypeConverter &converter,
 void populateProductsToLLVM(const mlir::LLVMTypeConverter &converter,
                             mlir::RewritePatternSet &patterns);
 
+/// Patterns for rt.copy_tensor, and for the barriers with phases that it needs.
+void populateTensorsToLLVM(const mlir::LLVMTypeConverter &converter,
+                           mlir::RewritePatternSet &patterns);
+
 } // namespace lathe::codegen
 
 #endif // LATHE_LIB_CODEGEN_HOST_LOWERBLOCKS_H

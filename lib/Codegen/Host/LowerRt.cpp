@@ -316,7 +316,8 @@ LogicalResult RtLowering::lower(Operation *op) {
       // Patterns of their own, as those of memref.
       .Case<rt::ViewOp, rt::SharedOp, rt::MultiplyMatricesOp, rt::CopyAsyncOp, rt::LoadMatricesOp,
             rt::DescribeMatrixOp, rt::MultiplySharedOp, rt::FenceProductsOp, rt::FenceSharedOp,
-            rt::CommitProductsOp, rt::WaitProductsOp>([&](auto) { return success(); })
+            rt::CommitProductsOp, rt::WaitProductsOp, rt::InitPhasesOp, rt::FencePhasesOp,
+            rt::ArriveOp, rt::WaitPhaseOp, rt::CopyTensorOp>([&](auto) { return success(); })
       .Default([&](Operation *other) {
         return other->emitError("'") << other->getName() << "' has no lowering";
       });
