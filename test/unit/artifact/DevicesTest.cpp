@@ -292,6 +292,64 @@ func.func @run(%call: !llvm.ptr) -> i32 {
   return found;
 }
 
+TEST(DeviceKernels, SayWhichTensorMapsTheyTake) {
+  mlir::MLIRContext context;
+  mlir::ScopedDiagnosticHandler quiet(&context, [](mlir::Diagnostic &) { return mlir::success(); });
+  auto take = [&](const std::string &stride) {
+    auto module = parse(
+        context,
+        R"(
+func.func private @k(%call: !llvm.ptr, %x: !llvm.ptr, %n: index, %m: index, %begin: index, %end: index) {
+  %c3 = arith.constant 3 : index
+  %c64 = arith.constant 64 : index
+  %wide = arith.muli %m, %c64 : index
+  %rows = arith.muli %n, %wide : index
+  %odd = arith.addi %m, %c64 : index
+  %map = rt.tensor_map %x sizes(%wide, %rows) strides()" +
+            stride +
+            R"() box [64, 8] of bf16 {offset = 8 : i64, swizzle = 128 : i64} : !llvm.ptr -> !llvm.ptr
+  %same = rt.tensor_map %x sizes(%wide, %rows) strides(%wide) box [64, 8] of bf16 {offset = 8 : i64, swizzle = 128 : i64} : !llvm.ptr -> !llvm.ptr
+  %v = arith.constant 1 : i64
+  llvm.store %v, %map : i64, !llvm.ptr
+  llvm.store %v, %same : i64, !llvm.ptr
+  return
+}
+func.func @run(%call: !llvm.ptr) -> i32 {
+  %0 = arith.constant 0 : i32
+  return %0 : i32
+}
+)");
+    EXPECT_TRUE(module);
+    return module ? codegen::takeDeviceKernels(*module) : codegen::DeviceKernels();
+  };
+  codegen::DeviceKernels taken = take("%wide");
+  ASSERT_TRUE(taken.module);
+  ASSERT_EQ(taken.kernels.size(), 1u);
+  EXPECT_EQ(taken.kernels[0].argumentCount, 5u); // the maps are no parameters of the launch
+  ASSERT_EQ(taken.kernels[0].tensorMaps.size(), 1u);
+  const lathe_tensor_map &map = taken.kernels[0].tensorMaps[0];
+  EXPECT_EQ(map.buffer, 1u);
+  EXPECT_EQ(map.dtype, uint32_t(LATHE_BF16));
+  EXPECT_EQ(map.offset, 16u);
+  EXPECT_EQ(map.rank, 2u);
+  EXPECT_EQ(map.swizzle, 128u);
+  EXPECT_EQ(map.box[1], 8u);
+  EXPECT_EQ(map.sizes[0].constant, 64u);
+  EXPECT_EQ(map.sizes[0].factors[0], 3u);
+  EXPECT_EQ(map.sizes[1].constant, 64u);
+  EXPECT_EQ(map.sizes[1].factors[0], 2u);
+  EXPECT_EQ(map.sizes[1].factors[1], 3u);
+  EXPECT_EQ(map.sizes[1].factors[2], 0u);
+  EXPECT_EQ(map.strides[1].factors[0], 3u);
+  auto kernel = taken.module->lookupSymbol<mlir::func::FuncOp>("k");
+  EXPECT_EQ(kernel.getNumArguments(), 7u);
+  EXPECT_EQ(kernel.walk([](rt::TensorMapOp) { return mlir::WalkResult::interrupt(); }),
+            mlir::WalkResult::advance());
+  // A sum is nothing that the runtime computes, and begin is no parameter.
+  EXPECT_FALSE(take("%odd").module);
+  EXPECT_FALSE(take("%begin").module);
+}
+
 TEST(DeviceKernels, DoNothingAfterAFaultWhereDataCouldLeadThemAstray) {
   mlir::MLIRContext context;
   EXPECT_EQ(kernelsAfter(context, {"add", "count", "search", "choose"}), "");

@@ -120,7 +120,7 @@ TEST(Device, DescribesVariantsAndImages) {
   EXPECT_EQ(image.kind, uint32_t(LATHE_IMAGE_PTX));
   EXPECT_STREQ(static_cast<const char *>(image.data), ".version 7.0");
   EXPECT_EQ(image.bytes, 13u);
-  EXPECT_EQ(image.kernel_count, 4u);
+  EXPECT_EQ(image.kernel_count, 5u);
   EXPECT_EQ(lathe_module_image_info(module, 0, 2, &image, &status), LATHE_STATUS_ARGUMENT);
   EXPECT_THAT(status.message, HasSubstr("image 2 of variant 0 does not exist; there are 2"));
   EXPECT_EQ(lathe_module_image_info(module, 0, 0, nullptr, &status), LATHE_STATUS_ARGUMENT);
@@ -466,6 +466,38 @@ TEST(Device, RefusesTablesThatBreakTheRules) {
        [](Bytes &b) { objectOf<lathe_device_kernel>(b, "kernels").block_items = 129; }},
       {"a kernel for a device",
        [](Bytes &b) { objectOf<lathe_device_kernel>(b, "kernels").shared_bytes = 1 << 30; }},
+      {"the tensor maps of a kernel",
+       [](Bytes &b) { (&objectOf<lathe_device_kernel>(b, "kernels"))[4].tensor_map_count = 33; }},
+      {"the tensor maps of a kernel",
+       [](Bytes &b) {
+         redirect(b, "kernels",
+                  4 * sizeof(lathe_device_kernel) + offsetof(lathe_device_kernel, tensor_maps),
+                  addressOf(b, "tensor_map") + 4);
+       }},
+      {"the dtype or rank of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").dtype = LATHE_STRING; }},
+      {"the dtype or rank of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").rank = 0; }},
+      {"the dtype or rank of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").rank = 6; }},
+      {"the buffer of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").buffer = 0; }},
+      {"the buffer of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").buffer = 3; }},
+      {"the swizzle of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").swizzle = 16; }},
+      {"the box of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").box[1] = 0; }},
+      {"the box of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").box[1] = 257; }},
+      {"a size or stride of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").sizes[1].factors[0] = 3; }},
+      {"a size or stride of a tensor map",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").strides[1].factors[3] = 3; }},
+      {"the rows of a tensor map's box",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").box[0] = 6; }},
+      {"the rows of a tensor map's box",
+       [](Bytes &b) { objectOf<lathe_tensor_map>(b, "tensor_map").swizzle = 64; }},
       {"the flags of a device", [](Bytes &b) { objectOf<Device>(b, "devices").flags = 8; }},
       {"the images for a device",
        [](Bytes &b) { objectOf<Device>(b, "devices").image_count = 1 << 20; }},

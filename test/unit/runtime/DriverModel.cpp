@@ -15,6 +15,8 @@ uint64_t itemOf(const lathe_emulated_thread &thread) {
   return uint64_t(thread.block) * thread.block_threads + thread.thread;
 }
 
+uint64_t address(const void *pointer) { return reinterpret_cast<uint64_t>(pointer); }
+
 // An element, or null where the device has no such memory.
 float *at(lathe_emulated_thread *thread, uint64_t base, uint64_t index, bool isWrite) {
   auto *element = reinterpret_cast<float *>(base) + index;
@@ -67,22 +69,46 @@ void passOn(const uint64_t *args, lathe_emulated_thread *thread) {
   faults->args[1] = int64_t(args[4]);
 }
 
+// to[i] = 2 * from[i] + 1, where a copy of a tensor brings a block's numbers of `from`.
+void boxes(const uint64_t *args, lathe_emulated_thread *thread) {
+  uint64_t i = itemOf(*thread);
+  auto *part = reinterpret_cast<float *>(thread->shared);
+  void *barrier = part + blockThreads;
+  auto first = int32_t(blockThreads * thread->block);
+  const auto *map = reinterpret_cast<const void *>(args[4]);
+  if (thread->thread == 0 &&
+      !(thread->init_phases(thread, barrier, 1) && thread->fence_phases(thread) &&
+        thread->copy_tensor(thread, part, map, barrier, 1, &first) &&
+        thread->arrive(thread, barrier, sizeof(float) * blockThreads)))
+    return;
+  if (!thread->barrier(thread) || !thread->wait_phase(thread, barrier, 0) || i >= args[3])
+    return;
+  float *from = at(thread, address(part), thread->thread, false),
+        *to = at(thread, args[2], i, true);
+  if (from && to)
+    *to = 2 * *from + 1;
+}
+
 void never(const uint64_t *, lathe_emulated_thread *) {}
 
 enum { Scale, Increment, Wide, PassOn };
 const lathe_device_kernel kernels[] = {
-    {"scale", 5, blockThreads, blockThreads, 0},
-    {"increment", 4, blockThreads, blockThreads, 0},
-    {"wide", lathe::test::tooManyParameters, blockThreads, blockThreads, 0},
-    {"pass_on", 5, blockThreads, blockThreads, 0},
+    {"scale", 5, blockThreads, blockThreads, 0, 0, 0, nullptr},
+    {"increment", 4, blockThreads, blockThreads, 0, 0, 0, nullptr},
+    {"wide", lathe::test::tooManyParameters, blockThreads, blockThreads, 0, 0, 0, nullptr},
+    {"pass_on", 5, blockThreads, blockThreads, 0, 0, 0, nullptr},
 };
 constexpr uint32_t kernelCount = 4;
 const lathe_emulated_kernel emulated[] = {scale, increment, never, passOn};
 
+// As many numbers as the count from the address on that is parameter 1.
+constexpr lathe_tensor_map numbers = {1, LATHE_F32, 0, 1, 0, {{1, {3}}}, {}, {blockThreads}, 0};
+const lathe_device_kernel mappedKernels[] = {
+    {"boxes", 4, blockThreads, blockThreads, 4 * blockThreads + 8, 1, 0, &numbers}};
+const lathe_emulated_kernel mappedEmulated[] = {boxes};
+
 // ---- The host program
 // ------------------------------------------------------------------------------
-
-uint64_t address(const void *pointer) { return reinterpret_cast<uint64_t>(pointer); }
 
 int32_t plan(lathe_call *call, lathe_plan *plan) {
   call->outputs[0].dims[0] = call->inputs[0].dims[0];
@@ -211,6 +237,15 @@ int32_t runWild(lathe_call *call) {
   return launchIncrement(call, call->inputs[0].data, &call, call->inputs[0].dims[0]);
 }
 
+int32_t launchBoxes(lathe_call *call, uint64_t offset) {
+  int64_t count = call->inputs[0].dims[0];
+  uint64_t args[] = {0, address(call->inputs[0].data) + offset, address(call->outputs[0].data),
+                     uint64_t(count)};
+  return call->services->launch(call, 0, args, 4, count);
+}
+int32_t runBoxes(lathe_call *call) { return launchBoxes(call, 0); }
+int32_t runOdd(lathe_call *call) { return launchBoxes(call, sizeof(float)); }
+
 const lathe_dim dims[] = {{LATHE_DYNAMIC, "n", 0, INT64_MAX}};
 const lathe_tensor_spec input = {"x", LATHE_VALUE_TENSOR, LATHE_F32, 1, -1, -1, 0, {dims}};
 const lathe_tensor_spec output = {"y", LATHE_VALUE_TENSOR, LATHE_F32, 1, -1, -1, 0, {dims}};
@@ -233,6 +268,11 @@ const lathe_entry unseenEntries[] = {
     {"checked", plan, runChecked, 1, 1, &input, &output},
     {"refusing", plan, runRefusing, 1, 1, &input, &output},
     {"beside", planBeside, runBeside, 2, 1, besideInputs, &output},
+};
+
+const lathe_entry mappedEntries[] = {
+    {"run", plan, runBoxes, 1, 1, &input, &output},
+    {"odd", plan, runOdd, 1, 1, &input, &output},
 };
 
 const lathe_site sites[] = {{"node 'first': %0 is among %1 numbers"},
@@ -274,6 +314,14 @@ const lathe_image unseenImages[][2] = {
     IMAGES(LATHE_IMAGE_HSACO, unseenObject),
 };
 
+const char mappedPtx[] = "// boxes, for sm_80", mappedObject[] = "// boxes, for gfx942";
+const lathe_image mappedImages[][2] = {
+    {{LATHE_IMAGE_PTX, 0, mappedPtx, sizeof(mappedPtx)},
+     {LATHE_IMAGE_EMULATOR, 0, mappedEmulated, sizeof(mappedEmulated)}},
+    {{LATHE_IMAGE_HSACO, 0, mappedObject, sizeof(mappedObject)},
+     {LATHE_IMAGE_EMULATOR, 0, mappedEmulated, sizeof(mappedEmulated)}},
+};
+
 constexpr lathe_variant host(const char *name) {
   return {name, 0, 0, sizeof(weights), uint32_t(std::size(entries)), 0, entries};
 }
@@ -291,6 +339,13 @@ const lathe_device_variant unseenVariants[] = {
     {unseen("nvidia:sm_80"), kernelCount, 2, kernels, unseenImages[0], 0, 0},
     {unseen("amd:gfx942"), kernelCount, 2, kernels, unseenImages[1], 0, 0},
 };
+constexpr lathe_variant mapped(const char *name) {
+  return {name, 0, 0, sizeof(weights), uint32_t(std::size(mappedEntries)), 0, mappedEntries};
+}
+const lathe_device_variant mappedVariants[] = {
+    {mapped("nvidia:sm_80"), 1, 2, mappedKernels, mappedImages[0], 0, 0},
+    {mapped("amd:gfx942"), 1, 2, mappedKernels, mappedImages[1], 0, 0},
+};
 constexpr lathe_artifact tableOf(uint32_t count, const lathe_device_variant *devices) {
   return {LATHE_MAGIC,
           LATHE_FORMAT_VERSION,
@@ -303,7 +358,8 @@ constexpr lathe_artifact tableOf(uint32_t count, const lathe_device_variant *dev
           count,
           devices};
 }
-const lathe_artifact table = tableOf(5, variants), unseenTable = tableOf(2, unseenVariants);
+const lathe_artifact table = tableOf(5, variants), unseenTable = tableOf(2, unseenVariants),
+                     mappedTable = tableOf(2, mappedVariants);
 
 lathe_static_model modelOf(const lathe_artifact &table) {
   return {sizeof(lathe_static_model),
@@ -320,3 +376,4 @@ lathe_static_model modelOf(const lathe_artifact &table) {
 
 const lathe_static_model lathe::test::driverModel = modelOf(table);
 const lathe_static_model lathe::test::unseenModel = modelOf(unseenTable);
+const lathe_static_model lathe::test::mappedModel = modelOf(mappedTable);

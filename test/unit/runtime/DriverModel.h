@@ -35,6 +35,11 @@ extern const lathe_static_model driverModel;
 ///   refusing  launches the first of these, then ends with a fault that the host found
 extern const lathe_static_model unseenModel;
 
+/// Code for nvidia:sm_80 and amd:gfx942 with a tensor map, whose host program looks at no memory:
+///   run  one kernel
+///   odd  the same from an address that no tensor map can have
+extern const lathe_static_model mappedModel;
+
 } // namespace lathe::test
 
 #endif // LATHE_TEST_UNIT_RUNTIME_DRIVERMODEL_H

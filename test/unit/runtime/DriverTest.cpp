@@ -80,7 +80,8 @@ const std::vector<std::vector<float>> withFaults = {numbersFrom(102, 40), number
                                                     numbersFrom(1, 40), numbersFrom(102, 40),
                                                     numbersFrom(1, 40)};
 const Program seen = {driverModel, "run", 3, twoSizes}, unseen = {unseenModel, "run", 2, twoSizes},
-              faulty = {unseenModel, "checked", 5, withFaults};
+              faulty = {unseenModel, "checked", 5, withFaults},
+              mapped = {mappedModel, "run", 1, twoSizes};
 
 struct Drivers : testing::TestWithParam<const Vendor *> {
   const Vendor &vendor = *GetParam();
@@ -254,6 +255,13 @@ struct EachCall : Drivers {
 TEST_P(EachCall, MayFail) { failEach(seen); }
 TEST_P(EachCall, MayFailWhereTheHostSeesNothing) { failEach(unseen); }
 TEST_P(EachCall, MayFailBesideFaultsInTheData) { failEach(faulty); }
+TEST_P(EachCall, MayFailWithTensorMaps) {
+  if (&vendor == &cuda)
+    return failEach(mapped);
+  EXPECT_EQ(useAll(true, mapped), LATHE_STATUS_DEVICE);
+  EXPECT_STREQ(status.message,
+               "hip:1: kernel 'boxes' needs tensor maps, which the driver does not make");
+}
 
 void EachCall::failEach(const Program &program) {
   ASSERT_EQ(useAll(true, program), LATHE_STATUS_OK) << status.message;
@@ -261,7 +269,7 @@ void EachCall::failEach(const Program &program) {
   EXPECT_GT(calls.size(), 15u);
   const std::string copy = &vendor == &cuda ? "cuMemcpyAsync" : "hipMemcpyAsync";
   const std::string launch = &vendor == &cuda ? "cuLaunchKernel" : "hipModuleLaunchKernel";
-  bool isUnseen = &program.model == &unseenModel;
+  bool isUnseen = &program.model != &driverModel;
   EXPECT_EQ(calls.count(copy), size_t(isUnseen));
   for (const auto &[function, count] : calls)
     for (int call = 1; call <= count; ++call)
@@ -273,7 +281,8 @@ void EachCall::failEach(const Program &program) {
         int32_t code = useAll(/*mayRecover=*/!isLost, program);
         EXPECT_EQ(account(), "");
         // Two copies in a run, and launches, and again when it is recorded, which may fail.
-        unsigned inRun = function == copy ? 2 : function == launch ? program.launches : 0;
+        bool isOfLaunch = function == launch || function == "cuTensorMapEncodeTiled";
+        unsigned inRun = function == copy ? 2 : isOfLaunch ? program.launches : 0;
         bool isRecorded = isUnseen && inRun && unsigned(call - 1) % (2 * inRun) >= inRun;
         bool mayBeOk = isRecorded || testing::Value(vendor.mayFail, testing::Contains(function));
         if (code == LATHE_STATUS_OK) {
@@ -285,6 +294,46 @@ void EachCall::failEach(const Program &program) {
         EXPECT_THAT(status.message, HasSubstr(isLost ? vendor.lostError : vendor.memoryError));
         EXPECT_FALSE(isLost && code == LATHE_STATUS_MEMORY) << status.message;
       }
+}
+
+struct CudaDrivers : Drivers {};
+
+// A launch has maps of its own, which recorded ones keep.
+TEST_P(CudaDrivers, MakesTensorMaps) {
+  DevicePtr device = openDevice();
+  ModulePtr module = openModule(device.get(), nullptr, mappedModel);
+  ASSERT_TRUE(module) << status.message;
+  ContextPtr context = openContext(module.get());
+  for (size_t count : {40, 0, 33, 40, 40, 33, 1000, 33, 33, 1})
+    EXPECT_EQ(run(context.get(), 0, count, status), LATHE_STATUS_OK) << status.message;
+  EXPECT_EQ(counts()["cuTensorMapEncodeTiled"], counts()["cuLaunchKernel"]);
+  EXPECT_GT(counts()["cuGraphLaunch"], 1);
+  EXPECT_EQ(run(context.get(), entryOf(module.get(), "odd"), 40, status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message,
+              HasSubstr("cuda:0: kernel 'boxes': tensor map 0: the tensor begins at "
+                        "0x"));
+  EXPECT_THAT(status.message, HasSubstr(", which is no multiple of 16"));
+  EXPECT_EQ(run(context.get(), 0, 40, status), LATHE_STATUS_OK) << status.message;
+  configure("fail=cuTensorMapEncodeTiled:1=2");
+  EXPECT_EQ(run(context.get(), 0, 41, status), LATHE_STATUS_DEVICE);
+  EXPECT_THAT(status.message, HasSubstr("cuda:0: kernel 'boxes': tensor map 0: "
+                                        "CUDA_ERROR_OUT_OF_MEMORY (out of memory)"));
+}
+
+// One that makes none runs what needs none.
+TEST_P(CudaDrivers, NeedsADriverThatMakesTensorMaps) {
+  const char *const old = LATHE_FAKE_DRIVERS "/libcuda-mapless.so";
+  setenv(vendor.variable, old, 1);
+  DevicePtr device = openDevice();
+  ASSERT_TRUE(device) << status.message;
+  EXPECT_FALSE(openModule(device.get(), nullptr, mappedModel));
+  EXPECT_EQ(status.code, LATHE_STATUS_DEVICE);
+  EXPECT_STREQ(status.message,
+               "cuda:0: kernel 'boxes' needs tensor maps, which the driver does not "
+               "make (it lacks cuTensorMapEncodeTiled, of CUDA 12.0); update it");
+  ModulePtr module = openModule(device.get());
+  ASSERT_TRUE(module) << status.message;
+  EXPECT_EQ(run(openContext(module.get()).get(), 0, 33, status), LATHE_STATUS_OK) << status.message;
 }
 
 TEST(CudaDriver, FromCpp) {
@@ -618,6 +667,7 @@ TEST_P(Drivers, TakesBinariesOfItsGeneration) {
 
 INSTANTIATE_TEST_SUITE_P(All, Drivers, testing::Values(&cuda, &hip),
                          [](const auto &info) { return info.param == &cuda ? "Cuda" : "Hip"; });
+INSTANTIATE_TEST_SUITE_P(All, CudaDrivers, testing::Values(&cuda));
 INSTANTIATE_TEST_SUITE_P(All, EachCall, testing::Values(&cuda, &hip),
                          [](const auto &info) { return info.param == &cuda ? "Cuda" : "Hip"; });
 

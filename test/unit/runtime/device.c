@@ -7,7 +7,14 @@
 
 /* ---- Kernels, a call for each thread --------------------------------------------------------- */
 
-enum { KERNEL_SCALE, KERNEL_PAST_END, KERNEL_ORDER, KERNEL_MISALIGNED, KERNEL_COUNT };
+enum {
+  KERNEL_SCALE,
+  KERNEL_PAST_END,
+  KERNEL_ORDER,
+  KERNEL_MISALIGNED,
+  KERNEL_MAPPED,
+  KERNEL_COUNT
+};
 enum { BLOCK_THREADS = 8 };
 
 static int64_t item(const lathe_emulated_thread *thread) {
@@ -58,12 +65,17 @@ static void misaligned(const uint64_t *args, lathe_emulated_thread *thread) {
     writes(thread, (const char *)args[1] + 2, 4);
 }
 
-static const lathe_emulated_kernel emulated[KERNEL_COUNT] = {scale, past_end, order, misaligned};
+static const lathe_emulated_kernel emulated[KERNEL_COUNT] = {scale, past_end, order, misaligned,
+                                                             order};
+/* Rows of 8 numbers, as many as the count. */
+static const lathe_tensor_map tensor_map = {
+    1, LATHE_F32, 16, 2, 0, {{8, {0}}, {1, {2}}}, {{1, {0}}, {8, {0}}}, {8, 4}, 0};
 static const lathe_device_kernel kernels[KERNEL_COUNT] = {
     {"scale", 5, BLOCK_THREADS, BLOCK_THREADS, 0},
     {"past_end", 3, BLOCK_THREADS, BLOCK_THREADS, 0},
     {"order", 3, BLOCK_THREADS, BLOCK_THREADS, 0},
-    {"misaligned", 3, BLOCK_THREADS, BLOCK_THREADS, 0}};
+    {"misaligned", 3, BLOCK_THREADS, BLOCK_THREADS, 0},
+    {"mapped", 3, BLOCK_THREADS, BLOCK_THREADS, 0, 1, 0, &tensor_map}};
 
 /* ---- Host programs --------------------------------------------------------------------------- */
 
@@ -187,7 +199,7 @@ static const lathe_device_variant devices[] = {
      HOST_SEES,
      0},
     {{"nvidia:sm_120", UINT64_C(1) << 40, 0, 256, ENTRIES, 0, entries},
-     4,
+     KERNEL_COUNT,
      2,
      kernels,
      both,
