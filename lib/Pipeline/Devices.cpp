@@ -2,6 +2,7 @@
 // them. Apache-2.0 WITH LLVM-exception
 #include "Compilation.h"
 #include "dialects/Rt/Rt.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/SaveAndRestore.h"

@@ -74,8 +74,7 @@ BlockPart lathe::schedule::planPart(const Stage &root, unsigned input, const Joi
   // once.
   bool isSingle = unit && bits == 32;
   bool mayLieAcross = unit && (unit->loadsMatrices || part.isSwizzled);
-  bool isAlongDepth =
-      unit && !isSingle ? !mayLieAcross || !acrossIsFastest : part.depthIsFastest;
+  bool isAlongDepth = unit && !isSingle ? !mayLieAcross || !acrossIsFastest : part.depthIsFastest;
   int64_t mostBytes = !unit && isAlongDepth && input == 1 ? 8 : 16;
   int64_t padding = std::max<int64_t>(1, mostBytes / elementBytes);
   part.across = isAlongDepth ? tileDepth + padding : 1;

@@ -285,10 +285,9 @@ SmallVector<Value> BlockTiles::multiplyByUnit(ArrayRef<Value> sums) {
     unsigned number = 0;
     for (Value a : lefts)
       for (Value b : rights) {
-        next[number] = rt::MultiplyMatricesOp::create(builder, loc, next[number].getType(),
-                                                      unit->name, a, b, next[number],
-                                                      tile.product.leftUnsigned,
-                                                      tile.product.rightUnsigned);
+        next[number] = rt::MultiplyMatricesOp::create(
+            builder, loc, next[number].getType(), unit->name, a, b, next[number],
+            tile.product.leftUnsigned, tile.product.rightUnsigned);
         ++number;
       }
   }
@@ -385,7 +384,7 @@ SmallVector<Value> BlockTiles::initials() {
   auto type = VectorType::get({inVector}, element);
   SmallVector<Value> values;
   if (init && unit) {
-    auto splat = DenseElementsAttr::get(type, cast<FloatAttr>(init).getValue());
+    auto splat = DenseElementsAttr::get(type, ArrayRef<Attribute>(init));
     return SmallVector<Value>(places.size() / inVector,
                               arith::ConstantOp::create(builder, loc, splat));
   }

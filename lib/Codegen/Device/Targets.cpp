@@ -37,7 +37,8 @@ ArrayRef<DeviceTarget> knownDevices() {
       {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", nvidiaUnits, 4, "", 148, 227 << 10},
       {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", nvidiaUnits, 3, "", 188, 99 << 10},
       {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma,mfma.i8", 1, "", 104, 64 << 10},
-      {"amd:gfx942", amdTriple, "gfx942", "", "mfma,mfma.xf32,mfma.i8.gfx942", 1, "", 304, 64 << 10},
+      {"amd:gfx942", amdTriple, "gfx942", "", "mfma,mfma.xf32,mfma.i8.gfx942", 1, "", 304,
+       64 << 10},
       {"amd:gfx1100", amdTriple, "gfx1100", "", "wmma,wmma.i8", 1, "", 48, 64 << 10},
       {"amd:gfx1201", amdTriple, "gfx1201", "", "wmma.gfx12,wmma.gfx12.i8", 1, "", 32, 64 << 10},
   };
