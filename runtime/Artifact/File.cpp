@@ -18,10 +18,6 @@ using namespace lathe::runtime;
 
 namespace {
 
-// Weights up to this size are mapped page by page when the module opens, some 20 us; larger ones
-// when a run first reads them.
-constexpr uint64_t populatedBytes = uint64_t(2) << 20;
-
 // strerror shares a buffer between threads; this form does not.
 struct ErrnoText {
   explicit ErrnoText(int error) : text(strerrordesc_np(error)) {
@@ -141,8 +137,7 @@ int32_t File::map(uint64_t offset, uint64_t count, const char *&result, lathe_st
     return LATHE_STATUS_OK;
   }
   uint64_t within = offset % sysconf(_SC_PAGESIZE);
-  int flags = MAP_SHARED | (count <= populatedBytes ? MAP_POPULATE : 0);
-  void *address = mmap(nullptr, count + within, PROT_READ, flags, descriptor, offset - within);
+  void *address = mmap(nullptr, count + within, PROT_READ, MAP_SHARED, descriptor, offset - within);
   if (address == MAP_FAILED)
     return fail(status, LATHE_STATUS_IO, "%s: cannot map %llu bytes of weights: %s", name(),
                 static_cast<unsigned long long>(count), ErrnoText(errno).text);
