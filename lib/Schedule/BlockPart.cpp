@@ -9,6 +9,23 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::schedule;
 
+bool lathe::schedule::joinLoops(const Stage &root, JoinedLoops &batch, JoinedLoops &rows,
+                                JoinedLoops &columns, JoinedLoops &depth) {
+  if (root.irregular || root.inputs.size() != 2 || root.outputs.size() != 1 ||
+      !root.hasReduction() || !root.inputs[0].view.base || !root.inputs[1].view.base)
+    return false;
+  for (unsigned i = 0; i < root.numLoops(); ++i) {
+    bool inLeft = !root.inputs[0].coefficients[i].isZero();
+    bool inRight = !root.inputs[1].coefficients[i].isZero();
+    (root.reduction[i]   ? depth
+     : inLeft == inRight ? batch
+     : inLeft            ? rows
+                         : columns)
+        .add(i, root.extents[i]);
+  }
+  return true;
+}
+
 bool lathe::schedule::hasAlignedBase(const View &view) {
   static_assert(LATHE_ALIGNMENT >= 16);
   // What comes from elsewhere, such as a sequence, has the alignment of its elements.

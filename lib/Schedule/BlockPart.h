@@ -20,6 +20,11 @@ struct JoinedLoops {
   bool isAtLeast(int64_t size) const { return !extent.isStatic() || extent.constant >= size; }
 };
 
+/// The loops of a sum of products of two tensors by which of them they go through: both or none,
+/// the left one (rows), the right one; and what is added up. False where `root` is no such sum.
+bool joinLoops(const Stage &root, JoinedLoops &batch, JoinedLoops &rows, JoinedLoops &columns,
+               JoinedLoops &depth);
+
 /// Whether a view lies at a known place of memory that begins at a multiple of 16 bytes.
 bool hasAlignedBase(const View &view);
 

@@ -83,20 +83,9 @@ private:
 
 } // namespace
 
-// Which loops are the rows of the left operand, which the columns of the right one.
 bool BlockTiles::choose() {
-  if (root.irregular || root.inputs.size() != 2 || root.outputs.size() != 1 ||
-      !root.hasReduction() || !root.inputs[0].view.base || !root.inputs[1].view.base)
+  if (!joinLoops(root, batch, rows, columns, depth))
     return false;
-  for (unsigned i = 0; i < root.numLoops(); ++i) {
-    bool inLeft = !root.inputs[0].coefficients[i].isZero();
-    bool inRight = !root.inputs[1].coefficients[i].isZero();
-    (root.reduction[i]   ? depth
-     : inLeft == inRight ? batch
-     : inLeft            ? rows
-                         : columns)
-        .add(i, root.extents[i]);
-  }
   // The stages that follow run over the same results.
   if (group.stages.size() > 1 &&
       group.sharedLoops != batch.loops.size() + rows.loops.size() + columns.loops.size())

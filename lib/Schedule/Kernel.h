@@ -194,6 +194,9 @@ bool isProductOfF32(mlir::linalg::GenericOp op);
 bool fillsTiles(mlir::linalg::GenericOp op);
 /// The tensor of 16-bit numbers that `value` is, element by element; null where it is none.
 Value findNarrow(Value value);
+/// The constant of f32 that `value` is in `element`, of 16 bits; null where it is none, or where a
+/// number does not fit exactly and may not be rounded.
+mlir::TypedAttr narrowConstant(Value value, mlir::FloatType element, bool mayRound);
 
 /// For GPUs: products and attentions of f32 take operands rounded to bf16.
 void roundAttentions(mlir::ModuleOp module);

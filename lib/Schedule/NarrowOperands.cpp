@@ -61,8 +61,7 @@ Value lathe::schedule::findNarrow(Value value) {
   return type.isF16() || type.isBF16() ? widening.getInputs()[0] : Value();
 }
 
-/// The same constant in `element`, where that holds each of its numbers exactly.
-static TypedAttr narrow(Value value, FloatType element) {
+TypedAttr lathe::schedule::narrowConstant(Value value, FloatType element, bool mayRound) {
   TypedAttr constant;
   if (auto weight = value.getDefiningOp<rt::WeightOp>())
     constant = weight.getValue();
@@ -84,7 +83,7 @@ static TypedAttr narrow(Value value, FloatType element) {
     llvm::APFloat converted(number);
     bool loses = false;
     converted.convert(element.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &loses);
-    if (loses)
+    if (loses && !mayRound)
       return {};
     made[i] = converted.bitcastToAPInt().getZExtValue();
   }
@@ -108,7 +107,7 @@ void lathe::schedule::narrowOperands(ModuleOp module) {
     OpBuilder builder(op);
     for (unsigned i : {0u, 1u})
       if (!sources[i])
-        if (TypedAttr constant = narrow(op.getInputs()[i], element))
+        if (TypedAttr constant = narrowConstant(op.getInputs()[i], element, /*mayRound=*/false))
           sources[i] = rt::WeightOp::create(builder, op.getLoc(), constant.getType(), constant);
     if (!sources[0] || !sources[1] ||
         getElementTypeOrSelf(sources[0].getType()) != getElementTypeOrSelf(sources[1].getType()))

@@ -3,12 +3,10 @@
 // before transposes and reshapes, so that these remain but other strides.
 // Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
-#include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
 #include "dialects/Sched/Sched.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -24,7 +22,6 @@ public:
 
 private:
   Value round(Value value);
-  Value roundConstant(Value value);
   Value convert(Location loc, Value value, Type to);
 
   ModuleOp module;
@@ -53,36 +50,6 @@ Value Rounding::convert(Location loc, Value value, Type to) {
       .getResult(0);
 }
 
-Value Rounding::roundConstant(Value value) {
-  TypedAttr constant;
-  if (auto weight = value.getDefiningOp<rt::WeightOp>())
-    constant = weight.getValue();
-  else if (DenseElementsAttr dense; matchPattern(value, m_Constant(&dense)))
-    constant = dense;
-  auto type = cast<RankedTensorType>(value.getType());
-  if (!constant || !type.hasStaticShape())
-    return {};
-  SmallVector<char> storage;
-  ArrayRef<char> bytes = graph::getConstantBytes(constant, storage);
-  size_t count = type.getNumElements();
-  bool isSplat = bytes.size() == sizeof(float) && count != 1;
-  if (!isSplat && bytes.size() != count * sizeof(float))
-    return {};
-  std::vector<uint16_t> made(isSplat ? 1 : count);
-  for (size_t i = 0; i < made.size(); ++i) {
-    float number;
-    memcpy(&number, bytes.data() + i * sizeof(float), sizeof(float));
-    llvm::APFloat converted(number);
-    bool loses = false;
-    converted.convert(element.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &loses);
-    made[i] = converted.bitcastToAPInt().getZExtValue();
-  }
-  auto rounded = DenseElementsAttr::getFromRawBuffer(
-      type.clone(element),
-      ArrayRef(reinterpret_cast<const char *>(made.data()), made.size() * sizeof(uint16_t)));
-  return rt::WeightOp::create(builder, value.getLoc(), rounded.getType(), rounded);
-}
-
 // The value with each number rounded: once, however many read it.
 Value Rounding::round(Value value) {
   if (Value made = known.lookup(value))
@@ -95,7 +62,8 @@ Value Rounding::round(Value value) {
   if (made && getElementTypeOrSelf(made.getType()) != element)
     made = Value();
   if (!made)
-    made = roundConstant(value);
+    if (TypedAttr constant = narrowConstant(value, element, /*mayRound=*/true))
+      made = rt::WeightOp::create(builder, loc, constant.getType(), constant);
   Operation *op = value.getDefiningOp();
   if (made) {
   } else if (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)) {

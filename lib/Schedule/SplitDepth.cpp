@@ -70,22 +70,12 @@ static int64_t countBlocks(const Stage &root, int64_t batch, int64_t rows, int64
 
 static std::optional<DepthSplit> planSplit(const Group &group, const TargetInfo &target) {
   const Stage &root = group.stages.front();
-  if (target.processors == 0 || root.irregular || root.inputs.size() != 2 || !root.hasReduction() ||
-      !root.inputs[0].view.base || !root.inputs[1].view.base)
+  JoinedLoops batch, rows, columns, depth;
+  if (target.processors == 0 || !joinLoops(root, batch, rows, columns, depth))
     return std::nullopt;
   std::optional<Combiner> combiner = findCombiner(root);
   if (!combiner || combiner->kind != vector::CombiningKind::ADD)
     return std::nullopt;
-  JoinedLoops batch, rows, columns, depth;
-  for (unsigned i = 0; i < root.numLoops(); ++i) {
-    bool inLeft = !root.inputs[0].coefficients[i].isZero();
-    bool inRight = !root.inputs[1].coefficients[i].isZero();
-    (root.reduction[i]   ? depth
-     : inLeft == inRight ? batch
-     : inLeft            ? rows
-                         : columns)
-        .add(i, root.extents[i]);
-  }
   unsigned parallel = root.numLoops() - depth.loops.size();
   if (root.countLeadingParallel() != parallel || !depth.extent.isStatic() ||
       !columns.extent.isStatic() || (group.stages.size() > 1 && group.sharedLoops != parallel))
