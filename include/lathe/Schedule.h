@@ -38,6 +38,8 @@ struct TargetInfo {
   std::string matrixUnit;
   /// Its instruction by which several warps together multiply larger ones; empty: none.
   std::string groupUnit;
+  /// Copies to shared memory are of boxes of tensors, by rt.copy_tensor.
+  bool copiesTensors = false;
   /// Of a GPU: work that is too little for so many, each with a few blocks, is cut into more blocks
   /// where that can be done. 0: it is not.
   unsigned processors = 0;

@@ -142,6 +142,7 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
       wanted.target.groupUnit = device.groupUnit;
     }
     wanted.target.copyStages = device.copyStages;
+    wanted.target.copiesTensors = device.copiesTensors();
     wanted.target.processors = device.processors;
     wanted.target.sharedBytes = device.sharedBytes;
     bool isDone =

@@ -1,5 +1,6 @@
 // How large the tiles of products are. Apache-2.0 WITH LLVM-exception
 #include "BlockTile.h"
+#include "TensorParts.h"
 #include "lathe/ArtifactFormat.h"
 
 using namespace mlir;
@@ -48,6 +49,9 @@ static int64_t estimate(const Size &size) {
   return count;
 }
 
+// Sums that begin with what is in memory come to shared memory first, by all threads.
+static bool startsWithConstant(const Stage &root) { return !root.readsOutput[0] || root.inits[0]; }
+
 /// A unit's shape of tiles as a tile of this product.
 static BlockTile makeTile(const MatrixUnit &unit, const TileShape &shape) {
   BlockTile tile;
@@ -78,10 +82,14 @@ BlockTile lathe::schedule::chooseBlockTile(const Stage &root, const JoinedLoops 
     tile.parts = {planPart(root, 0, rows, depth, tile.rows, tile.depth, tile.unit),
                   planPart(root, 1, columns, depth, tile.columns, tile.depth, tile.unit)};
     bool copies = tile.parts[0].chunk || tile.parts[1].chunk;
+    tile.bringsTensors = target.copiesTensors && tile.isOfGroups() && startsWithConstant(root) &&
+                         isTensorPart(root, 0, batch, rows, depth, tile.parts[0]) &&
+                         isTensorPart(root, 1, batch, columns, depth, tile.parts[1]);
     int64_t room = tile.isOfGroups() || tile.rows * tile.columns > 64 * 64 ? most : mostStatic;
     if (copies || tile.isOfGroups())
-      tile.stages = std::clamp<int64_t>(room / tile.bytesOfStage(root), 1, stages);
-    return std::max(tile.stages * tile.bytesOfStage(root), tile.sumsBytes(root)) <= room &&
+      tile.stages = std::clamp<int64_t>(
+          room / (tile.bytesOfStage(root) + 2 * BlockTile::barrierBytes), 1, stages);
+    return tile.partsBytes(root) + tile.barriersBytes() <= room &&
            tile.ahead() >= (tile.isOfGroups() ? 1 : 0);
   };
   std::optional<BlockTile> best;

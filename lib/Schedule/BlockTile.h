@@ -21,6 +21,11 @@ struct BlockTile {
   /// of warps share one before it as well, and the others are on their way.
   int64_t stages = 1;
   int64_t ahead() const { return stages - (isOfGroups() ? 2 : 1); }
+  /// A warp behind the others brings the parts (TensorParts.h), with barriers behind them in shared
+  /// memory.
+  bool bringsTensors = false;
+  static constexpr int64_t bringers = 32, barrierBytes = 8;
+  int64_t threadsOfBlock() const { return threads + (bringsTensors ? bringers : 0); }
   /// Elements from one row of the sums to the next in shared memory.
   int64_t sumsRow = 0;
 
@@ -34,6 +39,11 @@ struct BlockTile {
     return bytesOfPart(root, 0) + bytesOfPart(root, 1);
   }
   int64_t sumsBytes(const Stage &root) const;
+  /// Of the parts of all stages or of the sums, which come to the same place.
+  int64_t partsBytes(const Stage &root) const {
+    return std::max(stages * bytesOfStage(root), sumsBytes(root));
+  }
+  int64_t barriersBytes() const { return bringsTensors ? 2 * stages * barrierBytes : 0; }
 };
 
 /// The tile for a product of `root`, by the loops that are its rows, columns and so on.

@@ -4,6 +4,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "GroupProducts.h"
 #include "KernelBuilder.h"
+#include "TensorParts.h"
 #include "dialects/Rt/Rt.h"
 
 using namespace mlir;
@@ -36,6 +37,8 @@ private:
   Value less(Value a, Value b) {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
   }
+  /// Not so those that bring the parts.
+  Value hasSums() { return less(thread, constant(tile.threads)); }
   Value ceilDiv(const Size &size, int64_t divisor) {
     return div(kernel.add(kernel.size(size), constant(divisor - 1)), constant(divisor));
   }
@@ -50,6 +53,7 @@ private:
   Value viewShared(int64_t byte, int64_t length, Type element);
   void bring(Value slot, Value depthBegin);
   SmallVector<Value> addUp(ArrayRef<Value> sums);
+  SmallVector<Value> addUpTensors(ArrayRef<Value> sums);
   SmallVector<Value> multiply(Value slot, Value depthBegin, ArrayRef<Value> sums);
   SmallVector<Value> initials();
   int64_t countTogether();
@@ -69,6 +73,7 @@ private:
   BlockTile tile;
   const MatrixUnit *unit = nullptr; // null: each thread multiplies for itself
   std::optional<GroupProducts> products;
+  std::optional<TensorStages> stages; // where a warp of its own brings the parts
   /// Of the thread, or of its warp and the lane in it.
   Value thread, threadRow, threadColumn, lane, firstRow, firstColumn;
   Value sumsPart;                   // the tile of results in shared memory, over the parts
@@ -108,8 +113,8 @@ Value BlockTiles::viewShared(int64_t byte, int64_t length, Type element) {
 // where these were, the sums.
 void BlockTiles::share() {
   Type sum = root.outputs[0].view.element;
-  int64_t bytes = std::max(tile.stages * tile.bytesOfStage(root), tile.sumsBytes(root));
-  auto type = MemRefType::get({bytes}, builder.getI8Type());
+  int64_t bytes = llvm::alignTo(tile.partsBytes(root), BlockTile::barrierBytes);
+  auto type = MemRefType::get({bytes + tile.barriersBytes()}, builder.getI8Type());
   // Swizzles repeat after as much.
   constexpr int64_t alignment = 1024;
   memory = rt::SharedOp::create(
@@ -119,6 +124,9 @@ void BlockTiles::share() {
                                 tile.stages * tile.parts[input].elements(),
                                 root.inputs[input].view.element));
   sumsPart = viewShared(0, tile.rows * tile.sumsRow, sum);
+  if (tile.bringsTensors)
+    stages.emplace(kernel, root, tile, addressOf, batch, depth, thread,
+                   viewShared(bytes, 2 * tile.stages, builder.getI64Type()));
 }
 
 // Brings a part of both operands, from `depthBegin` on, into shared memory.
@@ -338,8 +346,9 @@ void BlockTiles::forEachResult(llvm::function_ref<void(Value, ArrayRef<Value>)> 
   bool columnsAreFastest = output.coefficients[columns.loops.back()].is(1) ||
                            !output.coefficients[rows.loops.back()].is(1);
   int64_t together = columnsAreFastest ? countTogether() : 1;
-  auto loop = scf::ForOp::create(
-      builder, loc, thread, constant(tile.rows * tile.columns / together), constant(tile.threads));
+  auto loop =
+      scf::ForOp::create(builder, loc, thread, constant(tile.rows * tile.columns / together),
+                         constant(tile.threadsOfBlock()));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value number = loop.getInductionVar();
@@ -407,12 +416,19 @@ SmallVector<Value> BlockTiles::initials() {
 // Stores the sums, by way of shared memory, and goes on with what follows each.
 void BlockTiles::finish(ArrayRef<Value> sums) {
   int64_t inVector = unit ? tile.sumsOfVector() : 1;
-  for (auto [number, place] : llvm::enumerate(places)) {
-    Value sum = unit ? vector::ExtractOp::create(builder, loc, sums[number / inVector],
-                                                 int64_t(number % inVector))
-                           .getResult()
-                     : sums[number];
-    memref::StoreOp::create(builder, loc, sum, sumsPart, place);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    if (stages) {
+      auto multiplies = scf::IfOp::create(builder, loc, hasSums(), /*withElseRegion=*/false);
+      builder.setInsertionPointToStart(&multiplies.getThenRegion().front());
+    }
+    for (auto [number, place] : llvm::enumerate(places)) {
+      Value sum = unit ? vector::ExtractOp::create(builder, loc, sums[number / inVector],
+                                                   int64_t(number % inVector))
+                             .getResult()
+                       : sums[number];
+      memref::StoreOp::create(builder, loc, sum, sumsPart, place);
+    }
   }
   rt::BarrierOp::create(builder, loc);
   Group kept = group;
@@ -548,8 +564,50 @@ SmallVector<Value> BlockTiles::addUp(ArrayRef<Value> sums) {
   return results;
 }
 
+// A warp fills one stage after the other, the others multiply what is in them. Each waits for the
+// other by the barriers of the stages alone, and all meet behind the last step. A stage is empty
+// when the products behind its own have begun and its own are done.
+SmallVector<Value> BlockTiles::addUpTensors(ArrayRef<Value> sums) {
+  rt::BarrierOp::create(builder, loc); // all know of the barriers of the stages
+  auto roles = scf::IfOp::create(builder, loc, TypeRange(ValueRange(sums)), hasSums(),
+                                 /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(&roles.getElseRegion().front());
+    Value isFirst = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, thread,
+                                          constant(tile.threads));
+    auto first = scf::IfOp::create(builder, loc, isFirst, /*withElseRegion=*/false);
+    scf::YieldOp::create(builder, loc, sums);
+    builder.setInsertionPointToStart(&first.getThenRegion().front());
+    stages->fill({{rows, shared[0], firstRow}, {columns, shared[1], firstColumn}}, outer);
+  }
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(&roles.getThenRegion().front());
+    // The slot, its parity, and the slot before.
+    auto loop = scf::ForOp::create(builder, loc, constant(0), kernel.size(depth.extent),
+                                   constant(tile.depth),
+                                   ValueRange{sums.front(), constant(0), constant(0), constant(0)});
+    {
+      OpBuilder::InsertionGuard inner(builder);
+      builder.setInsertionPointToStart(loop.getBody());
+      auto carried = loop.getRegionIterArgs();
+      Value slot = carried[1], parity = carried[2];
+      stages->waitFull(slot, parity);
+      Value next = products->begin(slot, carried[0]);
+      products->wait(1);
+      stages->release(carried[3], less(constant(0), loop.getInductionVar()));
+      auto [after, afterParity] = stages->next(slot, parity);
+      scf::YieldOp::create(builder, loc, ValueRange{next, after, afterParity, slot});
+    }
+    scf::YieldOp::create(builder, loc, products->finish(loop.getResult(0)));
+  }
+  rt::BarrierOp::create(builder, loc); // the sums come to the place of the parts
+  return SmallVector<Value>(roles.getResults());
+}
+
 Work BlockTiles::emit() {
-  kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threads));
+  kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threadsOfBlock()));
   placeThreads();
   share();
   if (tile.isOfGroups())
@@ -569,7 +627,7 @@ Work BlockTiles::emit() {
   spread(kernel, root, batch, rest, outer);
 
   placeResults();
-  finish(addUp(initials()));
+  finish(stages ? addUpTensors(initials()) : addUp(initials()));
 
   Work work;
   work.count = batch.extent;

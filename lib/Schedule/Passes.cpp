@@ -56,9 +56,9 @@ struct ScheduleFormDispatchesPass
   using Base::Base;
   void runOnOperation() override {
     Options options;
-    options.target = {vectorBits, vectorRegisters, l1Bytes,    l2Bytes,       memoryBytes,
-                      dotI16,     dotBF16,         matrixBF16, itemPerThread, copyStages,
-                      matrixUnit, groupUnit,       processors, sharedBytes};
+    options.target = {vectorBits, vectorRegisters, l1Bytes,       l2Bytes,       memoryBytes,
+                      dotI16,     dotBF16,         matrixBF16,    itemPerThread, copyStages,
+                      matrixUnit, groupUnit,       copiesTensors, processors,    sharedBytes};
     options.optLevel = optLevel;
     options.strict = strict;
     options.deterministic = deterministic;

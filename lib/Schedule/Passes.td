@@ -136,6 +136,8 @@ def ScheduleFormDispatchesPass : Pass<"schedule-form-dispatches", "::mlir::Modul
            "For a GPU: parts of operands in shared memory; more than one where copies are asynchronous">,
     Option<"groupUnit", "group-unit", "std::string", "",
            "For a GPU: wgmma, by which four warps multiply matrices of 16-bit numbers in shared memory">,
+    Option<"copiesTensors", "copies-tensors", "bool", "false",
+           "For a GPU: operands of a group unit come to shared memory as boxes of tensors">,
     Option<"processors", "processors", "unsigned", "0",
            "For a GPU: so many share the work, of which some is cut into parts for that; 0: none is">,
     Option<"sharedBytes", "shared-bytes", "unsigned", "48 << 10",

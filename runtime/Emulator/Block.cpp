@@ -104,6 +104,7 @@ void BlockRunner::runTogether(uint32_t block) {
   products.clear();
   accumulators.clear();
   moment = 1;
+  productCount = 0;
   forgetPhases();
   chance = scatter(launch.seed + 31 * uint64_t(block));
   for (uint32_t i = 0; i < threads.size(); ++i) {
@@ -175,9 +176,9 @@ bool BlockRunner::workTogether() {
 
 bool BlockRunner::workTogether(Thread &first) {
   uint32_t unit = first.unit;
-  uint32_t size = unit & multiplying ? groupThreads
-                  : unit & loading   ? warpLanes
-                                     : matrixLanes(unit);
+  uint32_t size = unit & multiplying           ? groupThreads
+                  : unit & (loading | waiting) ? warpLanes
+                                               : matrixLanes(unit);
   std::vector<MatrixOperands> lanes(size);
   size_t warp = first.thread / size * size, end = std::min(threads.size(), warp + size);
   uint32_t together = 0, apart = 0, parked = 0;
@@ -194,11 +195,15 @@ bool BlockRunner::workTogether(Thread &first) {
     return false;
   if ((apart || together < size) && goesOn())
     launch.fail(first, unit & multiplying ? "not all threads of its warpgroup multiply together"
+                       : unit & waiting   ? "not all lanes of its warp wait for products together"
                        : unit & loading
                            ? "not all lanes of its warp load matrices together"
                            : "not all lanes of its warp are together in the matrix unit");
   if (goesOn() && unit & multiplying)
     beginProducts(warp);
+  else if (goesOn() && unit & waiting)
+    for (size_t i = warp; i < end; ++i)
+      waitProducts(threads[i]);
   else if (goesOn() && unit & loading)
     loadTogether(warp, lanes.data(), unit);
   else if (goesOn())
@@ -338,6 +343,11 @@ bool BlockRunner::touchShared(const Thread &thread, uint64_t offset, uint64_t by
              "it %s shared memory at byte %llu that others read, without a "
              "barrier between",
              fault, place(offset));
+  else if (other >= threads.size() + mostPhases)
+    snprintf(what, sizeof(what),
+             "it %s shared memory at byte %llu that a product of warp %llu has read, without an "
+             "arrival of that between",
+             fault, place(offset), place(other - threads.size() - mostPhases));
   else if (other >= threads.size())
     snprintf(what, sizeof(what),
              "it %s shared memory at byte %llu that a copy of a tensor has brought, without a wait "

@@ -70,18 +70,22 @@ private:
     /// barrier with phases until one is over.
     enum { Ready, Waiting, Meeting, Parked, Done } state;
     ucontext_t context;
-    uint32_t unit; ///< of the matrices (lathe_matrix_unit), or `loading` and how many it loads
+    /// Of the matrices (lathe_matrix_unit), or what else its warp does together: `loading` and how
+    /// many it loads, `multiplying`, `waiting`.
+    uint32_t unit;
     MatrixOperands operands;
     std::vector<Copy> copies; ///< in the order in which they began
     uint32_t group;           ///< of those that begin now
     ProductCall product;      ///< that it comes to with its warpgroup
+    ProductWait wait;         ///< that it comes to with its warp
     uint32_t productGroup;    ///< of the products that begin now
     uint32_t fencedAt;        ///< products see what it put in shared memory up to then
     bool fenced;              ///< products may take what it has in registers
     Clocks known;             ///< What it knows of, with phases.
     uint32_t phases, parity;  ///< What it is parked at.
   };
-  static constexpr uint32_t loading = 1 << 16, transposed = 1 << 17, multiplying = 1 << 18;
+  static constexpr uint32_t loading = 1 << 16, transposed = 1 << 17, multiplying = 1 << 18,
+                            waiting = 1 << 19;
   /// Who touched a byte last, and in which stretch between two barriers; 0: never. The thread,
   /// counted from 1, whose copy to it is under way. The moment at which it was written, 0 where
   /// products see that in any case. How many products under way read it. With phases stretches are
@@ -128,6 +132,7 @@ private:
   void landProducts(size_t first);
   Clocks knownToAll(size_t first) const;
   void noteProductReads(const Thread &last, const Product &product);
+  void waitProducts(Thread &thread);
   static int32_t initPhases(lathe_emulated_thread *thread, void *barrier, uint32_t count);
   static int32_t fencePhases(lathe_emulated_thread *thread);
   static int32_t arrive(lathe_emulated_thread *thread, void *barrier, uint32_t bytes);
@@ -164,6 +169,13 @@ private:
   bool wakeParked();
   bool failParked();
   void meetAll();
+  size_t clocks() const {
+    return threads.size() + mostPhases + (threads.size() + warpLanes - 1) / warpLanes;
+  }
+  /// The clock of a warp's products.
+  uint32_t productClock(size_t thread) const {
+    return uint32_t(threads.size() + mostPhases + thread / warpLanes);
+  }
   /// The stretch in which a thread is, and whether it knows of what was done in another.
   uint32_t now(const Thread &thread) const {
     return thread.known.empty() ? epoch : thread.known[thread.thread];
@@ -189,6 +201,7 @@ private:
   std::list<Product> products;           ///< under way, in the order in which they began
   std::list<Accumulator> accumulators;
   uint32_t lastProduct = 0; ///< Its number.
+  uint32_t productCount = 0;
   uint32_t moment = 1;
   std::vector<Phases> phases; ///< In the order in which they were made.
   ReaderLists readers;

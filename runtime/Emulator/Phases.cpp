@@ -9,7 +9,6 @@
 
 namespace lathe::emulator {
 
-static constexpr size_t mostPhases = 64;
 static constexpr int64_t mostBytes = (1 << 20) - 1;
 
 uint32_t ReaderLists::add(uint32_t who, uint32_t when, uint32_t next) {
@@ -32,7 +31,7 @@ static void learn(Clocks &clocks, const Clocks &from) {
 // A block has its first one: from here on each thread has a stretch of its own.
 void BlockRunner::watchPhases() {
   for (Thread &thread : threads) {
-    thread.known.assign(threads.size() + mostPhases, 0);
+    thread.known.assign(clocks(), 0);
     std::fill_n(thread.known.begin(), threads.size(), epoch - 1);
     thread.known[thread.thread] = epoch;
   }
@@ -135,7 +134,7 @@ int32_t BlockRunner::initPhases(lathe_emulated_thread *given, void *barrier, uin
     return 0;
   for (uint64_t i = offset; i < offset + 8; ++i)
     runner.shadow[i].copier = isPhases;
-  Clocks none(runner.threads.size() + mostPhases, 0);
+  Clocks none(runner.clocks(), 0);
   runner.phases.push_back({uint32_t(offset), count, count, 0, 0, 0, thread.thread,
                            runner.now(thread),
                            /*isFenced=*/false, none, none});

@@ -3,15 +3,19 @@
 #ifndef LATHE_RUNTIME_EMULATOR_PHASES_H
 #define LATHE_RUNTIME_EMULATOR_PHASES_H
 
+#include <cstddef>
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
 
 namespace lathe::emulator {
 
-/// Of each thread the stretch, and of each barrier with phases the number of phases, up to which
-/// somebody knows what was done: a vector clock.
+/// Up to where somebody knows what was done, a vector clock: of each thread the stretch, behind
+/// these of each barrier with phases the number of phases, and of each warp the number of the last
+/// product that it has waited for.
 using Clocks = std::vector<uint32_t>;
+
+constexpr size_t mostPhases = 64; ///< In a block.
 
 /// A barrier of 8 bytes in shared memory.
 struct Phases {

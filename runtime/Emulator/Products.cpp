@@ -177,7 +177,8 @@ void BlockRunner::beginProducts(size_t first) {
     if ((!to || isInRegisters) && !threads[i].fenced)
       return refuse(i, "it multiplies what it has in registers without a fence (wgmma.fence)");
   }
-  Product product{first, call.columns, call.flags, to, {}, {}, {}, {}, {}, groupThreads, false};
+  Product product{first, call.columns, call.flags,     to,   {}, {}, {},
+                  {},    groupThreads, ++productCount, false};
   Clocks known = knownToAll(first);
   for (bool isRight : {false, true}) {
     if (!isRight && isInRegisters)
@@ -298,7 +299,7 @@ int32_t BlockRunner::commitProducts(lathe_emulated_thread *given) {
 }
 
 // The last thread of its group has waited. Its operands are as if all had read them just now or,
-// with phases, each thread when it had waited.
+// with phases, as if the warps had when they waited: what one lane knows of that holds for all.
 void BlockRunner::noteProductReads(const Thread &last, const Product &product) {
   // The lists with the group's threads, by who and when was in place of them.
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> lists;
@@ -309,14 +310,8 @@ void BlockRunner::noteProductReads(const Thread &last, const Product &product) {
     uint32_t list = 0, other;
     if (!knowsReads(last, byte, &other))
       list = byte.reader == several ? byte.readEpoch : readers.add(byte.reader, byte.readEpoch, 0);
-    for (uint32_t i = 0; i < groupThreads; ++i) {
-      auto who = uint32_t(product.first + i);
-      bool isThere = false;
-      for (uint32_t at = list; at && !isThere; at = readers[at].next)
-        isThere = readers[at].who == who && readers[at].when == product.when[i];
-      if (!isThere)
-        list = readers.add(who, product.when[i], list);
-    }
+    for (uint32_t i = 0; i < groupThreads; i += warpLanes)
+      list = readers.add(productClock(product.first + i), product.order, list);
     return known->second = list;
   };
   for (const std::vector<uint32_t> *places : {&product.left, &product.right})
@@ -332,20 +327,30 @@ void BlockRunner::noteProductReads(const Thread &last, const Product &product) {
 int32_t BlockRunner::waitProducts(lathe_emulated_thread *given, uint32_t groups, uint32_t count,
                                   float *sums) {
   auto &thread = *static_cast<Thread *>(given);
-  BlockRunner &runner = *thread.runner;
+  if (!thread.runner->stacks)
+    return thread.runner->goesOn();
+  thread.unit = waiting;
+  thread.wait = {groups, count, sums};
+  return meet(thread);
+}
+
+// A thread of a warp that is together at its wait: wgmma.wait_group.sync.aligned.
+void BlockRunner::waitProducts(Thread &thread) {
+  auto [groups, count, sums] = thread.wait;
   size_t first = thread.thread / groupThreads * groupThreads, number = thread.thread - first;
-  for (auto next = runner.products.begin(); next != runner.products.end();) {
+  for (auto next = products.begin(); next != products.end();) {
     auto product = next++;
     if (product->first != first || product->groups[number] == Product::waited ||
         product->groups[number] + uint64_t(groups) >= thread.productGroup)
       continue;
-    runner.finishProducts(first, &*product);
+    finishProducts(first, &*product);
     product->groups[number] = Product::waited;
-    product->when[number] = runner.now(thread);
+    if (hasPhases())
+      thread.known[productClock(thread.thread)] = product->order;
     if (--product->threads)
       continue;
-    runner.noteProductReads(thread, *product);
-    runner.products.erase(product);
+    noteProductReads(thread, *product);
+    products.erase(product);
   }
   Accumulator *found = nullptr;
   for (uint32_t i = 0; i < count; ++i) {
@@ -353,15 +358,14 @@ int32_t BlockRunner::waitProducts(lathe_emulated_thread *given, uint32_t groups,
     if (!mark)
       continue;
     if (!found || found->numbers.back() != mark) {
-      auto known = std::find_if(
-          runner.accumulators.begin(), runner.accumulators.end(), [&](const Accumulator &other) {
+      auto known =
+          std::find_if(accumulators.begin(), accumulators.end(), [&](const Accumulator &other) {
             return other.first == first && other.numbers.back() == mark &&
-                   std::none_of(
-                       runner.products.begin(), runner.products.end(), [&](const Product &product) {
-                         return product.to == &other && product.groups[number] != Product::waited;
-                       });
+                   std::none_of(products.begin(), products.end(), [&](const Product &product) {
+                     return product.to == &other && product.groups[number] != Product::waited;
+                   });
           });
-      if (known == runner.accumulators.end())
+      if (known == accumulators.end())
         continue;
       found = &*known;
     }
@@ -371,7 +375,6 @@ int32_t BlockRunner::waitProducts(lathe_emulated_thread *given, uint32_t groups,
       sums[i] = found->sums[row * found->columns + column];
   }
   thread.fenced = false;
-  return runner.goesOn();
 }
 
 } // namespace lathe::emulator

@@ -21,6 +21,13 @@ struct ProductCall {
   float *result;
 };
 
+/// What a thread waits for with its warp: all groups of products but the last ones, and the sums
+/// that it wants.
+struct ProductWait {
+  uint32_t groups, count;
+  float *sums;
+};
+
 /// What products of a warpgroup add to, one after the other.
 struct Accumulator {
   size_t first; ///< The group's first thread.
@@ -37,8 +44,8 @@ struct Product {
   std::vector<uint32_t> left, right;         ///< Where the numbers are in shared memory.
   std::vector<float> leftNumbers;            ///< Or these, which were in registers.
   std::array<uint32_t, groupThreads> groups; ///< Of each thread; `waited` behind its wait.
-  std::array<uint32_t, groupThreads> when;   ///< The stretch of that.
   uint32_t threads;                          ///< That have not waited for it.
+  uint32_t order;                            ///< Of the products of the block, from 1.
   bool isDone;
   static constexpr uint32_t waited = UINT32_MAX;
 };

@@ -1,4 +1,4 @@
-// Products of f16 on sm_90a: operands come by copies of 16 bytes, four instructions of a warpgroup multiply
+// Products of f16 on sm_90a of which rows of one operand begin at multiples of 8 bytes: all threads copy, four instructions of a warpgroup multiply
 // a part of 64 numbers, that of the right operand as rows of it lie, and nothing is loaded from shared
 // memory to be multiplied. Tiles take more shared memory than a kernel can declare.
 // RUN: rm -rf %t && mkdir %t
@@ -8,7 +8,7 @@
 // CHECK: .extern .shared .align 1024 .b8 lathe_launch_shared[];
 // CHECK: .visible .entry tile_
 // CHECK-NOT: .shared .align
-// CHECK: cp.async.cg.shared.global
+// CHECK: cp.async.ca.shared.global
 // CHECK: cp.async.wait_group 1;
 // CHECK: fence.proxy.async.shared::cta;
 // CHECK: bar{{.*}}sync
@@ -23,13 +23,13 @@
 #mk = affine_map<(m, n, k) -> (m, k)>
 #kn = affine_map<(m, n, k) -> (k, n)>
 #mn = affine_map<(m, n, k) -> (m, n)>
-func.func @main(%a: tensor<2048x2048xf16>, %b: tensor<2048x2048xf16>) -> tensor<2048x2048xf32> {
+func.func @main(%a: tensor<2048x2052xf16>, %b: tensor<2052x2048xf16>) -> tensor<2048x2048xf32> {
   %zero = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<2048x2048xf32>
   %0 = linalg.fill ins(%zero : f32) outs(%e : tensor<2048x2048xf32>) -> tensor<2048x2048xf32>
   %1 = linalg.generic {indexing_maps = [#mk, #kn, #mn],
                        iterator_types = ["parallel", "parallel", "reduction"]}
-      ins(%a, %b : tensor<2048x2048xf16>, tensor<2048x2048xf16>) outs(%0 : tensor<2048x2048xf32>) {
+      ins(%a, %b : tensor<2048x2052xf16>, tensor<2052x2048xf16>) outs(%0 : tensor<2048x2048xf32>) {
   ^bb0(%l: f16, %r: f16, %s: f32):
     %lw = arith.extf %l : f16 to f32
     %rw = arith.extf %r : f16 to f32

@@ -5,6 +5,10 @@
 // RUN:   | FileCheck %s --check-prefix=UNIT
 // RUN: %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync group-unit=wgmma copy-stages=4 shared-bytes=232448" %s \
 // RUN:   | FileCheck %s --check-prefix=GROUP
+// RUN: %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync group-unit=wgmma copies-tensors copy-stages=4 shared-bytes=232448" %s \
+// RUN:   | FileCheck %s --check-prefix=TENSOR
+// RUN: sed "s/70x48x/70x46x/g; s/48x40x/46x40x/g" %s | %lathe-opt --schedule-form-dispatches="item-per-thread matrix-unit=mma.sync group-unit=wgmma copies-tensors copy-stages=4 shared-bytes=232448" \
+// RUN:   | FileCheck %s --check-prefix=ROWS
 // RUN: %lathe-opt --schedule-form-dispatches="item-per-thread opt-level=0" %s \
 // RUN:   | FileCheck %s --check-prefix=PLAIN
 #mk = affine_map<(m, n, k) -> (m, k)>
@@ -136,3 +140,39 @@ func.func @main(%a: tensor<70x48xf16>, %b: tensor<48x40xf16>, %x: tensor<5x300xf
 
 // PLAIN-NOT: rt.block
 // PLAIN-NOT: rt.barrier
+
+// A warp more brings boxes of both operands, with two barriers for each of four stages.
+// TENSOR: func.func private @tile_{{.*}}rt.block = 160
+// TENSOR: rt.shared align 1024 : memref<65600xi8>
+// TENSOR: %[[BARRIERS:.*]] = memref.view {{.*}} to memref<8xi64>
+// TENSOR-COUNT-4: rt.init_phases %[[BARRIERS]][{{.*}}] count 1
+// TENSOR-COUNT-4: rt.init_phases %[[BARRIERS]][{{.*}}] count 4
+// TENSOR: rt.fence_phases
+// TENSOR: rt.barrier
+// TENSOR: %[[HAS_SUMS:.*]] = arith.cmpi ult, {{.*}}, %c128
+// TENSOR: scf.if %[[HAS_SUMS]]
+// TENSOR: scf.for
+// TENSOR: rt.wait_phase %[[BARRIERS]]
+// TENSOR: rt.fence_products
+// TENSOR-COUNT-4: rt.multiply_shared
+// TENSOR: rt.commit_products
+// TENSOR: rt.wait_products 1
+// TENSOR: rt.arrive %[[BARRIERS]]
+// TENSOR: rt.wait_products 0
+// TENSOR: else
+// TENSOR: arith.cmpi eq, {{.*}}, %c128
+// TENSOR: rt.tensor_map {{.*}} sizes(%c48, %c70) strides(%c48) box [64, 64] of f16 {swizzle = 128 : i64}
+// TENSOR: rt.tensor_map {{.*}} sizes(%c40, %c48) strides(%c40) box [64, 64] of f16 {swizzle = 128 : i64}
+// TENSOR: scf.for
+// TENSOR-NEXT: arith.subi %c1
+// TENSOR-NEXT: arith.addi {{.*}}, %c4
+// TENSOR-NEXT: rt.wait_phase %[[BARRIERS]]
+// TENSOR-NEXT: rt.arrive %[[BARRIERS]][{{.*}}] expect 16384
+// TENSOR: rt.copy_tensor
+// TENSOR: rt.copy_tensor
+// TENSOR: rt.barrier
+// TENSOR-NOT: rt.copy_async
+
+// Not so where rows begin at no multiples of 16 bytes.
+// ROWS: rt.copy_async
+// ROWS-NOT: rt.tensor_map

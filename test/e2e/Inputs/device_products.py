@@ -73,6 +73,13 @@ def main(root):
         shapes = [(3, 80, 70) if left else (3, 70, 80), (3, 90, 80) if right else (3, 80, 90)]
         write(root, f"{turn}_any", "float16", lambda model: product(model, left, right), shapes,
               [["batch", "r", "s"], ["batch", "t", "u"]])
+        # More steps than stages.
+        shapes = [(2, 328, 72) if left else (2, 72, 328), (2, 88, 328) if right else (2, 328, 88)]
+        write(root, f"{turn}_float16_72_328_88", "float16",
+              lambda model: product(model, left, right), shapes)
+    # Rows of a batch that follow each other are rows of one matrix.
+    write(root, "joined_float16", "float16", lambda model: product(model, False, False),
+          [(3, 30, 200), (200, 72)])
     # Many products of such sizes that tiles of 128 x 128 and 64 x 128 suit them, by how large batches
     # usually are.
     for m, n in ((70, 90), (60, 100)):

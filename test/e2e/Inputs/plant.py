@@ -20,8 +20,19 @@ drop-fence-shared, drop-fence-products
 longer-product-wait
                  one group of products more may be under way behind the wait in the loop
 shorter-products the last products are not waited for
+lone-product-wait
+                 one lane of each warp waits for products
 other-swizzle, other-stride, other-leading
                  a matrix is described otherwise than it lies in shared memory
+drop-full-wait, drop-empty-wait, drop-release, drop-fence-phases
+                 nobody waits for a stage that a warp fills, or for one that the others empty, nobody
+                 says that it is through with one, copies are not told of the barriers of the stages
+full-parity, empty-parity
+                 of another phase than the stage's
+fewer-arrivals, fewer-bytes
+                 of a phase
+other-columns, flat-tensor
+                 boxes come from other columns, without a swizzle
 """
 import re
 import sys
@@ -32,9 +43,24 @@ GROUP_FAULTS = {
     "drop-fence-products": (r"^ *rt\.fence_products.*$", ""),
     "longer-product-wait": (r"rt\.wait_products 1$", "rt.wait_products 2"),
     "shorter-products": (r"rt\.wait_products 0,", "rt.wait_products 1,"),
+    "lone-product-wait": (r"^ *rt\.wait_products 1$",
+                          "%lane = rt.thread\n%size = arith.constant 32 : index\n"
+                          "%inWarp = arith.remui %lane, %size : index\n"
+                          "%isLone = arith.cmpi eq, %inWarp, %c0 : index\n"
+                          "scf.if %isLone {\nrt.wait_products 1\n}"),
     "other-swizzle": (r"swizzle 128", "swizzle 64"),
     "other-stride": (r"stride 1024", "stride 512"),
     "other-leading": (r"leading 8192", "leading 4096"),
+    "drop-full-wait": (r"^ *rt\.wait_phase.*$", ""),
+    "drop-empty-wait": (r"^ *rt\.wait_phase.*\n( *rt\.arrive .* expect)", r"\1"),
+    "drop-release": (r"^ *rt\.arrive (?!.*expect).*$", ""),
+    "drop-fence-phases": (r"^ *rt\.fence_phases.*$", ""),
+    "full-parity": (r"(rt\.wait_phase .* parity) %\w+", r"\1 %c1"),
+    "empty-parity": (r"(rt\.wait_phase .* parity) %\w+( : .*\n *rt\.arrive .* expect)", r"\1 %c0\2"),
+    "fewer-arrivals": (r" count 4 ", " count 3 "),
+    "fewer-bytes": (r"expect 16384", "expect 16368"),
+    "other-columns": (r"(rt\.copy_tensor %\w+)\[%\w+, ", r"\1[%c8, "),
+    "flat-tensor": (r" \{swizzle = 128 : i64\}", ""),
 }
 
 
