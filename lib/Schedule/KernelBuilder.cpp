@@ -478,6 +478,10 @@ void KernelBuilder::dispatchWhole(OpBuilder &builder, Value call, Group group,
         draft.work = countWork(group);
         return *work;
       }
+      if (auto work = emitBlockTransposes(kernel, group, address)) {
+        draft.kind = "transpose";
+        return *work;
+      }
       if (auto work = emitThreadVectors(kernel, group, address))
         return *work;
     }

@@ -124,13 +124,14 @@ Value combine(mlir::OpBuilder &builder, const Stage &stage, const Combiner &comb
 void emitItem(Kernel &kernel, const Stage &stage, llvm::ArrayRef<Value> shared,
               AddressOf addressOf);
 
-/// On a GPU: a block of threads for each item, for products, for columns and for rows; nullopt, and
-/// nothing emitted, where the group is none that a block is good for. Rows keep in registers what
-/// only the group reads.
+/// On a GPU: a block of threads for each item, for products, for columns, for rows and for elements
+/// whose operands lie across their results; nullopt, and nothing emitted, where the group is none
+/// that a block is good for. Rows keep in registers what only the group reads.
 std::optional<Work> emitBlockTiles(Kernel &kernel, const Group &group, const TargetInfo &target,
                                    AddressOf addressOf);
 std::optional<Work> emitBlockColumns(Kernel &kernel, const Group &group, AddressOf addressOf);
 std::optional<Work> emitBlockRows(Kernel &kernel, Group &group, AddressOf addressOf);
+std::optional<Work> emitBlockTransposes(Kernel &kernel, const Group &group, AddressOf addressOf);
 
 /// On a GPU: elementwise stages, 16 bytes for each thread; nullopt, and nothing emitted, where what
 /// they read or write does not lie together, or is little.

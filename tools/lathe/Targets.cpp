@@ -5,6 +5,8 @@
 #include "tools/common/Support.h"
 #include "tools/lathe/Commands.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -28,6 +30,31 @@ constexpr struct Level {
     {"aarch64", LATHE_AARCH64_BASE},
 };
 
+/// Those of devices, each with an emulator.
+constexpr struct Device {
+  const char *vendor, *architecture;
+} deviceTargets[] = {
+    {"nvidia", "sm_80"},  {"nvidia", "sm_86"},   {"nvidia", "sm_89"},  {"nvidia", "sm_90"},
+    {"nvidia", "sm_90a"}, {"nvidia", "sm_100a"}, {"nvidia", "sm_120"}, {"amd", "gfx90a"},
+    {"amd", "gfx942"},    {"amd", "gfx1100"},    {"amd", "gfx1201"},
+};
+
+/// Whether a device of `architecture` takes code for `target`: its own and, of NVIDIA, that for
+/// earlier ones; code for sm_90a runs on sm_90 alone.
+bool takes(const std::string &architecture, const std::string &target) {
+  const std::string sm = "sm_";
+  if (target == architecture || target == architecture + "a")
+    return true;
+  return architecture.starts_with(sm) && target.starts_with(sm) && !target.ends_with("a") &&
+         std::atoi(target.c_str() + sm.size()) <= std::atoi(architecture.c_str() + sm.size());
+}
+
+bool runsHere(const Device &target, const std::vector<FoundDevice> &devices) {
+  return std::any_of(devices.begin(), devices.end(), [&](const FoundDevice &device) {
+    return device.problem.empty() && takes(device.info.architecture, target.architecture);
+  });
+}
+
 nlohmann::ordered_json toJson(const FoundDevice &device) {
   if (!device.problem.empty())
     return {{"kind", device.kind},
@@ -45,6 +72,7 @@ nlohmann::ordered_json toJson(const FoundDevice &device) {
 
 int showTargets(bool asJson) {
   uint64_t features = lathe_host_features();
+  std::vector<FoundDevice> devices = findDevices();
   char featureText[256];
   lathe_features_format(features, featureText, sizeof featureText);
   if (asJson) {
@@ -56,8 +84,12 @@ int showTargets(bool asJson) {
     for (const Level &level : levels)
       report["targets"].push_back(
           {{"name", level.name}, {"runs_here", (level.features & ~features) == 0}});
+    for (const Device &device : deviceTargets)
+      report["targets"].push_back({{"name", std::string(device.vendor) + ":" + device.architecture},
+                                   {"runs_here", runsHere(device, devices)},
+                                   {"emulator", std::string("emulator:") + device.architecture}});
     report["devices"] = {{{"kind", "cpu"}, {"name", "cpu"}, {"supported", true}}};
-    for (const FoundDevice &device : findDevices())
+    for (const FoundDevice &device : devices)
       report["devices"].push_back(toJson(device));
     std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     return ExitFine;
@@ -71,9 +103,16 @@ int showTargets(bool asJson) {
               << ((level.features & ~features) == 0 ? style.good("runs here")
                                                     : style.faint("does not run here"))
               << '\n';
+  for (const Device &device : deviceTargets)
+    std::cout << "  " << device.vendor << ":" << device.architecture << "  "
+              << (runsHere(device, devices)
+                      ? style.good("runs here")
+                      : style.faint(std::string("emulated: --device emulator:") +
+                                    device.architecture))
+              << '\n';
   std::cout << style.strong("devices") << '\n';
   std::cout << "  cpu\n";
-  for (const FoundDevice &device : findDevices()) {
+  for (const FoundDevice &device : devices) {
     if (!device.problem.empty())
       std::cout << style.faint("  " + device.kind + "  " + printable(device.problem)) << '\n';
     else

@@ -130,7 +130,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         text = re.sub(r" loc\((?:[^()]|\([^()]*\))*\)", "", file.read())
     text = re.sub(r"^#loc.*$", "", text, flags=re.MULTILINE)
-    begin = re.search(r"func\.func private @(tile|row|attention)_", text).start()
+    begin = re.search(r"func\.func private @(tile|row|attention|transpose)_", text).start()
     end = text.find("func.func", begin + 1)
     end = len(text) if end < 0 else end
     text = text[:begin] + plant(sys.argv[3], text[begin:end]) + text[end:]
