@@ -250,7 +250,8 @@ def main():
     partial = f"{folder}.{os.getpid()}.part"
     try:
         versions = pack_runtime(partial)
-        shutil.copy(os.path.join(HERE, "run"), os.path.join(partial, "run"))
+        for name in ("run", "peer.py"):
+            shutil.copy(os.path.join(HERE, name), os.path.join(partial, name))
         with tempfile.TemporaryDirectory() as work:
             cases = collect(args, work)
             if not cases:
