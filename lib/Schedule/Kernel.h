@@ -112,6 +112,8 @@ struct Group {
   unsigned sharedLoops = 0;
   /// The first stage is register-tiled; the others are its epilogue.
   bool tiled = false;
+  /// Its loops are joined, and its operands packed.
+  bool isPacked = false;
   /// Instructions of one iteration of all stages, roughly.
   unsigned codeSize = 0;
 };

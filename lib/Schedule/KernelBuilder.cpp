@@ -419,7 +419,7 @@ void KernelBuilder::dispatchWhole(OpBuilder &builder, Value call, Group group,
     counted = countWork(group);
     shape = describeShape(root);
     tiling = options.findTiling(shape);
-    if (!options.strict)
+    if (!options.strict && !group.isPacked)
       winograd = planWinograd(root, options.target, tiling);
     if (winograd) {
       transformWinogradWeights(builder, call, root, *winograd);
@@ -432,9 +432,12 @@ void KernelBuilder::dispatchWhole(OpBuilder &builder, Value call, Group group,
           work = work * extent;
         winograd->count = boundedItems(builder, loc, work, itemWork, winograd->items);
       }
-    } else {
+    } else if (!group.isPacked) {
       collapseTiledGroup(group);
-      packWeights(builder, call, group, *chooseTile(root, options.target), options.target);
+      TileChoice choice = *chooseTile(root, options.target);
+      packWeights(builder, call, group, choice, options.target);
+      if (packOperand(builder, call, group, choice, addressOf, allocate))
+        return;
     }
   } else {
     counted = countWork(group);

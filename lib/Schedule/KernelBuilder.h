@@ -235,6 +235,10 @@ private:
   /// A sum on a GPU by slices, where that is better; else false (SplitDepth.cpp).
   bool splitDepth(mlir::OpBuilder &builder, Value call, Group &group, HostAddress addressOf,
                   HostAllocation allocate);
+  /// A product of operands that only the run knows, one of which is worth to be packed; else false,
+  /// and nothing emitted (PackOperands.cpp).
+  bool packOperand(mlir::OpBuilder &builder, Value call, const Group &group,
+                   const TileChoice &choice, HostAddress addressOf, HostAllocation allocate);
   /// An attention on a GPU (AttentionParts.cpp).
   void dispatchBlocks(mlir::OpBuilder &builder, Value call, Draft &draft, AttentionShape shape,
                       HostAddress addressOf, HostAllocation allocate);

@@ -17,6 +17,15 @@ def matmul(m, k, n):
     return build
 
 
+def matmul_inputs(m, k, n, turned=False):
+    """Both operands are known only when running."""
+    def build(model):
+        a, b = model.input("a", [m, k]), model.input("b", [n, k] if turned else [k, n])
+        model.node("MatMul", a, model.node("Transpose", b, perm=[1, 0]) if turned else b, out="y")
+        model.output("y", [m, n])
+    return build
+
+
 def conv(channels, filters, size, kernel, stride=1, group=1):
     def build(model):
         x = model.input("x", [1, channels, size, size])
@@ -103,6 +112,9 @@ MATMULS = [(512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (128, 768, 7
            # odd ones
            (3, 768, 768), (5, 512, 1000), (13, 256, 100), (17, 300, 77), (100, 147, 24),
            (33, 24, 144)]
+# Of two inputs.
+INPUTS = [(512, 512, 512), (1024, 1024, 1024), (128, 768, 3072), (64, 1024, 1024), (16, 1024, 1024),
+          (1000, 1000, 1000), (37, 700, 331)]
 CONVS = [(64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 3), (512, 512, 7, 3),
          (256, 64, 56, 1), (64, 256, 56, 1), (1024, 256, 14, 1), (256, 1024, 14, 1),
          (3, 64, 224, 7, 2), (24, 144, 56, 1), (144, 24, 56, 1), (3, 32, 224, 3, 2)]
@@ -110,6 +122,8 @@ DEPTHWISE = [(128, 56), (512, 14), (144, 56), (24, 112)]
 
 OPERATORS = {
     **{f"matmul {m}x{k}x{n}": matmul(m, k, n) for m, k, n in MATMULS},
+    **{f"matmul of inputs {m}x{k}x{n}": matmul_inputs(m, k, n) for m, k, n in INPUTS},
+    "matmul of inputs 1024x1024x1024 turned": matmul_inputs(1024, 1024, 1024, turned=True),
     "matmul+gelu 128x768x3072": linear_gelu(128, 768, 3072),
     **{f"conv {c[3]}x{c[3]} {c[0]}-{c[1]}@{c[2]}" + (f" s{c[4]}" if len(c) > 4 else ""): conv(*c)
        for c in CONVS},
