@@ -111,9 +111,9 @@ func.func @main(%x: tensor<7x64xf32>) -> tensor<7x64xf32> {
 
 // -----
 
-// A transpose reads where it must, an element for each thread.
+// A narrow transpose reads where it must, an element for each thread.
 // CHECK-LABEL: func.func @run
-// CHECK:         rt.dispatch @[[TURN:[^(]*]]({{.*}} count %c4096
+// CHECK:         rt.dispatch @[[TURN:[^(]*]]({{.*}} count %c768
 // CHECK:       func.func private @[[TURN]](
 // CHECK:         scf.for
 // CHECK-NOT:     scf.for
@@ -121,14 +121,14 @@ func.func @main(%x: tensor<7x64xf32>) -> tensor<7x64xf32> {
 // CHECK:           memref.store
 #to = affine_map<(i, j) -> (i, j)>
 #from = affine_map<(i, j) -> (j, i)>
-func.func @main(%x: tensor<64x64xf32>) -> tensor<64x64xf32> {
-  %e = tensor.empty() : tensor<64x64xf32>
+func.func @main(%x: tensor<12x64xf32>) -> tensor<64x12xf32> {
+  %e = tensor.empty() : tensor<64x12xf32>
   %y = linalg.generic {indexing_maps = [#from, #to], iterator_types = ["parallel", "parallel"]}
-      ins(%x : tensor<64x64xf32>) outs(%e : tensor<64x64xf32>) {
+      ins(%x : tensor<12x64xf32>) outs(%e : tensor<64x12xf32>) {
   ^bb0(%in: f32, %out: f32):
     linalg.yield %in : f32
-  } -> tensor<64x64xf32>
-  return %y : tensor<64x64xf32>
+  } -> tensor<64x12xf32>
+  return %y : tensor<64x12xf32>
 }
 
 // -----
