@@ -6,13 +6,15 @@ using namespace lathe::schedule;
 
 int64_t AttentionTile::sharedBytes() const {
   int64_t parts =
-      joined ? std::max(keyElements(), valueElements()) : keyElements() + valueElements();
+      joined ? std::max(keyElements(), valuePart.elements()) : keyElements() + valuePart.elements();
   int64_t width = stored.getIntOrFloatBitWidth() / 8;
   return (queryElements() + parts) * width + rows * (scoreStride() + perRow() + 1) * 4;
 }
 
 /// `blocks` says how many there would be of so many rows each, 0 where only the run knows.
+/// `operands` are queries, keys and values, or none where only types and sizes of heads are known.
 static std::optional<AttentionTile> choose(ArrayRef<Type> elements, int64_t head, int64_t valueHead,
+                                           ArrayRef<AttentionOperand> operands,
                                            const TargetInfo &target, bool mayShareKeys,
                                            llvm::function_ref<int64_t(int64_t)> blocks) {
   // What a block may have without asking the driver for more.
@@ -63,6 +65,13 @@ static std::optional<AttentionTile> choose(ArrayRef<Type> elements, int64_t head
     }
     if (results > mostResults)
       continue;
+    auto plan = [&](AttentionRole role, int64_t rows, int64_t columns) {
+      return AttentionOperand::plan(operands.empty() ? nullptr : &operands[unsigned(role)], role,
+                                    rows, columns, tile.unit, tile.stored);
+    };
+    tile.queryPart = plan(AttentionRole::query, tile.rows, tile.head);
+    tile.keyPart = plan(AttentionRole::key, tile.keys, tile.head);
+    tile.valuePart = plan(AttentionRole::value, tile.keys, tile.valueHead);
     for (bool joined : {false, true}) {
       tile.joined = joined;
       if (tile.sharedBytes() > mostShared)
@@ -85,8 +94,10 @@ AttentionTile lathe::schedule::chooseAttentionTile(const AttentionShape &shape,
       return 0;
     return groups.constant * llvm::divideCeil(all.constant, rows);
   };
+  AttentionOperand operands[] = {
+      {shape, AttentionRole::query}, {shape, AttentionRole::key}, {shape, AttentionRole::value}};
   return *choose({shape.query.element, shape.key.element, shape.value.element},
-                 shape.query.sizes[3].constant, shape.value.sizes[3].constant, target,
+                 shape.query.sizes[3].constant, shape.value.sizes[3].constant, operands, target,
                  /*mayShareKeys=*/!mostRows, blocks);
 }
 
@@ -106,7 +117,7 @@ bool lathe::schedule::canEmitBlockAttention(ArrayRef<Type> operands, const Targe
       return false;
   }
   auto sizeOf = [&](unsigned i) { return cast<RankedTensorType>(operands[i]).getDimSize(3); };
-  return choose(ArrayRef(elements).take_front(3), sizeOf(0), sizeOf(2), target,
+  return choose(ArrayRef(elements).take_front(3), sizeOf(0), sizeOf(2), {}, target,
                 /*mayShareKeys=*/true, [](int64_t) { return 0; })
       .has_value();
 }

@@ -2,8 +2,7 @@
 #ifndef LATHE_LIB_SCHEDULE_ATTENTIONTILE_H
 #define LATHE_LIB_SCHEDULE_ATTENTIONTILE_H
 
-#include "Kernel.h"
-#include "MatrixUnits.h"
+#include "AttentionOperand.h"
 
 namespace lathe::schedule {
 
@@ -22,14 +21,13 @@ struct AttentionTile {
   /// Threads that share a row of scores.
   int64_t perRow() const { return threads / rows; }
   int64_t scoreStride() const { return keys + perRow(); }
-  /// Elements from one query or key, and from one element of it, to the next.
-  int64_t keyStride() const { return unit ? head + 8 : head + 1; }
-  /// Of values, across the elements of one and along the keys.
-  int64_t valueAcross() const { return unit ? keys + 8 : 1; }
-  int64_t valueAlong() const { return unit ? 1 : valueHead; }
-  int64_t keyElements() const { return (unit ? std::max(rows, keys) : keys) * keyStride(); }
-  int64_t valueElements() const { return unit ? valueHead * valueAcross() : keys * valueHead; }
-  int64_t queryElements() const { return unit ? 0 : rows * keyStride(); }
+  /// The layouts of the operands in shared memory. On a matrix unit queries stay in registers, and
+  /// come there by way of the memory of keys.
+  BlockPart queryPart{}, keyPart{}, valuePart{};
+  int64_t queryElements() const { return unit ? 0 : queryPart.elements(); }
+  int64_t keyElements() const {
+    return std::max(keyPart.elements(), unit ? queryPart.elements() : 0);
+  }
   int64_t sharedBytes() const;
 };
 

@@ -4,8 +4,7 @@
 // rescale when a larger score turns up (online softmax). Keys, values and the scores of one part
 // lie in shared memory. Apache-2.0 WITH LLVM-exception
 #include "AttentionTile.h"
-#include "BlockPart.h"
-#include "KernelBuilder.h"
+#include "WarpOperand.h"
 #include "dialects/Rt/Rt.h"
 
 using namespace mlir;
@@ -52,7 +51,15 @@ private:
   Value larger(Value a, Value b) {
     return select(arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, a, b), a, b);
   }
-  Value convert(Value value, Type element);
+  /// Sums of a unit are vectors of so many numbers.
+  int64_t numbersOfSum() const { return unit ? unit->sums.size() : 1; }
+  Value zeroSum() {
+    if (!unit)
+      return number(0);
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getZeroAttr(VectorType::get({numbersOfSum()}, f32)));
+  }
+  Value convert(Value value, Type element) { return convertFloats(kernel, value, element); }
   Value along(Value offset, const View &view, unsigned dim, Value index);
   /// A loop from 0 that carries values; `body` gives the next ones.
   template <typename Body>
@@ -75,23 +82,30 @@ private:
 
   void placeBlock();
   void placeThreads();
-  static int64_t chunkOf(const View &view);
   std::pair<Value, Value> splitRow(Value row);
   Value startOfRow(const View &view, Value start, Value row);
-  void fill(Value part, const View &view, Value first, Value limit, int64_t size, int64_t width,
-            int64_t acrossStride, int64_t alongStride, llvm::function_ref<Value(Value)> startOf);
-  void fillKeys(Value part, const View &view, Value start, Value first, int64_t width,
-                int64_t acrossStride, int64_t alongStride);
-  Value laneCoordinate(const LanePlace &place, unsigned element, Value outer);
-  Value loadFragment(const Fragment &fragment, Value part, int64_t across, int64_t along,
-                     Value firstAcross, Value firstAlong, Value *rest = nullptr);
+  void bring(AttentionRole role, Value first);
   void loadQueries();
+  /// Sums of one row of the thread, with their columns.
+  struct Row {
+    Value number;
+    SmallVector<std::pair<Value, Value>> sums;
+  };
+  SmallVector<Row> rowsOf(ArrayRef<Value> sums, int64_t warpColumns);
+  /// The left operand of a product without a matrix unit, or the right one of any.
+  struct Factor {
+    const BlockPart &part;
+    Value memory;
+  };
+  SmallVector<Value> multiply(const Factor &left, const Factor &right, ArrayRef<Value> sums);
+  SmallVector<Value>
+  multiplyByUnit(llvm::function_ref<SmallVector<SmallVector<Value>>(int64_t)> leftsAt,
+                 const Factor &right, ArrayRef<Value> sums);
   void emitScores();
-  void emitScoresByUnit();
   Value scoreOf(Value key, Value score);
   void emitSoftmax(Value firstKey, Value &best, Value &total);
+  SmallVector<Value> loadExponentials(Value firstRow, int64_t firstKey);
   SmallVector<Value> addValues(ArrayRef<Value> sums);
-  SmallVector<Value> addValuesByUnit(ArrayRef<Value> sums);
   void finish(Value best, Value total, ArrayRef<Value> sums);
 
   Kernel &kernel;
@@ -102,28 +116,18 @@ private:
   const MatrixUnit *unit; // null: each thread multiplies for itself
   AddressOf addressOf;
   Type f32;
-  /// Of the block: where its operands and results begin, its first query, and the keys it sees.
-  Value queryStart, keyStart, valueStart, resultStart, maskStart;
+  /// Of the block: its place in the batch, the first of its heads and that of its keys, where its
+  /// results and mask begin, its first query, and the keys it sees.
+  Value batch, head, keyHead, resultStart, maskStart;
   Value firstRow, rowCount, queryCount, keyCount, shift, keyBegin, keyEnd;
   Value part, groupNumber; // of the keys; of the heads of the batch
   /// Of the thread: its place in the grid, or that of its warp, and its row of scores.
   Value thread, lane, threadRow, threadColumn, softRow, softPart, softQuery, softHead;
   int64_t warpRows = 0, warpKeys = 0, warpValues = 0;
   Value queries, keys, values, scores, parts, factors; // in shared memory
-  SmallVector<SmallVector<Value>> queryFragments;      // for each piece of rows
+  SmallVector<SmallVector<Value>> queryFragments;      // for each step of what is added up
 };
 } // namespace
-
-Value BlockAttention::convert(Value value, Type element) {
-  auto vector = dyn_cast<VectorType>(value.getType());
-  Type from = vector ? vector.getElementType() : value.getType();
-  Type to = vector ? Type(vector.clone(element)) : element;
-  if (from == element)
-    return value;
-  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
-    return arith::ExtFOp::create(builder, loc, to, value);
-  return arith::TruncFOp::create(builder, loc, to, value);
-}
 
 Value BlockAttention::along(Value offset, const View &view, unsigned dim, Value index) {
   if (view.sizes[dim].is(1))
@@ -149,16 +153,12 @@ void BlockAttention::placeBlock() {
   }
   groupNumber = rest;
   SmallVector<Value> outer = kernel.split(rest, {shape.query.sizes[0], shape.groups()});
-  Value batch = outer[0], head = kernel.mul(outer[1], constant(shape.group)), keyHead = outer[1];
+  batch = outer[0];
+  head = kernel.mul(outer[1], constant(shape.group));
+  keyHead = outer[1];
   if (shape.group == 1 && heads != keyHeads)
     keyHead = div(kernel.mul(head, kernel.size(keyHeads)), kernel.size(heads));
-  auto startOf = [&](const View &view, Value ofHead) {
-    return along(along(constant(0), view, 0, batch), view, 1, ofHead);
-  };
-  queryStart = startOf(shape.query, head);
-  keyStart = startOf(shape.key, keyHead);
-  valueStart = startOf(shape.value, keyHead);
-  resultStart = startOf(shape.result, head);
+  resultStart = along(along(constant(0), shape.result, 0, batch), shape.result, 1, head);
   if (shape.mask) {
     unsigned rank = shape.mask->sizes.size();
     maskStart = constant(0);
@@ -218,183 +218,135 @@ Value BlockAttention::startOfRow(const View &view, Value start, Value row) {
   return along(start, view, 2, query);
 }
 
-// How many elements that lie together in each row can be read at once.
-int64_t BlockAttention::chunkOf(const View &view) {
-  if (!hasAlignedBase(view) || !view.strides[3].is(1))
-    return 1;
-  int64_t chunk = 16 * 8 / view.element.getIntOrFloatBitWidth();
-  auto divides = [&](int64_t number) { return number % chunk == 0; };
-  while (!divides(view.sizes[3].constant) || !divides(view.constantOffset) ||
-         !llvm::all_of(llvm::zip_equal(view.sizes, view.strides), [&](auto dim) {
-           auto [size, stride] = dim;
-           return size.is(1) || &stride == &view.strides.back() || divides(stride.constant);
-         }))
-    chunk /= 2;
-  return chunk;
-}
-
-// Brings `size` rows of [.., rows, columns] from `first` on into `part`, `width` elements of each,
-// and zeros for what is not there. `startOf` says where a row begins.
-void BlockAttention::fill(Value part, const View &view, Value first, Value limit, int64_t size,
-                          int64_t width, int64_t acrossStride, int64_t alongStride,
-                          llvm::function_ref<Value(Value)> startOf) {
-  Value buffer = open(view), last = minus(limit, constant(1));
-  int64_t columns = view.sizes[3].constant, chunk = chunkOf(view);
-  auto type = VectorType::get({chunk}, view.element);
-  // Threads that follow each other read what lies together, or, of chunks that are taken apart,
-  // write it.
-  bool rowsAreFastest =
-      chunk > 1 ? alongStride != 1 : view.strides[2].is(1) && !view.strides[3].is(1);
-  auto bring = [&](Value number) {
-    Value fastest = constant(rowsAreFastest ? size : width / chunk);
-    Value low = rem(number, fastest), high = div(number, fastest);
-    Value row = rowsAreFastest ? low : high;
-    Value column = kernel.mul(rowsAreFastest ? high : low, constant(chunk));
-    Value to = kernel.add(kernel.mul(row, constant(acrossStride)),
-                          kernel.mul(column, constant(alongStride)));
-    Value from = kernel.add(first, row);
-    Value isThere = compare(arith::CmpIPredicate::slt, from, limit);
-    from = startOf(least(from, last));
-    if (columns < width) {
-      isThere = arith::AndIOp::create(
-          builder, loc, isThere, compare(arith::CmpIPredicate::slt, column, constant(columns)));
-      column = least(column, constant(columns - chunk));
-    }
-    from = along(from, view, 3, column);
-    auto zeros = [&](Type of) {
-      return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(of));
-    };
-    if (chunk == 1) {
-      store(select(isThere, convert(load(buffer, from), tile.stored), zeros(tile.stored)), part,
-            to);
-      return;
-    }
-    auto alignment = [&](Type of) {
-      return llvm::MaybeAlign(std::min<int64_t>(16, chunk * of.getIntOrFloatBitWidth() / 8));
-    };
-    Value read = vector::LoadOp::create(builder, loc, type, buffer, from, /*nontemporal=*/false,
-                                        alignment(view.element));
-    read = select(isThere, convert(read, tile.stored), zeros(type.clone(tile.stored)));
-    if (alongStride == 1 && acrossStride % chunk == 0) {
-      vector::StoreOp::create(builder, loc, read, part, to, /*nontemporal=*/false,
-                              alignment(tile.stored));
-      return;
-    }
-    for (int64_t i = 0; i < chunk; ++i)
-      store(vector::ExtractOp::create(builder, loc, read, i), part,
-            kernel.add(to, constant(i * alongStride)));
-  };
-  int64_t count = size * width / chunk, whole = count / tile.threads * tile.threads;
-  carry(constant(0), constant(whole), tile.threads, {}, [&](Value at, SmallVector<Value>) {
-    bring(kernel.add(at, thread));
-    return SmallVector<Value>();
-  });
-  if (whole < count)
-    onlyIf(compare(arith::CmpIPredicate::slt, thread, constant(count - whole)),
-           [&] { bring(kernel.add(thread, constant(whole))); });
-}
-
-void BlockAttention::fillKeys(Value part, const View &view, Value start, Value first, int64_t width,
-                              int64_t acrossStride, int64_t alongStride) {
-  fill(part, view, first, keyCount, tile.keys, width, acrossStride, alongStride,
-       [&](Value key) { return along(start, view, 2, key); });
-}
-
-// Where element number `element` of the lane lies.
-Value BlockAttention::laneCoordinate(const LanePlace &place, unsigned element, Value outer) {
-  Value part = rem(div(lane, constant(place.divisor)), constant(place.modulus));
-  return kernel.add(
-      kernel.add(kernel.mul(part, constant(place.scale)), constant(place.offsets[element])), outer);
-}
-
-// The elements of a fragment from shared memory.
-// `rest`: what rounding to the unit's type takes away, as numbers of that type.
-Value BlockAttention::loadFragment(const Fragment &fragment, Value part, int64_t across,
-                                   int64_t along, Value firstAcross, Value firstAlong,
-                                   Value *rest) {
-  SmallVector<Value> elements;
-  for (unsigned i = 0; i < fragment.size(); ++i) {
-    Value at =
-        kernel.add(kernel.mul(laneCoordinate(fragment.across, i, firstAcross), constant(across)),
-                   kernel.mul(laneCoordinate(fragment.along, i, firstAlong), constant(along)));
-    elements.push_back(load(part, at));
-  }
-  auto type = VectorType::get({fragment.size()}, elements.front().getType());
-  Value exact = vector::FromElementsOp::create(builder, loc, type, elements);
-  Value rounded = convert(exact, tile.stored);
-  if (rest)
-    *rest =
-        convert(arith::SubFOp::create(builder, loc, exact, convert(rounded, type.getElementType())),
-                tile.stored);
-  return rounded;
+// Brings a part of an operand, from query or key `first` on, into shared memory.
+void BlockAttention::bring(AttentionRole role, Value first) {
+  bool isQuery = role == AttentionRole::query, isKey = role == AttentionRole::key;
+  AttentionOperand operand(shape, role);
+  AttentionPartEmitter emitter{kernel,
+                               addressOf,
+                               operand,
+                               isQuery ? tile.queryPart
+                               : isKey ? tile.keyPart
+                                       : tile.valuePart,
+                               tile.threads,
+                               thread,
+                               isQuery && !unit   ? queries
+                               : isQuery || isKey ? keys
+                                                  : values,
+                               batch,
+                               isQuery ? head : keyHead};
+  emitter.bring(first, constant(0));
 }
 
 // Queries stay in registers where a matrix unit takes them: they come by way of the memory of keys.
 void BlockAttention::loadQueries() {
-  fill(unit ? keys : queries, shape.query, firstRow, rowCount, tile.rows, tile.head,
-       tile.keyStride(), 1, [&](Value row) { return startOfRow(shape.query, queryStart, row); });
+  bring(AttentionRole::query, firstRow);
   if (!unit)
     return;
   barrier();
-  for (int64_t i = 0; i < warpRows; i += unit->rows) {
-    SmallVector<Value> &fragments = queryFragments.emplace_back();
-    for (int64_t k = 0; k < tile.head; k += unit->depth)
-      fragments.push_back(loadFragment(unit->left, keys, tile.keyStride(), 1,
-                                       kernel.add(threadRow, constant(i)), constant(k)));
-  }
+  WarpOperand operand(kernel, *unit, /*isLeft=*/true, tile.queryPart, keys, lane, threadRow,
+                      warpRows / unit->rows);
+  for (int64_t k = 0; k < tile.head; k += unit->depth)
+    queryFragments.push_back(operand.load(constant(0), k));
   barrier();
 }
 
-void BlockAttention::emitScores() {
-  if (unit)
-    return emitScoresByUnit();
-  int64_t down = tile.rows / tile.gridDown, across = tile.keys / tile.gridAcross;
-  SmallVector<Value> sums = carry(
-      constant(0), constant(tile.head), 1, SmallVector<Value>(down * across, number(0)),
-      [&](Value at, SmallVector<Value> carried) {
-        SmallVector<Value> rights;
-        for (int64_t j = 0; j < across; ++j)
-          rights.push_back(load(keys, place(kernel.add(threadColumn, constant(j * tile.gridAcross)),
-                                            tile.keyStride(), at)));
-        for (int64_t i = 0; i < down; ++i) {
-          Value left = load(queries, place(kernel.add(threadRow, constant(i * tile.gridDown)),
-                                           tile.keyStride(), at));
-          for (int64_t j = 0; j < across; ++j) {
-            Value &sum = carried[i * across + j];
-            sum = math::FmaOp::create(builder, loc, left, rights[j], sum);
-          }
-        }
-        return carried;
-      });
-  for (int64_t i = 0; i < down; ++i)
-    for (int64_t j = 0; j < across; ++j)
-      store(sums[i * across + j], scores,
-            place(kernel.add(threadRow, constant(i * tile.gridDown)), tile.scoreStride(),
-                  kernel.add(threadColumn, constant(j * tile.gridAcross))));
+// The sums of the thread by rows. Those of a warp have so many columns.
+SmallVector<BlockAttention::Row> BlockAttention::rowsOf(ArrayRef<Value> sums, int64_t warpColumns) {
+  SmallVector<Row> rows;
+  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.gridDown;
+  int64_t across = sums.size() / down;
+  for (int64_t i = 0; i < down; ++i) {
+    llvm::MapVector<int64_t, Row> ofPiece;
+    for (int64_t j = 0; j < across; ++j) {
+      Value sum = sums[i * across + j];
+      if (!unit) {
+        Row &row = ofPiece[0];
+        row.number = kernel.add(threadRow, constant(i * tile.gridDown));
+        row.sums.push_back({kernel.add(threadColumn, constant(j * tile.gridAcross)), sum});
+        continue;
+      }
+      Value column = kernel.mul(threadColumn, constant(warpColumns));
+      for (unsigned e = 0; e < unit->sums.size(); ++e) {
+        Row &row = ofPiece[unit->sums.across.offsets[e]];
+        if (!row.number)
+          row.number =
+              laneCoordinate(kernel, lane, unit->sums.across, e, i * unit->rows, threadRow);
+        row.sums.push_back(
+            {laneCoordinate(kernel, lane, unit->sums.along, e, j * unit->columns, column),
+             vector::ExtractOp::create(builder, loc, sum, int64_t(e))});
+      }
+    }
+    for (auto &[offset, row] : ofPiece)
+      rows.push_back(row);
+  }
+  return rows;
 }
 
-void BlockAttention::emitScoresByUnit() {
-  auto type = VectorType::get({unit->sums.size()}, f32);
-  Value firstKey = kernel.mul(threadColumn, constant(warpKeys));
-  for (int64_t j = 0; j < warpKeys; j += unit->columns) {
-    Value column = kernel.add(firstKey, constant(j));
-    SmallVector<Value> sums(
-        queryFragments.size(),
-        arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type)).getResult());
-    for (int64_t k = 0; k < tile.head; k += unit->depth) {
-      Value right = loadFragment(unit->right, keys, tile.keyStride(), 1, column, constant(k));
-      for (auto [sum, lefts] : llvm::zip_equal(sums, queryFragments))
-        sum = rt::MultiplyMatricesOp::create(builder, loc, type, unit->name, lefts[k / unit->depth],
-                                             right, sum);
-    }
-    for (auto [i, sum] : llvm::enumerate(sums))
-      for (unsigned e = 0; e < unit->sums.size(); ++e) {
-        Value row =
-            laneCoordinate(unit->sums.across, e, kernel.add(threadRow, constant(i * unit->rows)));
-        store(vector::ExtractOp::create(builder, loc, sum, int64_t(e)), scores,
-              place(row, tile.scoreStride(), laneCoordinate(unit->sums.along, e, column)));
+// sums + left * right, each thread for its own.
+SmallVector<Value> BlockAttention::multiply(const Factor &left, const Factor &right,
+                                            ArrayRef<Value> sums) {
+  int64_t down = tile.rows / tile.gridDown, across = right.part.size / tile.gridAcross;
+  return carry(constant(0), constant(right.part.depth), 1, sums,
+               [&](Value at, SmallVector<Value> carried) {
+                 auto read = [&](const Factor &factor, Value first, int64_t beyond) {
+                   Value place = kernel.add(first, constant(beyond));
+                   return load(factor.memory, placeIn(kernel, factor.part, place, at));
+                 };
+                 SmallVector<Value> rights;
+                 for (int64_t j = 0; j < across; ++j)
+                   rights.push_back(read(right, threadColumn, j * tile.gridAcross));
+                 for (int64_t i = 0; i < down; ++i) {
+                   Value factor = read(left, threadRow, i * tile.gridDown);
+                   for (int64_t j = 0; j < across; ++j) {
+                     Value &sum = carried[i * across + j];
+                     sum = math::FmaOp::create(builder, loc, factor, rights[j], sum);
+                   }
+                 }
+                 return carried;
+               });
+}
+
+// The same by warps. `leftsAt` gives the fragments of the left operand at a position of what is
+// added up, each in one or more parts.
+SmallVector<Value>
+BlockAttention::multiplyByUnit(llvm::function_ref<SmallVector<SmallVector<Value>>(int64_t)> leftsAt,
+                               const Factor &right, ArrayRef<Value> sums) {
+  int64_t columns = right.part.size / tile.warpsAcross;
+  WarpOperand operand(kernel, *unit, /*isLeft=*/false, right.part, right.memory, lane,
+                      kernel.mul(threadColumn, constant(columns)), columns / unit->columns);
+  SmallVector<Value> next(sums);
+  for (int64_t k = 0; k < right.part.depth; k += unit->depth) {
+    SmallVector<SmallVector<Value>> lefts = leftsAt(k);
+    SmallVector<Value> rights = operand.load(constant(0), k);
+    for (auto [i, parts] : llvm::enumerate(lefts))
+      for (auto [j, fragment] : llvm::enumerate(rights)) {
+        Value &sum = next[i * rights.size() + j];
+        for (Value left : parts)
+          sum = rt::MultiplyMatricesOp::create(builder, loc, sum.getType(), unit->name, left,
+                                               fragment, sum);
       }
   }
+  return next;
+}
+
+void BlockAttention::emitScores() {
+  SmallVector<Value> sums(tile.rows * tile.keys / tile.threads / numbersOfSum(), zeroSum());
+  Factor right{tile.keyPart, keys};
+  if (!unit) {
+    sums = multiply({tile.queryPart, queries}, right, sums);
+  } else {
+    auto leftsAt = [&](int64_t k) {
+      SmallVector<SmallVector<Value>> lefts;
+      for (Value fragment : queryFragments[k / unit->depth])
+        lefts.push_back({fragment});
+      return lefts;
+    };
+    sums = multiplyByUnit(leftsAt, right, sums);
+  }
+  for (const Row &row : rowsOf(sums, warpKeys))
+    for (auto [column, sum] : row.sums)
+      store(sum, scores, place(row.number, tile.scoreStride(), column));
 }
 
 // The score of a key that may not be there, scaled and masked.
@@ -453,70 +405,53 @@ void BlockAttention::emitSoftmax(Value firstKey, Value &best, Value &total) {
          [&] { store(factor, factors, softRow); });
 }
 
-// sums * factor + exponentials * values
-SmallVector<Value> BlockAttention::addValues(ArrayRef<Value> sums) {
-  if (unit)
-    return addValuesByUnit(sums);
-  int64_t down = tile.rows / tile.gridDown, across = tile.valueHead / tile.gridAcross;
-  SmallVector<Value> next(sums);
-  for (int64_t i = 0; i < down; ++i) {
-    Value factor = load(factors, kernel.add(threadRow, constant(i * tile.gridDown)));
-    for (int64_t j = 0; j < across; ++j)
-      next[i * across + j] = arith::MulFOp::create(builder, loc, next[i * across + j], factor);
-  }
-  return carry(
-      constant(0), constant(tile.keys), 1, next, [&](Value at, SmallVector<Value> carried) {
-        SmallVector<Value> rights;
-        for (int64_t j = 0; j < across; ++j)
-          rights.push_back(
-              load(values, place(at, tile.valueAlong(),
-                                 kernel.add(threadColumn, constant(j * tile.gridAcross)))));
-        for (int64_t i = 0; i < down; ++i) {
-          Value left = load(scores, place(kernel.add(threadRow, constant(i * tile.gridDown)),
-                                          tile.scoreStride(), at));
-          for (int64_t j = 0; j < across; ++j) {
-            Value &sum = carried[i * across + j];
-            sum = math::FmaOp::create(builder, loc, left, rights[j], sum);
-          }
-        }
-        return carried;
-      });
+// A fragment of the exponentials in two parts: rounded once, they would take a digit off small sums
+// of large values.
+SmallVector<Value> BlockAttention::loadExponentials(Value firstRow, int64_t firstKey) {
+  SmallVector<Value> elements;
+  for (unsigned i = 0; i < unit->left.size(); ++i)
+    elements.push_back(load(
+        scores,
+        place(laneCoordinate(kernel, lane, unit->left.across, i, 0, firstRow), tile.scoreStride(),
+              laneCoordinate(kernel, lane, unit->left.along, i, firstKey, constant(0)))));
+  Value exact = vector::FromElementsOp::create(builder, loc,
+                                               VectorType::get({unit->left.size()}, f32), elements);
+  Value rounded = convert(exact, tile.stored);
+  Value rest = arith::SubFOp::create(builder, loc, exact, convert(rounded, f32));
+  return {convert(rest, tile.stored), rounded};
 }
 
-SmallVector<Value> BlockAttention::addValuesByUnit(ArrayRef<Value> sums) {
-  auto type = VectorType::get({unit->sums.size()}, f32);
-  int64_t across = warpValues / unit->columns, down = warpRows / unit->rows;
+// sums * factor + exponentials * values
+SmallVector<Value> BlockAttention::addValues(ArrayRef<Value> sums) {
   SmallVector<Value> next(sums);
+  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.gridDown;
+  int64_t across = sums.size() / down;
   for (int64_t i = 0; i < down; ++i) {
-    SmallVector<Value> elements;
-    for (unsigned e = 0; e < unit->sums.size(); ++e)
-      elements.push_back(
-          load(factors, laneCoordinate(unit->sums.across, e,
-                                       kernel.add(threadRow, constant(i * unit->rows)))));
-    Value factor = vector::FromElementsOp::create(builder, loc, type, elements);
+    Value factor;
+    if (unit) {
+      SmallVector<Value> elements;
+      for (unsigned e = 0; e < unit->sums.size(); ++e)
+        elements.push_back(load(factors, laneCoordinate(kernel, lane, unit->sums.across, e,
+                                                        i * unit->rows, threadRow)));
+      factor = vector::FromElementsOp::create(builder, loc, zeroSum().getType(), elements);
+    } else {
+      factor = load(factors, kernel.add(threadRow, constant(i * tile.gridDown)));
+    }
     for (int64_t j = 0; j < across; ++j)
       next[i * across + j] = arith::MulFOp::create(builder, loc, next[i * across + j], factor);
   }
-  Value firstColumn = kernel.mul(threadColumn, constant(warpValues));
-  for (int64_t k = 0; k < tile.keys; k += unit->depth) {
-    // Exponentials in two parts: rounded once, they would take a digit off small sums of large
-    // values.
-    SmallVector<Value> lefts, rests(down);
-    for (int64_t i = 0; i < down; ++i)
-      lefts.push_back(loadFragment(unit->left, scores, tile.scoreStride(), 1,
-                                   kernel.add(threadRow, constant(i * unit->rows)), constant(k),
-                                   &rests[i]));
-    for (int64_t j = 0; j < across; ++j) {
-      Value right = loadFragment(unit->right, values, tile.valueAcross(), tile.valueAlong(),
-                                 kernel.add(firstColumn, constant(j * unit->columns)), constant(k));
-      for (int64_t i = 0; i < down; ++i) {
-        Value &sum = next[i * across + j];
-        for (Value left : {rests[i], lefts[i]})
-          sum = rt::MultiplyMatricesOp::create(builder, loc, type, unit->name, left, right, sum);
-      }
-    }
+  Factor right{tile.valuePart, values};
+  if (!unit) {
+    BlockPart part{tile.rows, tile.keys, true, tile.scoreStride(), 1, 0};
+    return multiply({part, scores}, right, next);
   }
-  return next;
+  auto leftsAt = [&](int64_t k) {
+    SmallVector<SmallVector<Value>> lefts;
+    for (int64_t i = 0; i < warpRows; i += unit->rows)
+      lefts.push_back(loadExponentials(kernel.add(threadRow, constant(i)), k));
+    return lefts;
+  };
+  return multiplyByUnit(leftsAt, right, next);
 }
 
 // Quotients to memory, or, where other blocks have other keys of the rows, what they follow from.
@@ -544,41 +479,10 @@ void BlockAttention::finish(Value best, Value total, ArrayRef<Value> sums) {
   });
   if (!shape.partSums)
     barrier();
-  // Results of one row of a thread, with their columns.
-  struct Row {
-    Value number;
-    SmallVector<std::pair<Value, Value>> results;
-  };
-  SmallVector<Row> rows;
-  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.gridDown;
-  int64_t across = sums.size() / down;
-  for (int64_t i = 0; i < down; ++i) {
-    llvm::MapVector<int64_t, Row> ofPiece;
-    for (int64_t j = 0; j < across; ++j) {
-      Value sum = sums[i * across + j];
-      if (!unit) {
-        Row &row = ofPiece[0];
-        row.number = kernel.add(threadRow, constant(i * tile.gridDown));
-        row.results.push_back({kernel.add(threadColumn, constant(j * tile.gridAcross)), sum});
-        continue;
-      }
-      Value column =
-          kernel.add(kernel.mul(threadColumn, constant(warpValues)), constant(j * unit->columns));
-      for (unsigned e = 0; e < unit->sums.size(); ++e) {
-        Row &row = ofPiece[unit->sums.across.offsets[e]];
-        row.number =
-            laneCoordinate(unit->sums.across, e, kernel.add(threadRow, constant(i * unit->rows)));
-        row.results.push_back({laneCoordinate(unit->sums.along, e, column),
-                               vector::ExtractOp::create(builder, loc, sum, int64_t(e))});
-      }
-    }
-    for (auto &[offset, row] : ofPiece)
-      rows.push_back(row);
-  }
   const View &result = shape.partSums ? *shape.partSums : shape.result;
   Value buffer = open(result);
   int64_t columns = shape.result.sizes[3].constant;
-  for (const Row &row : rows)
+  for (const Row &row : rowsOf(sums, warpValues))
     onlyIfThere(row.number, [&] {
       Value divisor, to;
       if (shape.partSums) {
@@ -587,7 +491,7 @@ void BlockAttention::finish(Value best, Value total, ArrayRef<Value> sums) {
         divisor = load(factors, row.number);
         to = startOfRow(result, resultStart, kernel.add(firstRow, row.number));
       }
-      for (auto [column, sum] : row.results) {
+      for (auto [column, sum] : row.sums) {
         auto write = [&] {
           Value value =
               divisor ? arith::DivFOp::create(builder, loc, sum, divisor).getResult() : sum;
@@ -609,40 +513,29 @@ Work BlockAttention::emit() {
   if (!unit)
     queries = share(tile.queryElements(), tile.stored);
   if (tile.joined) {
-    keys = values = share(std::max(tile.keyElements(), tile.valueElements()), tile.stored);
+    keys = values = share(std::max(tile.keyElements(), tile.valuePart.elements()), tile.stored);
   } else {
     keys = share(tile.keyElements(), tile.stored);
-    values = share(tile.valueElements(), tile.stored);
+    values = share(tile.valuePart.elements(), tile.stored);
   }
   scores = share(tile.rows * tile.scoreStride(), f32);
   parts = share(tile.threads, f32);
   factors = share(tile.rows, f32);
   loadQueries();
 
-  Value zero = number(0);
-  int64_t count = tile.rows * tile.valueHead / tile.threads;
-  if (unit) {
-    zero = arith::ConstantOp::create(
-        builder, loc, builder.getZeroAttr(VectorType::get({unit->sums.size()}, f32)));
-    count /= unit->sums.size();
-  }
   SmallVector<Value> carried{number(-std::numeric_limits<double>::infinity()), number(0)};
-  carried.append(count, zero);
+  carried.append(tile.rows * tile.valueHead / tile.threads / numbersOfSum(), zeroSum());
   carried =
       carry(keyBegin, keyEnd, tile.keys, carried, [&](Value firstKey, SmallVector<Value> carried) {
-        fillKeys(keys, shape.key, keyStart, firstKey, tile.head, tile.keyStride(), 1);
+        bring(AttentionRole::key, firstKey);
         barrier();
         emitScores();
-        auto fillValues = [&] {
-          fillKeys(values, shape.value, valueStart, firstKey, tile.valueHead, tile.valueAlong(),
-                   tile.valueAcross());
-        };
         // Nobody reads the values of the step before any more.
         if (!tile.joined)
-          fillValues();
+          bring(AttentionRole::value, firstKey);
         barrier();
         if (tile.joined)
-          fillValues();
+          bring(AttentionRole::value, firstKey);
         emitSoftmax(firstKey, carried[0], carried[1]);
         barrier();
         SmallVector<Value> next(ArrayRef(carried).take_front(2));

@@ -5,6 +5,7 @@
 #include "GroupProducts.h"
 #include "KernelBuilder.h"
 #include "TensorParts.h"
+#include "WarpOperand.h"
 #include "dialects/Rt/Rt.h"
 
 using namespace mlir;
@@ -44,10 +45,6 @@ private:
   }
   void placeThreads();
   void placeResults();
-  Value laneCoordinate(const LanePlace &place, unsigned element, int64_t before, Value outer);
-  Value loadFragment(const Fragment &fragment, unsigned input, Value firstAcross, Value firstAlong);
-  void placeMatrices(unsigned input);
-  SmallVector<Value> loadFragments(unsigned input, int64_t depthBegin);
   SmallVector<Value> multiplyByUnit(ArrayRef<Value> sums);
   void share();
   Value viewShared(int64_t byte, int64_t length, Type element);
@@ -76,14 +73,14 @@ private:
   std::optional<TensorStages> stages; // where a warp of its own brings the parts
   /// Of the thread, or of its warp and the lane in it.
   Value thread, threadRow, threadColumn, lane, firstRow, firstColumn;
-  Value sumsPart;                   // the tile of results in shared memory, over the parts
-  SmallVector<Value> places;        // there, of each result of the thread
-  Value memory;                     // that the block shares
-  SmallVector<Value, 2> shared;     // the parts of the operands, those of all stages
-  SmallVector<Value, 2> begins;     // where in there those begin that are multiplied
-  SmallVector<Value, 2> matrixRows; // and of these the row that the lane names
-  SmallVector<bool> stores;         // of each stage, whether anyone else reads its results
-  SmallVector<Value> outer;         // an index for each loop that the block has one of
+  Value sumsPart;                           // the tile of results in shared memory, over the parts
+  SmallVector<Value> places;                // there, of each result of the thread
+  Value memory;                             // that the block shares
+  SmallVector<Value, 2> shared;             // the parts of the operands, those of all stages
+  SmallVector<Value, 2> begins;             // where in there those begin that are multiplied
+  SmallVector<WarpOperand, 2> warpOperands; // and what of these is the warp's
+  SmallVector<bool> stores;                 // of each stage, whether anyone else reads its results
+  SmallVector<Value> outer;                 // an index for each loop that the block has one of
 };
 
 } // namespace
@@ -181,104 +178,12 @@ SmallVector<Value> BlockTiles::multiply(Value slot, Value depthBegin, ArrayRef<V
   return SmallVector<Value>(loop.getResults());
 }
 
-// Where element number `element` of the lane lies, `before` and `outer` further on.
-Value BlockTiles::laneCoordinate(const LanePlace &place, unsigned element, int64_t before,
-                                 Value outer) {
-  Value part = rem(div(lane, constant(place.divisor)), constant(place.modulus));
-  return kernel.add(kernel.add(kernel.mul(part, constant(place.scale)),
-                               constant(place.offsets[element] + before)),
-                    outer);
-}
-
-// The elements of a fragment from shared memory; bytes that lie together there at once.
-Value BlockTiles::loadFragment(const Fragment &fragment, unsigned input, Value firstAcross,
-                               Value firstAlong) {
-  constexpr int64_t mostBytes = 16; // that a thread reads at once
-  Type element = root.inputs[input].view.element;
-  bool areBytes = element.getIntOrFloatBitWidth() == 8 && tile.parts[input].along == 1;
-  int64_t run = areBytes ? std::min(fragment.countNeighbours(), mostBytes) : 1;
-  SmallVector<Value> elements;
-  for (unsigned i = 0; i < fragment.size(); i += run) {
-    Value place =
-        kernel.add(begins[input], placeIn(input, laneCoordinate(fragment.across, i, 0, firstAcross),
-                                          laneCoordinate(fragment.along, i, 0, firstAlong)));
-    if (run == 1) {
-      elements.push_back(memref::LoadOp::create(builder, loc, shared[input], place));
-      continue;
-    }
-    Value read =
-        vector::LoadOp::create(builder, loc, VectorType::get({run}, element), shared[input], place,
-                               /*nontemporal=*/false, llvm::MaybeAlign(run));
-    for (int64_t j = 0; j < run; ++j)
-      elements.push_back(vector::ExtractOp::create(builder, loc, read, j));
-  }
-  return vector::FromElementsOp::create(builder, loc, VectorType::get({fragment.size()}, element),
-                                        elements);
-}
-
-// Of how many matrices a fragment is, and of how many fragments a warp loads those at once.
-static std::pair<int64_t, int64_t> countMatrices(const Fragment &fragment, int64_t fragments) {
-  int64_t each = fragment.size() / 2;
-  return {each, std::min(4 / each, fragments)};
-}
-
-// Where the row begins that the lane names when its warp loads the first fragments. The lanes that
-// name the rows of a matrix are eight by eight.
-void BlockTiles::placeMatrices(unsigned input) {
-  const Fragment &fragment = input == 0 ? unit->left : unit->right;
-  const BlockPart &part = tile.parts[input];
-  int64_t step = input == 0 ? unit->rows : unit->columns;
-  auto [each, together] =
-      countMatrices(fragment, (input == 0 ? tile.warpRows : tile.warpColumns) / step);
-  Value inMatrix = rem(lane, constant(8)), across = constant(0), along = constant(0);
-  for (int64_t bit = 1; bit < each * together; bit *= 2) {
-    Value isSet = rem(div(lane, constant(8 * bit)), constant(2));
-    int64_t element = bit % each * 2;
-    across = kernel.add(
-        across, kernel.mul(isSet, constant(fragment.across.offsets[element] + bit / each * step)));
-    along = kernel.add(along, kernel.mul(isSet, constant(fragment.along.offsets[element])));
-  }
-  Value &row = part.along == 1 ? across : along;
-  row = kernel.add(row, inMatrix);
-  across = kernel.add(across, input == 0 ? threadRow : threadColumn);
-  matrixRows.push_back(placeIn(input, across, along));
-}
-
-// The fragments of an operand that the warp multiplies at once.
-SmallVector<Value> BlockTiles::loadFragments(unsigned input, int64_t depthBegin) {
-  const Fragment &fragment = input == 0 ? unit->left : unit->right;
-  int64_t step = input == 0 ? unit->rows : unit->columns;
-  int64_t count = (input == 0 ? tile.warpRows : tile.warpColumns) / step;
-  SmallVector<Value> fragments;
-  if (!unit->loadsMatrices) {
-    for (int64_t i = 0; i < count; ++i)
-      fragments.push_back(loadFragment(
-          fragment, input, kernel.add(input == 0 ? threadRow : threadColumn, constant(i * step)),
-          constant(depthBegin)));
-    return fragments;
-  }
-  auto [each, together] = countMatrices(fragment, count);
-  Type element = root.inputs[input].view.element;
-  for (int64_t i = 0; i < count; i += together) {
-    Value place = kernel.add(kernel.add(begins[input], matrixRows[input]),
-                             placeIn(input, constant(i * step), constant(depthBegin)));
-    Value loaded = rt::LoadMatricesOp::create(
-        builder, loc, VectorType::get({2 * each * together}, element), shared[input], place,
-        /*transposed=*/tile.parts[input].along != 1);
-    for (int64_t j = 0; j < together; ++j) {
-      auto numbers = llvm::seq<int64_t>(j * fragment.size(), (j + 1) * fragment.size());
-      fragments.push_back(
-          vector::ShuffleOp::create(builder, loc, loaded, loaded, llvm::to_vector(numbers)));
-    }
-  }
-  return fragments;
-}
-
 // Each warp for its pieces of the tile. What lies beyond the operands is zero in shared memory.
 SmallVector<Value> BlockTiles::multiplyByUnit(ArrayRef<Value> sums) {
   SmallVector<Value> next(sums);
   for (int64_t k = 0; k < tile.depth; k += unit->depth) {
-    SmallVector<Value> lefts = loadFragments(0, k), rights = loadFragments(1, k);
+    SmallVector<Value> lefts = warpOperands[0].load(begins[0], k),
+                       rights = warpOperands[1].load(begins[1], k);
     unsigned number = 0;
     for (Value a : lefts)
       for (Value b : rights) {
@@ -320,8 +225,8 @@ void BlockTiles::placeResults() {
   for (int64_t i = 0; i < tile.warpRows; i += unit->rows)
     for (int64_t j = 0; j < tile.warpColumns; j += unit->columns)
       for (unsigned e = 0; e < unit->sums.size(); ++e)
-        add(laneCoordinate(unit->sums.across, e, i, threadRow),
-            laneCoordinate(unit->sums.along, e, j, threadColumn));
+        add(laneCoordinate(kernel, lane, unit->sums.across, e, i, threadRow),
+            laneCoordinate(kernel, lane, unit->sums.along, e, j, threadColumn));
 }
 
 // How many results beside each other a thread has at once, so that its stores are of 16 bytes.
@@ -612,9 +517,12 @@ Work BlockTiles::emit() {
   share();
   if (tile.isOfGroups())
     products.emplace(kernel, tile, root.inputs[0].view.element, thread, shared);
-  if (unit && unit->loadsMatrices)
-    for (unsigned input : {0u, 1u})
-      placeMatrices(input);
+  else if (unit) {
+    warpOperands.emplace_back(kernel, *unit, /*isLeft=*/true, tile.parts[0], shared[0], lane,
+                              threadRow, tile.warpRows / unit->rows);
+    warpOperands.emplace_back(kernel, *unit, /*isLeft=*/false, tile.parts[1], shared[1], lane,
+                              threadColumn, tile.warpColumns / unit->columns);
+  }
   // Blocks that follow each other have the same columns.
   Value rest = kernel.begin();
   Value rowTiles = ceilDiv(rows.extent, tile.rows),
