@@ -23,14 +23,40 @@ AttentionOperand::AttentionOperand(const AttentionShape &shape, AttentionRole ro
   columns.add(4, view.sizes[3]);
 }
 
-BlockPart AttentionOperand::plan(const AttentionOperand *, AttentionRole role, int64_t rows,
-                                 int64_t columns, const MatrixUnit *unit, Type) {
-  constexpr int64_t ofUnit = 8;
-  if (role != AttentionRole::value)
-    return {rows, columns, true, columns + (unit ? ofUnit : 1), 1, 0};
-  if (unit)
-    return {columns, rows, false, rows + ofUnit, 1, 0};
-  return {columns, rows, false, 1, columns, 0};
+// What lies together is so long that threads that read together find different banks: the eight
+// rows of a matrix an odd number of 16 bytes apart, 16 keys of threads an odd number of 4 or 8.
+static int64_t findPitch(int64_t length, bool isOfUnit) {
+  if (isOfUnit)
+    return (length / 8 | 1) * 8;
+  return length % 4 == 0 ? length + 2 : length;
+}
+
+BlockPart AttentionOperand::plan(const AttentionOperand *operand, AttentionRole role, int64_t rows,
+                                 int64_t columns, const MatrixUnit *unit, Type stored) {
+  bool isValue = role == AttentionRole::value;
+  int64_t size = isValue ? columns : rows, depth = isValue ? rows : columns;
+  // Only matrices can be loaded from either, and those of queries are few; threads read values that
+  // lie side by side.
+  bool isEither = unit && unit->loadsMatrices && role != AttentionRole::query;
+  bool isAlongDepth = unit || !isValue;
+  BlockPart part{size, depth, false, 0, 0, 0};
+  if (operand) {
+    part = planPart(operand->root, 0, operand->across(), operand->depth(), size, depth, unit);
+    if (isEither)
+      isAlongDepth = part.along == 1;
+    else if ((part.along == 1) != isAlongDepth)
+      part.chunk = 0;
+    if (operand->view().element != stored)
+      part.chunk = 0;
+  } else if (isEither) {
+    isAlongDepth = size * findPitch(depth, true) >= depth * findPitch(size, true);
+  }
+  part.across = isAlongDepth ? findPitch(depth, unit) : 1;
+  part.along = isAlongDepth ? 1 : unit ? findPitch(size, true) : size;
+  int64_t pitch = std::max(part.across, part.along), least = 32 / stored.getIntOrFloatBitWidth();
+  while (part.chunk && pitch % part.chunk != 0)
+    part.chunk = part.chunk > least ? part.chunk / 2 : 0;
+  return part;
 }
 
 int64_t AttentionOperand::chunkOfRow() const {
@@ -59,6 +85,15 @@ Value lathe::schedule::convertFloats(Kernel &kernel, Value value, Type element) 
 void AttentionPartEmitter::bring(Value first, Value base) {
   OpBuilder &builder = kernel.builder;
   Location loc = kernel.loc;
+  if (part.chunk) {
+    Value outer[] = {batch, head, Value(), Value(), Value()}, none = kernel.constant(0);
+    bool isValue = operand.role == AttentionRole::value;
+    PartEmitter emitter{kernel,           operand.root,    addressOf, 0,
+                        operand.across(), operand.depth(), part,      threads,
+                        thread,           memory,          outer};
+    emitter.bring(isValue ? none : first, isValue ? first : none, base);
+    return;
+  }
   int64_t count = part.size * part.depth / operand.chunkOfRow();
   int64_t whole = count / threads * threads;
   OpBuilder::InsertionGuard guard(builder);

@@ -16,8 +16,9 @@ class AttentionOperand {
 public:
   AttentionOperand(const AttentionShape &shape, AttentionRole role);
 
-  /// The layout of a part of so many queries or keys, for a unit or, where that is null, for
-  /// threads that multiply for themselves; of no known operand the largest.
+  /// The layout of a part of so many queries or keys, and what can be copied of it, for a unit or,
+  /// where that is null, for threads that multiply for themselves. `operand` null: the largest of
+  /// any.
   static BlockPart plan(const AttentionOperand *operand, AttentionRole role, int64_t rows,
                         int64_t columns, const MatrixUnit *unit, mlir::Type stored);
 

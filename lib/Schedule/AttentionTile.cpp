@@ -5,10 +5,10 @@ using namespace mlir;
 using namespace lathe::schedule;
 
 int64_t AttentionTile::sharedBytes() const {
-  int64_t parts =
-      joined ? std::max(keyElements(), valuePart.elements()) : keyElements() + valuePart.elements();
-  int64_t width = stored.getIntOrFloatBitWidth() / 8;
-  return (queryElements() + parts) * width + rows * (scoreStride() + perRow() + 1) * 4;
+  int64_t key = keyPart.elements(), value = valuePart.elements();
+  int64_t parts = joined ? std::max(key, value) : stages * (key + value);
+  return parts * (stored.getIntOrFloatBitWidth() / 8) + (unit ? 0 : queryBytes()) + scoreBytes() +
+         rows * (perRow() + 1) * 4;
 }
 
 /// `blocks` says how many there would be of so many rows each, 0 where only the run knows.
@@ -72,7 +72,16 @@ static std::optional<AttentionTile> choose(ArrayRef<Type> elements, int64_t head
     tile.queryPart = plan(AttentionRole::query, tile.rows, tile.head);
     tile.keyPart = plan(AttentionRole::key, tile.keys, tile.head);
     tile.valuePart = plan(AttentionRole::value, tile.keys, tile.valueHead);
-    for (bool joined : {false, true}) {
+    bool hasOneStep = !operands.empty() && operands[1].rows.extent.isStatic() &&
+                      operands[1].rows.extent.constant <= keys;
+    bool mayBeAhead =
+        target.copyStages > 1 && !hasOneStep && (tile.keyPart.chunk || tile.valuePart.chunk);
+    static constexpr struct {
+      int64_t stages;
+      bool joined;
+    } rooms[] = {{2, false}, {1, false}, {1, true}};
+    for (auto [stages, joined] : ArrayRef(rooms).drop_front(mayBeAhead ? 0 : 1)) {
+      tile.stages = stages;
       tile.joined = joined;
       if (tile.sharedBytes() > mostShared)
         continue;

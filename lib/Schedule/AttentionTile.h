@@ -17,17 +17,19 @@ struct AttentionTile {
   int64_t gridAcross = 16, gridDown = 16; ///< of threads
   int64_t head = 0, valueHead = 0;        ///< sizes, padded to whole pieces
   bool joined = false; ///< keys and values lie in the same memory, one after the other
+  /// So many parts of keys and of values are in shared memory. One: values are on their way while
+  /// scores are computed, the next keys from then on. Two: both are during all of a step.
+  int64_t stages = 1;
+  /// The layouts of the operands in shared memory. On a matrix unit queries stay in registers, and
+  /// come there by way of the memory of scores.
+  BlockPart queryPart{}, keyPart{}, valuePart{};
 
   /// Threads that share a row of scores.
   int64_t perRow() const { return threads / rows; }
   int64_t scoreStride() const { return keys + perRow(); }
-  /// The layouts of the operands in shared memory. On a matrix unit queries stay in registers, and
-  /// come there by way of the memory of keys.
-  BlockPart queryPart{}, keyPart{}, valuePart{};
-  int64_t queryElements() const { return unit ? 0 : queryPart.elements(); }
-  int64_t keyElements() const {
-    return std::max(keyPart.elements(), unit ? queryPart.elements() : 0);
-  }
+  bool copies() const { return queryPart.chunk || keyPart.chunk || valuePart.chunk; }
+  int64_t queryBytes() const { return queryPart.elements() * (stored.getIntOrFloatBitWidth() / 8); }
+  int64_t scoreBytes() const { return std::max(rows * scoreStride() * 4, unit ? queryBytes() : 0); }
   int64_t sharedBytes() const;
 };
 

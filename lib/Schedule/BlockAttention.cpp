@@ -2,9 +2,9 @@
 // queries of one head through the keys, a part after the other, and keep for every query the
 // largest score so far, the sum of the exponentials and the weighted sum of the values, which they
 // rescale when a larger score turns up (online softmax). Keys, values and the scores of one part
-// lie in shared memory. Apache-2.0 WITH LLVM-exception
-#include "AttentionTile.h"
-#include "WarpOperand.h"
+// lie in shared memory, where the next keys and values come while these are multiplied.
+// Apache-2.0 WITH LLVM-exception
+#include "AttentionProducts.h"
 #include "dialects/Rt/Rt.h"
 
 using namespace mlir;
@@ -46,18 +46,14 @@ private:
   Value share(int64_t length, Type element) {
     return rt::SharedOp::create(builder, loc, MemRefType::get({length}, element));
   }
+  Value viewOf(Value memory, int64_t length, Type element) {
+    return memref::ViewOp::create(builder, loc, MemRefType::get({length}, element), memory,
+                                  constant(0), ValueRange{});
+  }
   Value open(const View &view) { return kernel.buffer(addressOf(view), view.element); }
   /// A NaN may be lost here: its exponential is not.
   Value larger(Value a, Value b) {
     return select(arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, a, b), a, b);
-  }
-  /// Sums of a unit are vectors of so many numbers.
-  int64_t numbersOfSum() const { return unit ? unit->sums.size() : 1; }
-  Value zeroSum() {
-    if (!unit)
-      return number(0);
-    return arith::ConstantOp::create(builder, loc,
-                                     builder.getZeroAttr(VectorType::get({numbersOfSum()}, f32)));
   }
   Value convert(Value value, Type element) { return convertFloats(kernel, value, element); }
   Value along(Value offset, const View &view, unsigned dim, Value index);
@@ -84,28 +80,16 @@ private:
   void placeThreads();
   std::pair<Value, Value> splitRow(Value row);
   Value startOfRow(const View &view, Value start, Value row);
-  void bring(AttentionRole role, Value first);
+  void bring(AttentionRole role, Value first, Value slot);
+  void bringIfThere(AttentionRole role, Value first, Value slot);
+  void endCopies();
+  void waitForCopies(int64_t groups);
   void loadQueries();
-  /// Sums of one row of the thread, with their columns.
-  struct Row {
-    Value number;
-    SmallVector<std::pair<Value, Value>> sums;
-  };
-  SmallVector<Row> rowsOf(ArrayRef<Value> sums, int64_t warpColumns);
-  /// The left operand of a product without a matrix unit, or the right one of any.
-  struct Factor {
-    const BlockPart &part;
-    Value memory;
-  };
-  SmallVector<Value> multiply(const Factor &left, const Factor &right, ArrayRef<Value> sums);
-  SmallVector<Value>
-  multiplyByUnit(llvm::function_ref<SmallVector<SmallVector<Value>>(int64_t)> leftsAt,
-                 const Factor &right, ArrayRef<Value> sums);
-  void emitScores();
+  void emitScores(Value slot);
   Value scoreOf(Value key, Value score);
   void emitSoftmax(Value firstKey, Value &best, Value &total);
-  SmallVector<Value> loadExponentials(Value firstRow, int64_t firstKey);
-  SmallVector<Value> addValues(ArrayRef<Value> sums);
+  SmallVector<Value> addValues(ArrayRef<Value> sums, Value slot);
+  SmallVector<Value> step(Value firstKey, Value slot, ArrayRef<Value> before);
   void finish(Value best, Value total, ArrayRef<Value> sums);
 
   Kernel &kernel;
@@ -121,9 +105,9 @@ private:
   Value batch, head, keyHead, resultStart, maskStart;
   Value firstRow, rowCount, queryCount, keyCount, shift, keyBegin, keyEnd;
   Value part, groupNumber; // of the keys; of the heads of the batch
-  /// Of the thread: its place in the grid, or that of its warp, and its row of scores.
-  Value thread, lane, threadRow, threadColumn, softRow, softPart, softQuery, softHead;
-  int64_t warpRows = 0, warpKeys = 0, warpValues = 0;
+  /// Of the thread: its row of scores, and what it multiplies.
+  Value thread, softRow, softPart, softQuery, softHead;
+  std::optional<AttentionProducts> products;
   Value queries, keys, values, scores, parts, factors; // in shared memory
   SmallVector<SmallVector<Value>> queryFragments;      // for each step of what is added up
 };
@@ -190,18 +174,7 @@ void BlockAttention::placeThreads() {
   // Of rows that are not there the last one is taken.
   std::tie(softHead, softQuery) =
       splitRow(least(kernel.add(firstRow, softRow), minus(rowCount, constant(1))));
-  if (!unit) {
-    threadColumn = rem(thread, constant(tile.gridAcross));
-    threadRow = div(thread, constant(tile.gridAcross));
-    return;
-  }
-  warpRows = tile.rows / tile.warpsDown;
-  warpKeys = tile.keys / tile.warpsAcross;
-  warpValues = tile.valueHead / tile.warpsAcross;
-  lane = rem(thread, constant(unit->lanes));
-  Value warp = div(thread, constant(unit->lanes));
-  threadColumn = rem(warp, constant(tile.warpsAcross)); // times warpKeys or warpValues
-  threadRow = kernel.mul(div(warp, constant(tile.warpsAcross)), constant(warpRows));
+  products.emplace(kernel, tile, thread);
 }
 
 // The head, of those of the block, and the query that a row is.
@@ -218,133 +191,73 @@ Value BlockAttention::startOfRow(const View &view, Value start, Value row) {
   return along(start, view, 2, query);
 }
 
-// Brings a part of an operand, from query or key `first` on, into shared memory.
-void BlockAttention::bring(AttentionRole role, Value first) {
+// Brings a part of an operand, from query or key `first` on, into shared memory: of the parts that
+// are there to number `slot`.
+void BlockAttention::bring(AttentionRole role, Value first, Value slot) {
   bool isQuery = role == AttentionRole::query, isKey = role == AttentionRole::key;
   AttentionOperand operand(shape, role);
+  const BlockPart &part = isQuery ? tile.queryPart : isKey ? tile.keyPart : tile.valuePart;
   AttentionPartEmitter emitter{kernel,
                                addressOf,
                                operand,
-                               isQuery ? tile.queryPart
-                               : isKey ? tile.keyPart
-                                       : tile.valuePart,
+                               part,
                                tile.threads,
                                thread,
-                               isQuery && !unit   ? queries
-                               : isQuery || isKey ? keys
-                                                  : values,
+                               isQuery ? queries
+                               : isKey ? keys
+                                       : values,
                                batch,
                                isQuery ? head : keyHead};
-  emitter.bring(first, constant(0));
+  emitter.bring(first, kernel.mul(slot, constant(part.elements())));
 }
 
-// Queries stay in registers where a matrix unit takes them: they come by way of the memory of keys.
+// The same and the end of a group of copies, which is empty where there are no such keys: so the
+// same number is always under way.
+void BlockAttention::bringIfThere(AttentionRole role, Value first, Value slot) {
+  onlyIf(compare(arith::CmpIPredicate::slt, first, keyEnd), [&] { bring(role, first, slot); });
+  endCopies();
+}
+
+void BlockAttention::endCopies() {
+  if (tile.copies())
+    rt::CommitCopiesOp::create(builder, loc);
+}
+
+// Until all have arrived but the last groups.
+void BlockAttention::waitForCopies(int64_t groups) {
+  if (tile.copies())
+    rt::WaitCopiesOp::create(builder, loc, groups);
+}
+
+// The queries of the block, and the first keys and values. Queries stay in registers where a matrix
+// unit takes them: they come by way of the memory of scores.
 void BlockAttention::loadQueries() {
-  bring(AttentionRole::query, firstRow);
+  Value slot = constant(0);
+  bring(AttentionRole::query, firstRow, slot);
+  endCopies();
+  if (!tile.joined)
+    bringIfThere(AttentionRole::key, keyBegin, slot);
+  if (tile.stages > 1)
+    bringIfThere(AttentionRole::value, keyBegin, slot);
+  waitForCopies(tile.joined ? 0 : tile.stages);
   if (!unit)
-    return;
+    return; // the barrier before the first scores is theirs as well
   barrier();
-  WarpOperand operand(kernel, *unit, /*isLeft=*/true, tile.queryPart, keys, lane, threadRow,
-                      warpRows / unit->rows);
-  for (int64_t k = 0; k < tile.head; k += unit->depth)
-    queryFragments.push_back(operand.load(constant(0), k));
-  barrier();
+  queryFragments = products->loadQueries(queries);
 }
 
-// The sums of the thread by rows. Those of a warp have so many columns.
-SmallVector<BlockAttention::Row> BlockAttention::rowsOf(ArrayRef<Value> sums, int64_t warpColumns) {
-  SmallVector<Row> rows;
-  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.gridDown;
-  int64_t across = sums.size() / down;
-  for (int64_t i = 0; i < down; ++i) {
-    llvm::MapVector<int64_t, Row> ofPiece;
-    for (int64_t j = 0; j < across; ++j) {
-      Value sum = sums[i * across + j];
-      if (!unit) {
-        Row &row = ofPiece[0];
-        row.number = kernel.add(threadRow, constant(i * tile.gridDown));
-        row.sums.push_back({kernel.add(threadColumn, constant(j * tile.gridAcross)), sum});
-        continue;
-      }
-      Value column = kernel.mul(threadColumn, constant(warpColumns));
-      for (unsigned e = 0; e < unit->sums.size(); ++e) {
-        Row &row = ofPiece[unit->sums.across.offsets[e]];
-        if (!row.number)
-          row.number =
-              laneCoordinate(kernel, lane, unit->sums.across, e, i * unit->rows, threadRow);
-        row.sums.push_back(
-            {laneCoordinate(kernel, lane, unit->sums.along, e, j * unit->columns, column),
-             vector::ExtractOp::create(builder, loc, sum, int64_t(e))});
-      }
-    }
-    for (auto &[offset, row] : ofPiece)
-      rows.push_back(row);
-  }
-  return rows;
-}
-
-// sums + left * right, each thread for its own.
-SmallVector<Value> BlockAttention::multiply(const Factor &left, const Factor &right,
-                                            ArrayRef<Value> sums) {
-  int64_t down = tile.rows / tile.gridDown, across = right.part.size / tile.gridAcross;
-  return carry(constant(0), constant(right.part.depth), 1, sums,
-               [&](Value at, SmallVector<Value> carried) {
-                 auto read = [&](const Factor &factor, Value first, int64_t beyond) {
-                   Value place = kernel.add(first, constant(beyond));
-                   return load(factor.memory, placeIn(kernel, factor.part, place, at));
-                 };
-                 SmallVector<Value> rights;
-                 for (int64_t j = 0; j < across; ++j)
-                   rights.push_back(read(right, threadColumn, j * tile.gridAcross));
-                 for (int64_t i = 0; i < down; ++i) {
-                   Value factor = read(left, threadRow, i * tile.gridDown);
-                   for (int64_t j = 0; j < across; ++j) {
-                     Value &sum = carried[i * across + j];
-                     sum = math::FmaOp::create(builder, loc, factor, rights[j], sum);
-                   }
-                 }
-                 return carried;
-               });
-}
-
-// The same by warps. `leftsAt` gives the fragments of the left operand at a position of what is
-// added up, each in one or more parts.
-SmallVector<Value>
-BlockAttention::multiplyByUnit(llvm::function_ref<SmallVector<SmallVector<Value>>(int64_t)> leftsAt,
-                               const Factor &right, ArrayRef<Value> sums) {
-  int64_t columns = right.part.size / tile.warpsAcross;
-  WarpOperand operand(kernel, *unit, /*isLeft=*/false, right.part, right.memory, lane,
-                      kernel.mul(threadColumn, constant(columns)), columns / unit->columns);
-  SmallVector<Value> next(sums);
-  for (int64_t k = 0; k < right.part.depth; k += unit->depth) {
-    SmallVector<SmallVector<Value>> lefts = leftsAt(k);
-    SmallVector<Value> rights = operand.load(constant(0), k);
-    for (auto [i, parts] : llvm::enumerate(lefts))
-      for (auto [j, fragment] : llvm::enumerate(rights)) {
-        Value &sum = next[i * rights.size() + j];
-        for (Value left : parts)
-          sum = rt::MultiplyMatricesOp::create(builder, loc, sum.getType(), unit->name, left,
-                                               fragment, sum);
-      }
-  }
-  return next;
-}
-
-void BlockAttention::emitScores() {
-  SmallVector<Value> sums(tile.rows * tile.keys / tile.threads / numbersOfSum(), zeroSum());
-  Factor right{tile.keyPart, keys};
-  if (!unit) {
-    sums = multiply({tile.queryPart, queries}, right, sums);
-  } else {
-    auto leftsAt = [&](int64_t k) {
-      SmallVector<SmallVector<Value>> lefts;
-      for (Value fragment : queryFragments[k / unit->depth])
-        lefts.push_back({fragment});
-      return lefts;
-    };
-    sums = multiplyByUnit(leftsAt, right, sums);
-  }
-  for (const Row &row : rowsOf(sums, warpKeys))
+void BlockAttention::emitScores(Value slot) {
+  SmallVector<Value> sums = products->zeros(tile.keys);
+  AttentionProducts::Factor left{tile.queryPart, queries, constant(0)},
+      right{tile.keyPart, keys, kernel.mul(slot, constant(tile.keyPart.elements()))};
+  auto leftsAt = [&](int64_t k) {
+    SmallVector<SmallVector<Value>> lefts;
+    for (Value fragment : queryFragments[k / unit->depth])
+      lefts.push_back({fragment});
+    return lefts;
+  };
+  sums = unit ? products->multiply(leftsAt, right, sums) : products->multiply(left, right, sums);
+  for (const AttentionProducts::Row &row : products->rowsOf(sums))
     for (auto [column, sum] : row.sums)
       store(sum, scores, place(row.number, tile.scoreStride(), column));
 }
@@ -405,53 +318,15 @@ void BlockAttention::emitSoftmax(Value firstKey, Value &best, Value &total) {
          [&] { store(factor, factors, softRow); });
 }
 
-// A fragment of the exponentials in two parts: rounded once, they would take a digit off small sums
-// of large values.
-SmallVector<Value> BlockAttention::loadExponentials(Value firstRow, int64_t firstKey) {
-  SmallVector<Value> elements;
-  for (unsigned i = 0; i < unit->left.size(); ++i)
-    elements.push_back(load(
-        scores,
-        place(laneCoordinate(kernel, lane, unit->left.across, i, 0, firstRow), tile.scoreStride(),
-              laneCoordinate(kernel, lane, unit->left.along, i, firstKey, constant(0)))));
-  Value exact = vector::FromElementsOp::create(builder, loc,
-                                               VectorType::get({unit->left.size()}, f32), elements);
-  Value rounded = convert(exact, tile.stored);
-  Value rest = arith::SubFOp::create(builder, loc, exact, convert(rounded, f32));
-  return {convert(rest, tile.stored), rounded};
-}
-
 // sums * factor + exponentials * values
-SmallVector<Value> BlockAttention::addValues(ArrayRef<Value> sums) {
-  SmallVector<Value> next(sums);
-  int64_t down = unit ? warpRows / unit->rows : tile.rows / tile.gridDown;
-  int64_t across = sums.size() / down;
-  for (int64_t i = 0; i < down; ++i) {
-    Value factor;
-    if (unit) {
-      SmallVector<Value> elements;
-      for (unsigned e = 0; e < unit->sums.size(); ++e)
-        elements.push_back(load(factors, laneCoordinate(kernel, lane, unit->sums.across, e,
-                                                        i * unit->rows, threadRow)));
-      factor = vector::FromElementsOp::create(builder, loc, zeroSum().getType(), elements);
-    } else {
-      factor = load(factors, kernel.add(threadRow, constant(i * tile.gridDown)));
-    }
-    for (int64_t j = 0; j < across; ++j)
-      next[i * across + j] = arith::MulFOp::create(builder, loc, next[i * across + j], factor);
-  }
-  Factor right{tile.valuePart, values};
-  if (!unit) {
-    BlockPart part{tile.rows, tile.keys, true, tile.scoreStride(), 1, 0};
-    return multiply({part, scores}, right, next);
-  }
-  auto leftsAt = [&](int64_t k) {
-    SmallVector<SmallVector<Value>> lefts;
-    for (int64_t i = 0; i < warpRows; i += unit->rows)
-      lefts.push_back(loadExponentials(kernel.add(threadRow, constant(i)), k));
-    return lefts;
-  };
-  return multiplyByUnit(leftsAt, right, next);
+SmallVector<Value> BlockAttention::addValues(ArrayRef<Value> sums, Value slot) {
+  SmallVector<Value> scaled = products->scale(sums, factors);
+  BlockPart part{tile.rows, tile.keys, true, tile.scoreStride(), 1, 0};
+  AttentionProducts::Factor left{part, scores, constant(0)},
+      right{tile.valuePart, values, kernel.mul(slot, constant(tile.valuePart.elements()))};
+  auto leftsAt = [&](int64_t k) { return products->loadExponentials(scores, k); };
+  return unit ? products->multiply(leftsAt, right, scaled)
+              : products->multiply(left, right, scaled);
 }
 
 // Quotients to memory, or, where other blocks have other keys of the rows, what they follow from.
@@ -482,7 +357,7 @@ void BlockAttention::finish(Value best, Value total, ArrayRef<Value> sums) {
   const View &result = shape.partSums ? *shape.partSums : shape.result;
   Value buffer = open(result);
   int64_t columns = shape.result.sizes[3].constant;
-  for (const Row &row : rowsOf(sums, warpValues))
+  for (const AttentionProducts::Row &row : products->rowsOf(sums))
     onlyIfThere(row.number, [&] {
       Value divisor, to;
       if (shape.partSums) {
@@ -506,45 +381,74 @@ void BlockAttention::finish(Value best, Value total, ArrayRef<Value> sums) {
     });
 }
 
+// One part of the keys: what changes of the largest score, the sum of exponentials and the sums.
+// The copies that a wait lets be under way are those that were begun after what is used next.
+SmallVector<Value> BlockAttention::step(Value firstKey, Value slot, ArrayRef<Value> before) {
+  Value nextKey = kernel.add(firstKey, constant(tile.keys));
+  auto bringValues = [&] {
+    bring(AttentionRole::value, firstKey, slot);
+    endCopies();
+  };
+  if (tile.joined) {
+    bring(AttentionRole::key, firstKey, slot);
+    endCopies();
+  }
+  waitForCopies(tile.stages - 1);
+  // Behind it nobody reads the values of the step before any more, nor the keys of that before.
+  barrier();
+  if (tile.stages > 1) {
+    Value other = minus(constant(1), slot);
+    bringIfThere(AttentionRole::key, nextKey, other);
+    bringIfThere(AttentionRole::value, nextKey, other);
+  } else if (!tile.joined) {
+    bringValues();
+  }
+  emitScores(slot);
+  barrier();
+  if (tile.joined)
+    bringValues();
+  else if (tile.stages == 1)
+    bringIfThere(AttentionRole::key, nextKey, slot);
+  SmallVector<Value> next(before.take_front(2));
+  emitSoftmax(firstKey, next[0], next[1]);
+  waitForCopies(tile.joined ? 0 : tile.stages);
+  barrier();
+  next.append(addValues(before.drop_front(2), slot));
+  if (tile.joined)
+    barrier();
+  return next;
+}
+
 Work BlockAttention::emit() {
   kernel.function->setAttr(rt::blockAttrName, builder.getI32IntegerAttr(tile.threads));
   placeBlock();
   placeThreads();
-  if (!unit)
-    queries = share(tile.queryElements(), tile.stored);
+  int64_t keyElements = tile.keyPart.elements(), valueElements = tile.valuePart.elements();
   if (tile.joined) {
-    keys = values = share(std::max(tile.keyElements(), tile.valuePart.elements()), tile.stored);
+    keys = values = share(std::max(keyElements, valueElements), tile.stored);
   } else {
-    keys = share(tile.keyElements(), tile.stored);
-    values = share(tile.valuePart.elements(), tile.stored);
+    keys = share(tile.stages * keyElements, tile.stored);
+    values = share(tile.stages * valueElements, tile.stored);
   }
-  scores = share(tile.rows * tile.scoreStride(), f32);
+  Value ofScores = share(tile.scoreBytes(), builder.getI8Type());
+  scores = viewOf(ofScores, tile.rows * tile.scoreStride(), f32);
+  queries = unit ? viewOf(ofScores, tile.queryPart.elements(), tile.stored)
+                 : share(tile.queryPart.elements(), tile.stored);
   parts = share(tile.threads, f32);
   factors = share(tile.rows, f32);
   loadQueries();
 
   SmallVector<Value> carried{number(-std::numeric_limits<double>::infinity()), number(0)};
-  carried.append(tile.rows * tile.valueHead / tile.threads / numbersOfSum(), zeroSum());
+  carried.append(products->zeros(tile.valueHead));
+  carried.push_back(constant(0)); // which of the parts in shared memory
   carried =
       carry(keyBegin, keyEnd, tile.keys, carried, [&](Value firstKey, SmallVector<Value> carried) {
-        bring(AttentionRole::key, firstKey);
-        barrier();
-        emitScores();
-        // Nobody reads the values of the step before any more.
-        if (!tile.joined)
-          bring(AttentionRole::value, firstKey);
-        barrier();
-        if (tile.joined)
-          bring(AttentionRole::value, firstKey);
-        emitSoftmax(firstKey, carried[0], carried[1]);
-        barrier();
-        SmallVector<Value> next(ArrayRef(carried).take_front(2));
-        next.append(addValues(ArrayRef(carried).drop_front(2)));
-        if (tile.joined)
-          barrier();
+        Value slot = carried.back();
+        SmallVector<Value> next = step(firstKey, slot, ArrayRef(carried).drop_back());
+        next.push_back(tile.stages > 1 ? minus(constant(1), slot) : slot);
         return next;
       });
-  finish(carried[0], carried[1], ArrayRef(carried).drop_front(2));
+  finish(carried[0], carried[1], ArrayRef(carried).drop_front(2).drop_back());
 
   Work work;
   work.count = shape.query.sizes[0] * shape.groups() * shape.parts;

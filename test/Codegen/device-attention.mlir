@@ -5,11 +5,21 @@
 // RUN: %lathe inspect %t/m.lathe --images %t > %t/inspect.txt
 // RUN: ptxas -v -arch=sm_80 %t/nvidia-sm_80.ptx -o %t/sm_80.cubin 2>&1 | FileCheck %s
 // RUN: ptxas -v -arch=sm_90a %t/nvidia-sm_90a.ptx -o %t/sm_90a.cubin 2>&1 | FileCheck %s
+// RUN: FileCheck %s --check-prefix=PTX < %t/nvidia-sm_80.ptx
 // CHECK-NOT: error
 // CHECK-COUNT-2: 0 bytes spill stores, 0 bytes spill loads
 // RUN: llvm-readelf --notes %t/amd-gfx942.hsaco | FileCheck %s --check-prefix=AMD
 // RUN: llvm-readelf --notes %t/amd-gfx1100.hsaco | FileCheck %s --check-prefix=AMD
 // AMD-COUNT-2: .vgpr_spill_count: 0
+// Of 16 bits all comes by copies of 16 bytes and is read as matrices, values transposed; of f32 keys
+// come by 8 bytes.
+// PTX-DAG: cp.async.cg.shared.global {{.*}}, 16
+// PTX-DAG: cp.async.wait_group 1;
+// PTX-DAG: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// PTX-DAG: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// PTX-DAG: cp.async.ca.shared.global {{.*}}, 8
+// PTX-NOT: ld.global.b16
+// PTX-NOT: ld.shared.b16
 #id = affine_map<(a, b, c, d) -> (a, b, c, d)>
 // Only what expands the bodies looks at them.
 func.func private @attention_0(%q: tensor<1x8x?x64xf16>, %k: tensor<1x8x?x64xf16>,

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-# Plants a fault in the kernel of a scheduled module that blocks of threads run.
+# Plants a fault in a kernel of a scheduled module that blocks of threads run, the first that may
+# have it.
 # Licensed under Apache-2.0 WITH LLVM-exception.
 """usage: plant.py IN.mlir OUT.mlir FAULT
 
 drop-barrier-N   the Nth barrier of the kernel is gone
-longer-wait      one group of copies more may be under way behind a wait
-drop-wait        nobody waits for copies
-drop-commit      groups of copies in the loop are not ended
+longer-wait-N    one group of copies more may be under way behind the Nth wait
+drop-wait-N      nobody waits for copies there
+drop-commit      a group of copies in the loop is not ended
 keep-apart       rows of a part in shared memory lie further apart than there is room
 forget-part      one operand is never brought into shared memory
 some-threads     half of the threads come to the first barrier
@@ -14,6 +15,7 @@ store-beyond     results are stored a million elements further on
 read-odd         results are stored one byte further on
 odd-matrices     lanes name rows of matrices one number further on
 swap-matrices    lanes name rows of other matrices than theirs
+as-they-lie      matrices that are to be transposed are not
 swap-lanes       lanes take each other's rows
 drop-fence-shared, drop-fence-products
                  products of a warpgroup are not told of what is in shared memory, in registers
@@ -71,6 +73,15 @@ def once(pattern, replacement, text):
     return made
 
 
+def at(number, pattern, replacement, text):
+    """Once, at match `number` of the pattern, from 1 on."""
+    matches = list(re.finditer(pattern, text, flags=re.MULTILINE))
+    if number > len(matches):
+        sys.exit(f"plant.py: '{pattern}' is not {number} times in the kernel")
+    match = matches[number - 1]
+    return text[:match.start()] + replacement(match) + text[match.end():]
+
+
 def plant(fault, kernel):
     if fault.startswith("drop-barrier-"):
         number = int(fault.rsplit("-", 1)[1])
@@ -78,13 +89,15 @@ def plant(fault, kernel):
         return "rt.barrier\n".join(parts[:number]) + "\n" + "rt.barrier\n".join(parts[number:])
     if fault == "keep-apart":
         return once(r"arith\.constant 40 : index", "arith.constant 41 : index", kernel)
-    if fault == "longer-wait":
-        return once(r"rt\.wait_copies (\d+)", lambda wait: f"rt.wait_copies {int(wait[1]) + 1}",
-                    kernel)
-    if fault == "drop-wait":
-        return once(r"^ *rt\.wait_copies.*$", "", kernel)
+    if fault.startswith("longer-wait-"):
+        return at(int(fault.rsplit("-", 1)[1]), r"rt\.wait_copies (\d+)",
+                  lambda wait: f"rt.wait_copies {int(wait[1]) + 1}", kernel)
+    if fault.startswith("drop-wait-"):
+        return at(int(fault.rsplit("-", 1)[1]), r"^ *rt\.wait_copies.*$", lambda wait: "", kernel)
+    if fault == "as-they-lie":
+        return once(r"\] transposed : ", "] : ", kernel)
     if fault == "drop-commit":
-        head, loop = kernel.split("rt.wait_copies")
+        head, loop = kernel.split("rt.wait_copies", 1)
         return head + "rt.wait_copies" + once(r"^ *rt\.commit_copies.*$", "", loop)
     if fault == "forget-part":
         copied = re.search(r"rt\.copy_async %\w+\[%\w+\], (%\w+)\[", kernel)
@@ -130,9 +143,12 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         text = re.sub(r" loc\((?:[^()]|\([^()]*\))*\)", "", file.read())
     text = re.sub(r"^#loc.*$", "", text, flags=re.MULTILINE)
-    begin = re.search(r"func\.func private @(tile|row|attention|transpose)_", text).start()
-    end = text.find("func.func", begin + 1)
-    end = len(text) if end < 0 else end
+    for kernel in re.finditer(r"func\.func private @(tile|row|attention|transpose)_", text):
+        begin = kernel.start()
+        end = text.find("func.func", begin + 1)
+        end = len(text) if end < 0 else end
+        if "wait" not in sys.argv[3] or "rt.wait" in text[begin:end]:
+            break
     text = text[:begin] + plant(sys.argv[3], text[begin:end]) + text[end:]
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(text)
