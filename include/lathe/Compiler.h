@@ -52,7 +52,9 @@ struct CompileOptions {
   /// (where there is one), "never", or "require" (an error without).
   std::string cubin = "auto";
   /// "model": products as the model defines them; "bf16": f32 products with constant weights round
-  /// their operands to bf16 and add up in f32, on every target.
+  /// their operands to bf16 and add up in f32, on every target; "tf32": the same where a GPU
+  /// multiplies that; "fp8": GPUs that can multiply 8-bit floats as the model has them, with scales
+  /// after the sum, which may have fewer bits than f32.
   std::string precision = "model";
   /// 0 compiles the plain reference form of every operation; 3 is full optimization.
   unsigned optLevel = 3;

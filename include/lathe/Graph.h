@@ -57,10 +57,10 @@ llvm::LogicalResult evaluateConstants(mlir::func::FuncOp function,
 std::unique_ptr<mlir::Pass> createEvaluateConstantsPass(ConstantEvaluator evaluator);
 
 /// The passes of this stage in order. Without an evaluator only what ConstantFold.cpp knows is
-/// folded. `strict` leaves out those that compute by another formula than the model's; `bf16`: see
-/// narrowProducts.
+/// folded. `strict` leaves out those that compute by another formula than the model's. `precision`:
+/// "bf16", see narrowProducts, or "fp8", by which scales of 8-bit floats go behind products.
 void buildGraphPipeline(mlir::OpPassManager &passes, ConstantEvaluator evaluator = {},
-                        bool strict = false, bool bf16 = false);
+                        bool strict = false, llvm::StringRef precision = "model");
 
 namespace graph {
 #define GEN_PASS_DECL

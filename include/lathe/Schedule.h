@@ -106,7 +106,7 @@ struct Options {
   /// Leaves LLVM no choice of results at all: signs of zeros count in maxima as well.
   bool deterministic = false;
   /// "bf16" or "tf32": on a GPU, the operands of f32 products are rounded to that where a matrix
-  /// unit takes it.
+  /// unit takes it. What "fp8" means is in the list of units.
   std::string precision = "model";
   /// What comes before the built-in table; null: nothing.
   std::shared_ptr<const ScheduleTable> table;

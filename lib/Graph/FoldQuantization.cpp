@@ -99,14 +99,17 @@ struct QuantizeAgain : OpRewritePattern<QuantizeOp> {
   }
 };
 
-/// transpose(dequantize(constant)) is dequantize(transpose(constant)).
+/// transpose(dequantize(constant)) is dequantize(transpose(constant)); so of 8-bit floats, of which
+/// a product may want the bytes.
 struct TransposeQuantized : OpRewritePattern<TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
     auto source = op.getData().getDefiningOp<DequantizeOp>();
-    if (!source || !getConstantValue(source.getInput()) || source.getBlockSize() != 0 ||
-        !getType(op.getResult()))
-      return rewriter.notifyMatchFailure(op, "not a dequantized constant");
+    Type element = source ? getElementTypeOrSelf(source.getInput().getType()) : Type();
+    bool isFloat8 = isa_and_nonnull<Float8E4M3FNType, Float8E5M2Type>(element);
+    if (!source || !(isFloat8 || getConstantValue(source.getInput())) ||
+        source.getBlockSize() != 0 || !getType(op.getResult()))
+      return rewriter.notifyMatchFailure(op, "not a dequantized constant, nor 8-bit floats");
     int64_t axis = source.getAxis();
     if (!isSingle(source.getScale())) {
       const int64_t *place = llvm::find(op.getPerm(), axis);
@@ -114,8 +117,7 @@ struct TransposeQuantized : OpRewritePattern<TransposeOp> {
         return rewriter.notifyMatchFailure(op, "scales lie along no dimension");
       axis = place - op.getPerm().begin();
     }
-    auto type = RankedTensorType::get(getType(op.getResult()).getShape(),
-                                      getElementTypeOrSelf(source.getInput().getType()));
+    auto type = RankedTensorType::get(getType(op.getResult()).getShape(), element);
     Value moved = TransposeOp::create(rewriter, op.getLoc(), type, source.getInput(), op.getPerm())
                       .getResult();
     rewriter.replaceOpWithNewOp<DequantizeOp>(op, op.getResult().getType(), moved,

@@ -85,6 +85,29 @@ def FoldQuantizationPass : Pass<"graph-fold-quantization", "::mlir::func::FuncOp
   }];
 }
 
+def ScaleProductsPass : Pass<"graph-scale-products", "::mlir::func::FuncOp"> {
+  let summary = "Scales of 8-bit floats behind their products";
+  let description = [{
+    Requires inferred shapes; run with `--precision fp8` only. A product or convolution of tensors that
+    were dequantized from `f8E4M3FN` or `f8E5M2` becomes the product of these in f32 times the scales: one
+    for all, or one for each row of the left operand, column of the right one, or filter. Zero points
+    have to be 0. What has scales along what is added up, or in blocks, stays as it is.
+
+    ```mlir
+    %0 = graph.dequantize %x, %s {axis = 1 : i64} : (tensor<4x8xf8E4M3FN>, tensor<f32>) -> tensor<4x8xf32>
+    %1 = graph.dequantize %w, %t {axis = 1 : i64} : (tensor<8x16xf8E4M3FN>, tensor<16xf32>) -> tensor<8x16xf32>
+    %2 = graph.matmul %0, %1 : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
+    ```
+    becomes
+    ```mlir
+    %2 = graph.matmul %x32, %w32 : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
+    %3 = graph.binary mul %2, %s : (tensor<4x16xf32>, tensor<f32>) -> tensor<4x16xf32>
+    %4 = graph.binary mul %3, %t : (tensor<4x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    ```
+    where `%x32` and `%w32` are casts of `%x` and `%w`.
+  }];
+}
+
 def DropSubnormalsPass : Pass<"graph-drop-subnormals", "::mlir::func::FuncOp"> {
   let summary = "Zero subnormal weights beside larger ones";
   let description = [{

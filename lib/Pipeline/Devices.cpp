@@ -30,12 +30,15 @@ const codegen::HostTarget &lathe::pipeline::hostOfDevices() {
   return host;
 }
 
-/// The matrix units of a device; those that take f32, with a part of its mantissa, on request.
+/// The matrix units of a device; on request those that take f32, with a part of its mantissa, or
+/// 8-bit floats, whose sums may have fewer bits than f32.
 static std::string chooseUnits(const codegen::DeviceTarget &device, StringRef precision) {
   SmallVector<StringRef> names, wanted;
   StringRef(device.matrixUnit).split(names, ',', -1, /*KeepEmpty=*/false);
-  llvm::copy_if(names, std::back_inserter(wanted),
-                [&](StringRef name) { return precision == "tf32" || !name.ends_with("f32"); });
+  llvm::copy_if(names, std::back_inserter(wanted), [&](StringRef name) {
+    return (precision == "tf32" || !name.ends_with("f32")) &&
+           (precision == "fp8" || !name.ends_with(".f8"));
+  });
   return llvm::join(wanted, ",");
 }
 

@@ -148,7 +148,7 @@ bool Compilation::runGraph(ModuleOp module) {
   };
   // An evaluation evaluates nothing itself.
   buildGraphPipeline(passes, isStandalone() ? evaluate : ConstantEvaluator(), options.strict,
-                     options.precision == "bf16");
+                     options.precision);
   return succeeded(passes.run(module));
 }
 
@@ -247,14 +247,21 @@ bool Compilation::runTargets(ModuleOp module, StringRef output) {
   }
   if (!devices->empty() && !checkDeviceOptions())
     return false;
-  auto multipliesF32 = [](const codegen::DeviceTarget &device) {
-    return StringRef(device.matrixUnit).contains("f32");
-  };
-  if (options.precision == "tf32" && llvm::none_of(*devices, multipliesF32)) {
-    errors += "precision 'tf32' is one of GPUs, of which none is among the targets '" + wanted +
-              "': name nvidia:sm_80 or later, or amd:gfx942\n";
-    return false;
-  }
+  // Precisions of GPUs: what their units' names have, and which these are.
+  static constexpr struct {
+    llvm::StringLiteral name, unit, devices;
+  } onDevices[] = {{"tf32", "f32", "nvidia:sm_80 or later, or amd:gfx942"},
+                   {"fp8", ".f8", "nvidia:sm_89 or later"}};
+  for (const auto &known : onDevices)
+    if (options.precision == known.name &&
+        llvm::none_of(*devices, [&](const codegen::DeviceTarget &device) {
+          return StringRef(device.matrixUnit).contains(known.unit);
+        })) {
+      errors += "precision '" + options.precision +
+                "' is one of GPUs, of which none is among the targets '" + wanted + "': name " +
+                known.devices.str() + "\n";
+      return false;
+    }
   Samples samples = describeSamples(main, entry);
   auto counted = module->getAttrOfType<IntegerAttr>("rt.flops");
   uint64_t flops = isScheduled && counted

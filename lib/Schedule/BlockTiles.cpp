@@ -45,6 +45,7 @@ private:
   }
   void placeThreads();
   void placeResults();
+  SmallVector<Value> loadFactors(unsigned input, int64_t depthBegin);
   SmallVector<Value> multiplyByUnit(ArrayRef<Value> sums);
   void share();
   Value viewShared(int64_t byte, int64_t length, Type element);
@@ -178,12 +179,21 @@ SmallVector<Value> BlockTiles::multiply(Value slot, Value depthBegin, ArrayRef<V
   return SmallVector<Value>(loop.getResults());
 }
 
+// The fragments of an operand that the warp multiplies at once; 8-bit floats are bytes in memory.
+SmallVector<Value> BlockTiles::loadFactors(unsigned input, int64_t depthBegin) {
+  SmallVector<Value> fragments = warpOperands[input].load(begins[input], depthBegin);
+  Type factor = input == 0 ? tile.product.left : tile.product.right;
+  for (Value &fragment : fragments)
+    if (auto type = cast<VectorType>(fragment.getType()); type.getElementType() != factor)
+      fragment = arith::BitcastOp::create(builder, loc, type.clone(factor), fragment);
+  return fragments;
+}
+
 // Each warp for its pieces of the tile. What lies beyond the operands is zero in shared memory.
 SmallVector<Value> BlockTiles::multiplyByUnit(ArrayRef<Value> sums) {
   SmallVector<Value> next(sums);
   for (int64_t k = 0; k < tile.depth; k += unit->depth) {
-    SmallVector<Value> lefts = warpOperands[0].load(begins[0], k),
-                       rights = warpOperands[1].load(begins[1], k);
+    SmallVector<Value> lefts = loadFactors(0, k), rights = loadFactors(1, k);
     unsigned number = 0;
     for (Value a : lefts)
       for (Value b : rights) {

@@ -206,6 +206,9 @@ void roundProducts(mlir::ModuleOp module);
 /// For GPUs whose matrix units, by name, multiply bytes: products of differences of bytes by
 /// constant ones take the bytes.
 void narrowBytes(mlir::ModuleOp module, llvm::StringRef units);
+/// For GPUs whose matrix units, by name, multiply 8-bit floats: products of what was widened from
+/// those take the bytes.
+void narrowFloat8(mlir::ModuleOp module, llvm::StringRef units);
 
 /// Whether the operation only permutes the dimensions of its one operand.
 bool isPureTranspose(mlir::linalg::GenericOp op);

@@ -127,15 +127,19 @@ const MatrixUnit *lathe::schedule::findMatrixUnit(llvm::StringRef names, Type le
   return nullptr;
 }
 
-/// An operand of a product in the body: the argument that it is or is widened from.
-static BlockArgument findFactor(Value value, bool &isUnsigned) {
-  if (auto argument = dyn_cast<BlockArgument>(value))
-    return argument;
-  Operation *op = value.getDefiningOp();
-  if (!isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(op))
-    return {};
-  isUnsigned = isa<arith::ExtUIOp>(op);
-  return dyn_cast<BlockArgument>(op->getOperand(0));
+/// An operand of a product in the body: the argument that it is or is widened from, and what the
+/// unit takes it for. 8-bit floats are bytes in memory.
+static BlockArgument findFactor(Value value, Type &element, bool &isUnsigned) {
+  if (Operation *op = value.getDefiningOp()) {
+    if (!isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(op))
+      return {};
+    isUnsigned = isa<arith::ExtUIOp>(op);
+    value = op->getOperand(0);
+  }
+  element = value.getType();
+  if (auto bits = value.getDefiningOp<arith::BitcastOp>())
+    value = bits.getIn();
+  return dyn_cast<BlockArgument>(value);
 }
 
 std::optional<UnitProduct> lathe::schedule::findUnitProduct(const Stage &stage) {
@@ -153,19 +157,21 @@ std::optional<UnitProduct> lathe::schedule::findUnitProduct(const Stage &stage) 
       continue;
     UnitProduct found;
     bool isUnsigned[2] = {};
+    Type elements[2];
     BlockArgument factors[2];
     for (unsigned j : {0u, 1u}) {
       bool unsignedFactor = false;
-      BlockArgument factor = findFactor(product->getOperand(j), unsignedFactor);
+      Type element;
+      BlockArgument factor = findFactor(product->getOperand(j), element, unsignedFactor);
       if (!factor || factor.getArgNumber() > 1)
         return std::nullopt;
       factors[factor.getArgNumber()] = factor;
+      elements[factor.getArgNumber()] = element;
       isUnsigned[factor.getArgNumber()] = unsignedFactor;
     }
     if (!factors[0] || !factors[1])
       return std::nullopt;
-    return UnitProduct{stage.inputs[0].view.element, stage.inputs[1].view.element, isUnsigned[0],
-                       isUnsigned[1]};
+    return UnitProduct{elements[0], elements[1], isUnsigned[0], isUnsigned[1]};
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 // follows from the sum of its weights. Sums wrap in 32 bits either way, so results are the same to
 // the last bit.
 // Apache-2.0 WITH LLVM-exception
+#include "NarrowBytes.h"
 #include "MatrixUnits.h"
 #include "dialects/Graph/Weights.h"
 #include "dialects/Rt/Rt.h"
@@ -51,18 +52,20 @@ template <typename... Cast> static Value getSource(Value value, Operation *&cast
              : Value();
 }
 
-static std::optional<Centered> findCentered(Value value) {
-  Centered found;
-  for (;; value = found.moves.back()->getOperand(0)) {
+Value lathe::schedule::skipMoves(Value value, SmallVectorImpl<Operation *> &moves) {
+  for (;; value = moves.back()->getOperand(0)) {
     Operation *op = value.getDefiningOp();
     auto transpose = dyn_cast_or_null<linalg::GenericOp>(op);
-    bool moves =
-        isa_and_nonnull<tensor::PadOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op) ||
-        (transpose && isPureTranspose(transpose));
-    if (!moves)
-      break;
-    found.moves.push_back(op);
+    if (!isa_and_nonnull<tensor::PadOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op) &&
+        !(transpose && isPureTranspose(transpose)))
+      return value;
+    moves.push_back(op);
   }
+}
+
+static std::optional<Centered> findCentered(Value value) {
+  Centered found;
+  value = skipMoves(value, found.moves);
   Operation *cast = nullptr;
   Value wide = getSource<arith::TruncIOp>(value, cast);
   if (!wide)
@@ -91,9 +94,8 @@ static std::optional<Centered> findCentered(Value value) {
   return pads && found.zero ? std::nullopt : std::optional(found);
 }
 
-/// The same moves of bytes; what pads adds is `padding`.
-static Value repeatMoves(OpBuilder &builder, Value bytes, ArrayRef<Operation *> moves,
-                         int64_t padding) {
+Value lathe::schedule::repeatMoves(OpBuilder &builder, Value bytes, ArrayRef<Operation *> moves,
+                                   int64_t padding) {
   Type i8 = builder.getI8Type();
   for (Operation *move : llvm::reverse(moves)) {
     Location loc = move->getLoc();
@@ -139,9 +141,8 @@ static Value makeSigned(OpBuilder &builder, Location loc, Value bytes) {
       .getResult(0);
 }
 
-/// Constant weights with what is added up in the last dimensions, as units have it together.
-static void turnWeights(OpBuilder &builder, linalg::GenericOp op, unsigned input,
-                        ArrayRef<char> bytes) {
+void lathe::schedule::turnWeights(OpBuilder &builder, linalg::GenericOp op, unsigned input,
+                                  ArrayRef<char> bytes) {
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
   auto type = cast<RankedTensorType>(op.getInputs()[input].getType());

@@ -46,6 +46,7 @@ struct ScheduleNarrowOperandsPass
       roundAttentions(getOperation());
       roundProducts(getOperation());
     }
+    narrowFloat8(getOperation(), matrixUnit);
     narrowOperands(getOperation());
     narrowBytes(getOperation(), matrixUnit);
   }

@@ -56,7 +56,7 @@ def ScheduleNarrowOperandsPass : Pass<"schedule-narrow-operands", "::mlir::Modul
     and adds up in f32. Constants become narrow where that loses nothing. On request, operands of
     products and attentions in f32 are rounded to bf16 before. With units for bytes, products of
     differences of bytes by constant bytes take the bytes, and what zero points add to each column
-    is added afterwards.
+    is added afterwards. With units for 8-bit floats, products of what was widened from those take them.
 
     Before, after:
     ```mlir

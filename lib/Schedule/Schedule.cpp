@@ -39,6 +39,7 @@ LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &op
   if (rounds)
     roundProducts(module);
   if (hasUnits) {
+    narrowFloat8(module, options.target.matrixUnit);
     narrowOperands(module);
     narrowBytes(module, options.target.matrixUnit);
   }

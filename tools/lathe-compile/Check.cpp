@@ -126,8 +126,9 @@ void addCheckCommand(CLI::App &root, Action &action) {
   addToleranceOptions(command, suite.check.tolerance);
   command.add_option("--target", suite.check.compiler.target, "Target to compile for");
   addDeviceOption(command, suite.check.device);
-  command.add_option("--precision", suite.check.compiler.precision,
-                     "model (default), bf16 or tf32, as for compile; give a tolerance with it");
+  command.add_option(
+      "--precision", suite.check.compiler.precision,
+      "model (default), bf16, tf32 or fp8, as for compile; give a tolerance with it");
   addRepeated(command, "--dim", flags->dims,
               "Fix a symbolic dimension of the model, bound it, or have code for some sizes beside "
               "the general code")

@@ -184,11 +184,13 @@ void addCompileCommand(CLI::App &root, Action &action) {
                   "ptxas in PATH (auto, default), never, or an error without (require)")
       ->type_name("auto|never|require");
   command
-      .add_option("--precision", flags->compiler.precision,
-                  "model (default); bf16: f32 products round their operands to bf16 and add up "
-                  "in f32, on processors those with constant weights; tf32: the same on GPUs "
-                  "that multiply tf32")
-      ->type_name("model|bf16|tf32");
+      .add_option(
+          "--precision", flags->compiler.precision,
+          "model (default); bf16: f32 products round their operands to bf16 and add up "
+          "in f32, on processors those with constant weights; tf32: the same on GPUs "
+          "that multiply tf32; fp8: on GPUs that multiply 8-bit floats, products of such take "
+          "them as they are, and scales come after sums, which may have fewer bits than f32")
+      ->type_name("model|bf16|tf32|fp8");
   addRepeated(command, "--dim", flags->dims,
               "Fix a symbolic dimension of the model, bound it, or have code for some sizes beside "
               "the general code")

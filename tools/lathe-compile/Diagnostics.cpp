@@ -52,7 +52,7 @@ void requireOneOf(const std::string &option, const std::string &value,
 }
 
 void checkChoices(const CompileOptions &options) {
-  requireOneOf("--precision", options.precision, {"model", "bf16", "tf32"});
+  requireOneOf("--precision", options.precision, {"model", "bf16", "tf32", "fp8"});
   requireOneOf("--fallback", options.fallback, {"report", "forbid", "allow"});
   requireOneOf("--cubin", options.cubin, {"auto", "never", "require"});
   requireOneOf("--batch", options.batch, {"auto", "each", "whole"});

@@ -343,12 +343,27 @@ Error verify(const Module &module, const DeviceTarget &target) {
       formatv("the kernels for '{0}' are not valid LLVM IR: {1}", target.name, broken).str());
 }
 
+/// The device, with the version of PTX that its kernels need: products of 8-bit floats came
+/// with 8.4.
+DeviceTarget requireFeatures(const Module &module, const DeviceTarget &device) {
+  constexpr const char *leastForFloat8 = "+ptx84";
+  DeviceTarget target = device;
+  bool hasFloat8 = any_of(module, [](const Function &function) {
+    return function.getName().starts_with("llvm.nvvm.mma.") &&
+           (function.getName().contains(".e4m3") || function.getName().contains(".e5m2"));
+  });
+  if (hasFloat8 && StringRef(target.features) < leastForFloat8)
+    target.features = leastForFloat8;
+  return target;
+}
+
 } // namespace
 
 Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
                                    MutableArrayRef<DeviceKernel> kernels,
-                                   const DeviceTarget &target, const HostTarget &host,
+                                   const DeviceTarget &device, const HostTarget &host,
                                    StringRef prefix, unsigned optLevel) {
+  DeviceTarget target = requireFeatures(*module, device);
   DeviceCode code;
   code.emulatorSymbol = (prefix + "_emulated").str();
   Expected<std::unique_ptr<TargetMachine>> machine = createMachine(target, optLevel);
@@ -359,7 +374,7 @@ Expected<DeviceCode> compileDevice(std::unique_ptr<Module> module,
   replaceBlockCalls(*module, target);
   keepTogether(*module);
   expandPhaseWaits(*module);
-  if (std::string name = findTensorCopies(*module); !name.empty() && !target.copiesTensors())
+  if (std::string name = findTensorCopies(*module); !name.empty() && !device.copiesTensors())
     return createStringError(
         formatv("code for '{0}' uses '{1}', which it does not have", target.name, name).str());
   callRemainders(*module);

@@ -13,6 +13,7 @@ namespace {
 constexpr const char *nvidiaTriple = "nvptx64-nvidia-cuda";
 constexpr const char *amdTriple = "amdgcn-amd-amdhsa";
 constexpr const char *nvidiaUnits = "mma.sync,mma.sync.tf32,mma.sync.i8";
+constexpr const char *sm89Units = "mma.sync,mma.sync.tf32,mma.sync.i8,mma.sync.f8";
 
 /// What the name of a vendor alone stands for: code that the most of its devices can run. That of
 /// sm_90a runs there alone, and sm_80's text on all that came after it.
@@ -24,18 +25,19 @@ constexpr const char *vendors[][2] = {
 } // namespace
 
 ArrayRef<DeviceTarget> knownDevices() {
-  // The versions of PTX are the least that have what the architecture has. Stages: several blocks
+  // The versions of PTX are the least that have what the architecture has; code that needs a later
+  // one says so (Compile.cpp). Stages: several blocks
   // fit into the shared memory of a processor, of which sm_90 and sm_100 have the most. Processors
   // are those of A100, A40, RTX 4090, H200, B200, RTX 5090, MI210, MI300X, RX 7900 XTX and RX 9070
   // XT, the last two in pairs of CUs.
   static const DeviceTarget devices[] = {
       {"nvidia:sm_80", nvidiaTriple, "sm_80", "+ptx70", nvidiaUnits, 3, "", 108, 163 << 10},
       {"nvidia:sm_86", nvidiaTriple, "sm_86", "+ptx71", nvidiaUnits, 3, "", 84, 99 << 10},
-      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", nvidiaUnits, 3, "", 142, 99 << 10},
-      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", nvidiaUnits, 4, "", 132, 227 << 10},
-      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", nvidiaUnits, 4, "wgmma", 132, 227 << 10},
-      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", nvidiaUnits, 4, "", 148, 227 << 10},
-      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", nvidiaUnits, 3, "", 188, 99 << 10},
+      {"nvidia:sm_89", nvidiaTriple, "sm_89", "+ptx78", sm89Units, 3, "", 142, 99 << 10},
+      {"nvidia:sm_90", nvidiaTriple, "sm_90", "+ptx78", sm89Units, 4, "", 132, 227 << 10},
+      {"nvidia:sm_90a", nvidiaTriple, "sm_90a", "+ptx80", sm89Units, 4, "wgmma", 132, 227 << 10},
+      {"nvidia:sm_100a", nvidiaTriple, "sm_100a", "+ptx86", sm89Units, 4, "", 148, 227 << 10},
+      {"nvidia:sm_120", nvidiaTriple, "sm_120", "+ptx87", sm89Units, 3, "", 188, 99 << 10},
       {"amd:gfx90a", amdTriple, "gfx90a", "", "mfma,mfma.i8", 1, "", 104, 64 << 10},
       {"amd:gfx942", amdTriple, "gfx942", "", "mfma,mfma.xf32,mfma.i8.gfx942", 1, "", 304,
        64 << 10},

@@ -171,7 +171,7 @@ lathe::codegen::lowerHost(ModuleOp module, const HostTarget &target, StringRef p
       continue;
     function.setSymName(hostPrograms.emplace_back((prefix + "_" + name).str()));
   }
-  if (target.dotBF16.empty() && failed(expandBF16(module)))
+  if ((target.dotBF16.empty() && failed(expandBF16(module))) || failed(expandFloat8(module)))
     return failure();
   PassManager cleanUp(mlirContext);
   cleanUp.addPass(createCanonicalizerPass());

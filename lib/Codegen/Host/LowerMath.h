@@ -3,6 +3,8 @@
 #ifndef LATHE_LIB_CODEGEN_HOST_LOWERMATH_H
 #define LATHE_LIB_CODEGEN_HOST_LOWERMATH_H
 
+#include "llvm/Support/LogicalResult.h"
+
 namespace mlir {
 class LLVMTypeConverter;
 class ModuleOp;
@@ -21,6 +23,9 @@ void populateMathToBuiltins(const mlir::LLVMTypeConverter &converter,
 /// Makes 1 / (1 + exp(-x)), in f32 and narrower types, a call of one function, which takes half the
 /// steps and is exact where exp(-x) is infinite.
 void callLogistic(mlir::ModuleOp module);
+
+/// Writes out how f8E4M3FN and f8E5M2 become f32.
+llvm::LogicalResult expandFloat8(mlir::ModuleOp module);
 
 } // namespace lathe::codegen
 

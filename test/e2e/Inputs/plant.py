@@ -17,6 +17,7 @@ odd-matrices     lanes name rows of matrices one number further on
 swap-matrices    lanes name rows of other matrices than theirs
 as-they-lie      matrices that are to be transposed are not
 swap-lanes       lanes take each other's rows
+swap-neighbours  the first two bytes of a lane's fragment change places
 drop-fence-shared, drop-fence-products
                  products of a warpgroup are not told of what is in shared memory, in registers
 longer-product-wait
@@ -132,6 +133,11 @@ def plant(fault, kernel):
     lane = re.search(rf"(%\w+) = arith\.remui {thread}, ", kernel)[1]
     if fault == "swap-matrices":
         return once(rf"arith\.divui {lane}, %c8\b", f"arith.divui {lane}, %c16", kernel)
+    if fault == "swap-neighbours":
+        order = ", ".join(map(str, [1, 0, *range(2, 16)]))
+        return once(r"^( *)(%\w+) = arith\.bitcast (%\w+) : vector<16xi8> to",
+                    rf"\1%swapped = vector.shuffle \3, \3 [{order}] : vector<16xi8>, vector<16xi8>"
+                    "\n" r"\1\2 = arith.bitcast %swapped : vector<16xi8> to", kernel)
     if fault == "swap-lanes":
         return once(rf"arith\.divui {lane}, %c4\b", f"arith.remui {lane}, %c4", kernel)
     sys.exit(f"plant.py: no fault is called '{fault}'")
