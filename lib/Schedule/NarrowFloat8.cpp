@@ -189,6 +189,7 @@ static void narrowProduct(linalg::GenericOp op, StringRef units) {
     return;
   Block &body = *op.getBody();
   Type i8 = builder.getI8Type();
+  bool turns = fillsTiles(op);
   for (unsigned i : {0u, 1u}) {
     builder.setInsertionPoint(op);
     Value bytes = found[i]->bytes;
@@ -200,10 +201,12 @@ static void narrowProduct(linalg::GenericOp op, StringRef units) {
       bytes = rt::WeightOp::create(builder, op.getLoc(), attribute.getType(), attribute);
     }
     op->setOperand(i, bytes);
-    if (!constants[i].empty()) {
-      turnWeights(builder, op, i, constants[i]);
-      if (bytes.use_empty())
-        bytes.getDefiningOp()->erase();
+    // Few rows read weights as they lie, line by line.
+    if (auto weight = bytes.getDefiningOp<rt::WeightOp>(); weight && turns) {
+      SmallVector<char> storage;
+      turnWeights(builder, op, i, graph::getConstantBytes(weight.getValue(), storage));
+      if (weight->use_empty())
+        weight.erase();
     }
     BlockArgument argument = body.getArgument(i);
     argument.setType(i8);
