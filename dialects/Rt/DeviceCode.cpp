@@ -23,3 +23,10 @@ bool lathe::rt::runsOnDevice(Operation *op) {
          llvm::none_of(op->getOperandTypes(), isText) &&
          llvm::none_of(op->getResultTypes(), isText);
 }
+
+bool lathe::rt::regionRunsOnDevice(Region &region) {
+  auto fits = [](Operation *op) {
+    return runsOnDevice(op) ? WalkResult::advance() : WalkResult::interrupt();
+  };
+  return !region.walk(fits).wasInterrupted();
+}

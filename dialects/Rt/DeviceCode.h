@@ -13,6 +13,9 @@ bool isText(mlir::Type type);
 /// that only the host has.
 bool runsOnDevice(mlir::Operation *op);
 
+/// The same for all that is in a region.
+bool regionRunsOnDevice(mlir::Region &region);
+
 } // namespace lathe::rt
 
 #endif // LATHE_DIALECTS_RT_DEVICECODE_H

@@ -117,12 +117,14 @@ def Rt_InvokeOp : Rt_Op<"invoke", [AttrSizedOperandSegments, AttrSizedResultSegm
   let summary = "rt.call on addresses";
   let description = [{
     `sizes` are all sizes of the inputs, whose ranks `ranks` tells; the same holds for the results and
-    `result_ranks`.
+    `result_ranks`. `widths` and `result_widths` say how many bytes an element has that a device may hold:
+    0 where it stays with the host, as strings and values that are no tensors do.
   }];
   let arguments = (ins StrAttr:$callee, LLVM_AnyPointer:$call, Variadic<LLVM_AnyPointer>:$buffers,
                        Variadic<Index>:$sizes, DenseI64ArrayAttr:$ranks,
                        DenseI64ArrayAttr:$result_ranks, DenseI64ArrayAttr:$parameters,
-                       StrAttr:$message);
+                       StrAttr:$message, OptionalAttr<DenseI64ArrayAttr>:$widths,
+                       OptionalAttr<DenseI64ArrayAttr>:$result_widths);
   let results = (outs Variadic<LLVM_AnyPointer>:$results, Variadic<Index>:$result_sizes);
   let assemblyFormat = [{
     $callee `(` $call `)` `buffers` `(` $buffers `)` `sizes` `(` $sizes `)` attr-dict
@@ -140,8 +142,8 @@ def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments,
     runs it on the calling thread. For profiles, the attributes `flops` and
     `bytes` say what the dispatch computes and touches, or, where that follows from sizes known when
     running, the two values `work`. Where the kernel may find a fault in the data (`checked`), the run ends
-    after it. With the attribute `launch`, the number of a kernel on the device, it only begins there: rt.wait
-    waits for it, and ends the run. `extents` then tell of each buffer how many bytes it has, or 0: unknown.
+    after it. With the attribute `launch`, the number of a kernel on the device, it only begins there: rt.fetch
+    waits for it, and ends the run. `extents` tell of each buffer how many bytes it has, or 0: unknown.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, LLVM_AnyPointer:$call,
                        Variadic<LLVM_AnyPointer>:$buffers, Variadic<Index>:$sizes, Index:$count,
@@ -202,11 +204,12 @@ def Rt_AllocOp : Rt_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
   let summary = "memory for an intermediate value";
   let description = [{
     The memory plan turns it into a place in the arena when `bytes` follows from the inputs' dims,
-    else into `rt.allocate`. The value lives from its first to its last use.
+    else into `rt.allocate`. The value lives from its first to its last use. With `host` the program drives
+    a device, which never sees the value: a tensor of strings. It is not in the arena then.
   }];
-  let arguments = (ins Index:$bytes);
+  let arguments = (ins Index:$bytes, UnitAttr:$host);
   let results = (outs LLVM_AnyPointer:$result);
-  let assemblyFormat = "$bytes attr-dict `:` type($result)";
+  let assemblyFormat = "$bytes (`host` $host^)? attr-dict `:` type($result)";
 }
 
 def Rt_ArenaOp : Rt_Op<"arena", [Pure]> {
@@ -223,9 +226,12 @@ def Rt_ArenaOp : Rt_Op<"arena", [Pure]> {
 
 def Rt_AllocateOp : Rt_Op<"allocate", [MemoryEffects<[MemAlloc]>]> {
   let summary = "memory from the caller for a size that depends on data; the run fails without it";
-  let arguments = (ins LLVM_AnyPointer:$call, Index:$bytes);
+  let description = "Of the device with `device`, of the host with `host` or where there is no device.";
+  let arguments = (ins LLVM_AnyPointer:$call, Index:$bytes, UnitAttr:$host, UnitAttr:$device);
   let results = (outs LLVM_AnyPointer:$result);
-  let assemblyFormat = "$call `,` $bytes attr-dict `:` type($call) `->` type($result)";
+  let assemblyFormat = [{
+    $call `,` $bytes (`host` $host^)? (`device` $device^)? attr-dict `:` type($call) `->` type($result)
+  }];
 }
 
 def Rt_SlotOp : Rt_Op<"slot", [MemoryEffects<[MemAlloc]>]> {
@@ -239,13 +245,14 @@ def Rt_ReserveOp : Rt_Op<"reserve", [MemoryEffects<[MemAlloc, MemWrite]>]> {
   let summary = "a slot's memory, made larger where it has less than `bytes`";
   let description = [{
     It at least doubles, so that all memory a slot ever had is a constant times its largest size.
-    The first `keep` bytes stay.
+    The first `keep` bytes stay. `host` and `device` as for rt.allocate; the slot is the host's.
   }];
-  let arguments = (ins LLVM_AnyPointer:$call, LLVM_AnyPointer:$slot, Index:$bytes, Index:$keep);
+  let arguments = (ins LLVM_AnyPointer:$call, LLVM_AnyPointer:$slot, Index:$bytes, Index:$keep,
+                       UnitAttr:$host, UnitAttr:$device);
   let results = (outs LLVM_AnyPointer:$result);
   let assemblyFormat = [{
-    $call `,` $slot `,` $bytes `keep` $keep attr-dict `:` type($call) `,` type($slot)
-    `->` type($result)
+    $call `,` $slot `,` $bytes `keep` $keep (`host` $host^)? (`device` $device^)? attr-dict
+    `:` type($call) `,` type($slot) `->` type($result)
   }];
 }
 
@@ -255,10 +262,26 @@ def Rt_LiveOp : Rt_Op<"live", [MemoryEffects<[MemWrite]>]> {
   let assemblyFormat = "$memory attr-dict `:` type($memory)";
 }
 
-def Rt_WaitOp : Rt_Op<"wait", [MemoryEffects<[MemRead, MemWrite]>]> {
-  let summary = "wait until what was launched on the device is done, before memory is looked at";
-  let arguments = (ins LLVM_AnyPointer:$call);
-  let assemblyFormat = "$call attr-dict `:` type($call)";
+def Rt_FetchOp : Rt_Op<"fetch", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "memory of the host with a copy of `bytes` of the device's";
+  let description = [{
+    Waits for all that was launched. The run ends where that fails, or a kernel has found a fault in the
+    data. The next time that the operation runs it uses its memory again.
+  }];
+  let arguments = (ins LLVM_AnyPointer:$call, LLVM_AnyPointer:$from, Index:$bytes);
+  let results = (outs LLVM_AnyPointer:$result);
+  let assemblyFormat = [{
+    $call `,` $from `bytes` $bytes attr-dict `:` type($call) `,` type($from) `->` type($result)
+  }];
+}
+
+def Rt_PutOp : Rt_Op<"put", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "copy `bytes` of memory of the host to the device's, after what was launched";
+  let arguments = (ins LLVM_AnyPointer:$call, LLVM_AnyPointer:$from, LLVM_AnyPointer:$to,
+                       Index:$bytes);
+  let assemblyFormat = [{
+    $call `,` $from `to` $to `bytes` $bytes attr-dict `:` type($call) `,` type($from) `,` type($to)
+  }];
 }
 
 def Rt_PollOp : Rt_Op<"poll", [MemoryEffects<[MemRead, MemWrite]>]> {

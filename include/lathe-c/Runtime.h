@@ -349,7 +349,7 @@ typedef struct lathe_variant_info {
   int32_t chosen;        /* 1: the one that contexts run */
   int32_t runnable;      /* 1: this host (as restricted by the options) could run it */
   int32_t device;        /* 1: it is for a device, and runs where one is given that it fits */
-  uint32_t device_flags; /* for a device: LATHE_DEVICE_HOST_... */
+  uint32_t device_flags; /* for a device: lathe_device_flags */
 } lathe_variant_info;
 
 /* Variants in the file, best first, then those for devices. `info` returns ARGUMENT where `index`

@@ -131,11 +131,23 @@ typedef struct lathe_services {
    * code, though no sooner than the host waits. Not LATHE_CODE_OK: compiled code returns it. */
   int32_t (*launch)(struct lathe_call *, uint32_t kernel, uint64_t *args, uint32_t arg_count,
                     int64_t count);
-  /* Returns when all that was launched is done, so that the host can look at what it wrote. Not
-   * LATHE_CODE_OK, also where a kernel has found a fault: compiled code returns it. */
-  int32_t (*wait)(struct lathe_call *);
-  void *reserved[7]; /* rare helpers */
+  /* For such code as well. Copies after what was launched before, and before what is launched next.
+   * Memory of the device, which the host touches in no other way, is the arena, the weights, the
+   * data of tensors among inputs and outputs (not that of strings or C128, which stays with the
+   * host), and what `allocate_device` gives. Not LATHE_CODE_OK, also where a kernel has found a
+   * fault: compiled code returns it. */
+  int32_t (*copy)(struct lathe_call *, void *to, const void *from, uint64_t bytes,
+                  uint32_t direction);
+  /* As `allocate`, for what kernels on the device read and write. */
+  void *(*allocate_device)(struct lathe_call *, uint64_t bytes);
+  void *reserved[6]; /* rare helpers */
 } lathe_services;
+
+enum lathe_copy_direction {
+  LATHE_COPY_TO_HOST = 1,   /* done when it returns; waits for all that was launched */
+  LATHE_COPY_TO_DEVICE = 2, /* the host may use its memory again when it returns */
+  LATHE_COPY_ON_DEVICE = 3
+};
 
 /* Codes that compiled code returns; 0 is success. */
 enum lathe_code {
@@ -327,17 +339,17 @@ typedef struct lathe_device_kernel {
 
 #define LATHE_MOST_STATIC_SHARED 49152
 
-/* Of the host program of a device: what it reads and writes itself, and what it tells. */
+/* Of the host program of a device. 1 and 2 were in use before the first release. */
 enum lathe_device_flags {
-  LATHE_DEVICE_HOST_VALUES = 1, /* arena, states, data of inputs and outputs, what it allocates */
-  LATHE_DEVICE_HOST_WEIGHTS = 2,
   /* Behind the parameters of a launch stand as many numbers again: how many bytes lie behind the
    * address that a parameter is, or 0 where it is none or that is not known. */
-  LATHE_DEVICE_EXTENTS = 4
+  LATHE_DEVICE_EXTENTS = 4,
+  /* The host program does more than launch: it may copy values to itself, and go on by what they
+   * are or compute others. Runs of it are not recorded. */
+  LATHE_DEVICE_HOST_LOOKS = 8
 };
 
-/* Code for a device and the host program that drives it. The memory that the host program hands to
- * kernels must be readable and writable for them, and for the host what `flags` name. */
+/* Code for a device and the host program that drives it. */
 typedef struct lathe_device_variant {
   lathe_variant host; /* its name is the device's: "nvidia:sm_80" */
   uint32_t kernel_count;

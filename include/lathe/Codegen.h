@@ -210,13 +210,13 @@ struct DeviceKernel {
 struct DeviceKernels {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::vector<DeviceKernel> kernels;
-  uint32_t hostFlags = 0; ///< LATHE_DEVICE_...: the memory that the host program itself looks at.
+  bool hostLooks = false; ///< The host program looks at values, or computes some itself.
 };
 
 /// Takes the kernels that a device can run out of a scheduled module (declarations stay), has its
-/// dispatches launch them, and the host wait where it looks at memory itself. What needs the host,
-/// such as kernels on strings, stays. The
-/// module is null, and the error emitted, where a tensor map is none that a launch can make.
+/// dispatches launch them, and the host copy what it looks at and changes itself. What needs the
+/// host, such as kernels on strings, stays. The module is null, and the error emitted, where a
+/// tensor map is none that a launch can make.
 DeviceKernels takeDeviceKernels(mlir::ModuleOp scheduled);
 
 /// The same for another form of the model; kernels of the same name are the same kernel.

@@ -173,9 +173,9 @@ mlir::LogicalResult formDispatches(mlir::ModuleOp module, const Options &options
 /// whatever piece it is computed. With `zeroSigns` no flag is left at all.
 void fixRounding(mlir::ModuleOp module, bool zeroSigns);
 
-/// Puts every `rt.alloc` into one arena by liveness, and its size into `@plan`. With `keepsSizes`
-/// each place in the arena tells how large its value is, which devices are told.
-mlir::LogicalResult planMemory(mlir::ModuleOp module, bool keepsSizes = false);
+/// Puts every `rt.alloc` into one arena by liveness, and its size into `@plan`. For a
+/// device each place in the arena tells how large its value is, and slots are not in it.
+mlir::LogicalResult planMemory(mlir::ModuleOp module, bool isForDevice = false);
 
 /// All of the above, in order.
 mlir::LogicalResult scheduleModule(mlir::ModuleOp module, const Options &options);

@@ -255,9 +255,7 @@ bool Compilation::addDevice(DeviceJob &job, const codegen::DeviceTarget &device,
   variant.host.name = device.name;
   variant.host.features = hostOfDevices().featureBits;
   variant.host.stateCount = options.states.size();
-  // A caller may look at states.
-  variant.flags = kernels.hostFlags | LATHE_DEVICE_EXTENTS |
-                  (options.states.empty() ? 0 : LATHE_DEVICE_HOST_VALUES);
+  variant.flags = LATHE_DEVICE_EXTENTS | (kernels.hostLooks ? LATHE_DEVICE_HOST_LOOKS : 0);
   artifact::Entry made = entry;
   made.runSymbol = (prefix + "_run").str();
   made.planSymbol = (prefix + "_plan").str();

@@ -563,7 +563,8 @@ LogicalResult HostProgram::visit(rt::AppendOp op) {
   place.strides = contiguousStrides(part.sizes);
   place.base = rt::ReserveOp::create(
       builder, loc, LLVM::LLVMPointerType::get(builder.getContext()), call, slots[op.getList()],
-      sizes.materialize(builder, loc, after), sizes.materialize(builder, loc, before));
+      sizes.materialize(builder, loc, after), sizes.materialize(builder, loc, before),
+      isOfHost(part.element), /*device=*/false);
   advance(loc, place, elements * sizes.get(position));
   dispatchCopy(loc, part, place);
   return success();

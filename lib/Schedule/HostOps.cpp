@@ -1,6 +1,7 @@
 // How each operation on tensors becomes views, copies or host code.
 // Apache-2.0 WITH LLVM-exception
 #include "HostProgram.h"
+#include "dialects/Rt/DeviceCode.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
@@ -219,6 +220,16 @@ LogicalResult HostProgram::visit(tensor::FromElementsOp op) {
     Value scalar = scalars.lookupOrNull(element);
     if (!scalar)
       return op.emitError("element ") << i << " is not a scalar of the host program";
+    if (options.target.itemPerThread) {
+      // Memory of a device: the scalars reach it as parameters of a kernel.
+      place.sizes.clear();
+      place.strides.clear();
+      dispatchFill(loc, element, place);
+      constexpr unsigned most = 64; // of a kernel, which has not any number of parameters
+      if (i % most == most - 1)
+        flush();
+      continue;
+    }
     LLVM::StoreOp::create(builder, loc, scalar, addressOf(loc, place));
   }
   return success();
@@ -263,6 +274,15 @@ LogicalResult HostProgram::visit(rt::WeightOp op) {
   return success();
 }
 
+/// Bytes of an element that a device may hold; 0 where the host keeps it.
+static int64_t widthOnDevice(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return 0;
+  Type element = elementInMemory(tensor.getElementType());
+  return rt::isText(element) ? 0 : std::max<int64_t>(1, element.getIntOrFloatBitWidth() / 8);
+}
+
 // A builtin reads contiguous tensors and makes its results.
 LogicalResult HostProgram::visit(rt::CallOp op) {
   Location loc = op.getLoc();
@@ -282,7 +302,11 @@ LogicalResult HostProgram::visit(rt::CallOp op) {
       inputSizes.push_back(sizes.materialize(builder, loc, size));
   }
   SmallVector<Type> pointers, indices;
+  SmallVector<int64_t> widths, resultWidths;
+  for (Value input : op.getInputs())
+    widths.push_back(widthOnDevice(input.getType()));
   for (Value result : op.getResults()) {
+    resultWidths.push_back(widthOnDevice(result.getType()));
     auto type = dyn_cast<RankedTensorType>(result.getType());
     int64_t rank = type ? type.getRank() : 0;
     resultRanks.push_back(rank);
@@ -291,7 +315,12 @@ LogicalResult HostProgram::visit(rt::CallOp op) {
   }
   auto invoke =
       rt::InvokeOp::create(builder, loc, pointers, indices, op.getCallee(), call, buffers,
-                           inputSizes, ranks, resultRanks, op.getParameters(), op.getMessage());
+                           inputSizes, ranks, resultRanks, op.getParameters(), op.getMessage(),
+                           /*widths=*/nullptr, /*result_widths=*/nullptr);
+  if (options.target.itemPerThread) {
+    invoke.setWidths(widths);
+    invoke.setResultWidths(resultWidths);
+  }
   auto known = op.getSizes().begin();
   auto given = invoke.getResultSizes().begin();
   for (auto [result, base] : llvm::zip_equal(op.getResults(), invoke.getResults())) {

@@ -2,6 +2,7 @@
 // Apache-2.0 WITH LLVM-exception
 #include "HostProgram.h"
 #include "KernelBuilder.h"
+#include "dialects/Rt/DeviceCode.h"
 #include "dialects/Sched/Sched.h"
 #include "lathe/ArtifactFormat.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -25,16 +26,54 @@ void HostProgram::flush() {
     reuseResults(done);
   SmallVector<std::pair<View, Value>> addresses;
   auto address = [&](Location loc, const View &view) {
-    for (auto &[known, address] : addresses)
-      if (sameMemory(known, view))
-        return address;
-    Value address = addressOf(loc, view);
+    auto known = llvm::find_if(addresses, [&](auto &it) { return sameMemory(it.first, view); });
+    Value address = known != addresses.end() ? known->second : addressOf(loc, view);
     addresses.push_back({view, address});
     return address;
   };
   kernels->dispatch(
       builder, call, done, address,
       [&](Location loc, Type element, const Size &size) { return allocate(loc, element, size); });
+  Block::iterator next = builder.getInsertionPoint();
+  if (options.target.itemPerThread && next != builder.getInsertionBlock()->begin())
+    addExtents(*std::prev(next), addresses);
+}
+
+void HostProgram::addExtents(Operation &dispatched, ArrayRef<std::pair<View, Value>> addresses) {
+  auto dispatch = dyn_cast<rt::DispatchOp>(dispatched);
+  auto kernel = dispatch ? module.lookupSymbol<func::FuncOp>(dispatch.getKernel()) : nullptr;
+  if (!kernel || rt::regionRunsOnDevice(kernel.getBody()))
+    return;
+  Location loc = dispatch.getLoc();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(dispatch);
+  auto number = [&](const Size &size) { return sizes.materialize(builder, loc, size); };
+  SmallVector<Value> extents;
+  Value none = number(Size(0)), one = number(Size(1));
+  // Up to the last element, where there is any; strides may lead back.
+  auto extentOf = [&](const View &view) -> Value {
+    Value elements = one, isEmpty = arith::ConstantIntOp::create(builder, loc, 0, 1);
+    for (auto [size, stride] : llvm::zip_equal(view.sizes, view.strides)) {
+      Value count = number(size);
+      Value isNone = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, count, none);
+      isEmpty = arith::OrIOp::create(builder, loc, isEmpty, isNone);
+      Value far = arith::MulIOp::create(
+          builder, loc, arith::SubIOp::create(builder, loc, count, one), number(stride));
+      elements = arith::AddIOp::create(builder, loc, elements,
+                                       arith::MaxSIOp::create(builder, loc, far, none));
+    }
+    elements = arith::SelectOp::create(builder, loc, isEmpty, none, elements);
+    int64_t width = std::max<int64_t>(1, view.element.getIntOrFloatBitWidth() / 8);
+    return arith::MulIOp::create(builder, loc, elements, number(Size(width)));
+  };
+  for (Value buffer : dispatch.getBuffers()) {
+    Value extent = none;
+    for (const auto &[view, address] : addresses)
+      if (address == buffer)
+        extent = arith::MaxSIOp::create(builder, loc, extent, extentOf(view));
+    extents.push_back(extent);
+  }
+  dispatch.getExtentsMutable().assign(extents);
 }
 
 void HostProgram::dispatchCopy(Location loc, const View &from, const View &to) {
@@ -217,6 +256,7 @@ LogicalResult HostProgram::build() {
   kernels->finish();
   if (failed(buildPlan(run)))
     return failure();
+  bodies.clear(); // they use scalars of @main
   main.erase();
   return success();
 }

@@ -113,6 +113,8 @@ private:
   bool isAtEntry(const Size &size) const;
   void checkNoOverflow(mlir::Location loc, const Size &bytes);
   View allocate(mlir::Location loc, mlir::Type element, llvm::ArrayRef<Size> sizes);
+  /// Whether such elements stay with the host, where the program is for a device.
+  bool isOfHost(mlir::Type element) const;
   View subview(mlir::Location loc, const View &view, llvm::ArrayRef<mlir::OpFoldResult> offsets,
                llvm::ArrayRef<mlir::OpFoldResult> sizes, llvm::ArrayRef<mlir::OpFoldResult> strides,
                const llvm::SmallBitVector &dropped);
@@ -139,6 +141,8 @@ private:
   unsigned commonLoops(const Group &group, const Stage &stage);
   void push(Stage stage);
   void flush();
+  /// Says how many bytes lie behind the buffers of a kernel that no device can run.
+  void addExtents(mlir::Operation &dispatched, llvm::ArrayRef<std::pair<View, Value>> addresses);
   void dispatchCopy(mlir::Location loc, const View &from, const View &to);
   void dispatchFill(mlir::Location loc, mlir::OpFoldResult value, const View &to);
   mlir::LogicalResult buildPlan(mlir::func::FuncOp run);

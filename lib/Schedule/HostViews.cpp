@@ -2,6 +2,7 @@
 // into.
 // Apache-2.0 WITH LLVM-exception
 #include "HostProgram.h"
+#include "dialects/Rt/DeviceCode.h"
 #include "lathe/ArtifactFormat.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -181,6 +182,10 @@ Type lathe::schedule::elementInMemory(Type element) {
   return IntegerType::get(element.getContext(), 8 * sizeof(lathe_string));
 }
 
+bool HostProgram::isOfHost(Type element) const {
+  return options.target.itemPerThread && rt::isText(element);
+}
+
 View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
   element = elementInMemory(element);
   View view;
@@ -196,7 +201,8 @@ View HostProgram::allocate(Location loc, Type element, ArrayRef<Size> shape) {
     builder.setInsertionPoint(allocMarker);
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
   checkNoOverflow(loc, bytes);
-  view.base = rt::AllocOp::create(builder, loc, pointer, sizes.materialize(builder, loc, bytes));
+  view.base = rt::AllocOp::create(builder, loc, pointer, sizes.materialize(builder, loc, bytes),
+                                  isOfHost(element));
   return view;
 }
 

@@ -96,7 +96,8 @@ static Value allocateWhenRunning(OpBuilder &builder, rt::AllocOp alloc, Value ca
   Type pointer = alloc.getType();
   bool repeats = alloc->getParentOfType<scf::ForOp>() || alloc->getParentOfType<scf::WhileOp>();
   if (!repeats)
-    return rt::AllocateOp::create(builder, loc, pointer, call, alloc.getBytes());
+    return rt::AllocateOp::create(builder, loc, pointer, call, alloc.getBytes(), alloc.getHost(),
+                                  /*device=*/false);
   Value slot;
   {
     OpBuilder::InsertionGuard guard(builder);
@@ -104,10 +105,12 @@ static Value allocateWhenRunning(OpBuilder &builder, rt::AllocOp alloc, Value ca
     slot = rt::SlotOp::create(builder, loc, pointer);
   }
   Value none = arith::ConstantIndexOp::create(builder, loc, 0);
-  return rt::ReserveOp::create(builder, loc, pointer, call, slot, alloc.getBytes(), none);
+  return rt::ReserveOp::create(builder, loc, pointer, call, slot, alloc.getBytes(), none,
+                               alloc.getHost(), /*device=*/false);
 }
 
-// Slots are two words each, an address and a size, which are 0 when a run begins.
+// Slots are two words each, an address and a size, which are 0 when a run begins. (Where the arena
+// is a device's, they stay in the frame of the host program.)
 static uint64_t placeSlots(func::FuncOp run, uint64_t offset) {
   constexpr uint64_t slotBytes = 16;
   SmallVector<rt::SlotOp> slots;
@@ -190,7 +193,7 @@ static Arena emitArena(OpBuilder &builder, Location loc, const ArenaLayout &layo
   return arena;
 }
 
-LogicalResult lathe::schedule::planMemory(ModuleOp module, bool keepsSizes) {
+LogicalResult lathe::schedule::planMemory(ModuleOp module, bool isForDevice) {
   auto run = module.lookupSymbol<func::FuncOp>("run");
   auto plan = module.lookupSymbol<func::FuncOp>("plan");
   if (!run || !plan)
@@ -226,7 +229,7 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module, bool keepsSizes) {
       alloc.erase();
       continue;
     }
-    if (!isFromDims(alloc.getBytes())) {
+    if (alloc.getHost() || !isFromDims(alloc.getBytes())) {
       Value memory = allocateWhenRunning(builder, alloc, call);
       alloc.replaceAllUsesWith(memory);
       alloc.erase();
@@ -242,7 +245,8 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module, bool keepsSizes) {
     planned.push_back(alloc);
   }
   ArenaLayout layout = layoutArena(lifetimes);
-  layout.staticBytes = placeSlots(run, layout.staticBytes);
+  if (!isForDevice)
+    layout.staticBytes = placeSlots(run, layout.staticBytes);
 
   if (!lifetimes.empty()) {
     // Sizes move to the top of @run, where all offsets are computed.
@@ -265,7 +269,7 @@ LogicalResult lathe::schedule::planMemory(ModuleOp module, bool keepsSizes) {
     for (auto [lifetime, alloc] : llvm::zip_equal(lifetimes, planned)) {
       Value memory = rt::ArenaOp::create(builder, alloc.getLoc(), alloc.getType(), call,
                                          arena.offsetOf(builder, run.getLoc(), lifetime),
-                                         keepsSizes ? alloc.getBytes() : Value());
+                                         isForDevice ? alloc.getBytes() : Value());
       alloc.replaceAllUsesWith(memory);
       alloc.erase();
     }

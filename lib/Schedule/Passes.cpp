@@ -80,7 +80,7 @@ struct ScheduleFormDispatchesPass
 struct SchedulePlanMemoryPass : impl::SchedulePlanMemoryPassBase<SchedulePlanMemoryPass> {
   using SchedulePlanMemoryPassBase::SchedulePlanMemoryPassBase;
   void runOnOperation() override {
-    if (failed(planMemory(getOperation(), keepSizes)))
+    if (failed(planMemory(getOperation(), forDevice)))
       signalPassFailure();
   }
 };

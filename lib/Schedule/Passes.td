@@ -171,8 +171,8 @@ def SchedulePlanMemoryPass : Pass<"schedule-plan-memory", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    Option<"keepSizes", "keep-sizes", "bool", "false",
-           "Have each place in the arena tell how large its value is, which devices are told">
+    Option<"forDevice", "for-device", "bool", "false",
+           "Have each place in the arena, which is a device's, tell how large its value is, and leave slots out of it">
   ];
 }
 

@@ -50,5 +50,5 @@ LogicalResult lathe::schedule::scheduleModule(ModuleOp module, const Options &op
   fixRounding(module, options.deterministic);
   if (failed(cleanUp(module)))
     return failure();
-  return planMemory(module, /*keepsSizes=*/options.target.itemPerThread);
+  return planMemory(module, /*isForDevice=*/options.target.itemPerThread);
 }

@@ -107,8 +107,7 @@ const char *TableChecker::checkDevice(const lathe_device_variant &device) {
     return why;
   if (device.kernel_count > maxKernels || !isArray(device.kernels, device.kernel_count))
     return "the kernels for a device are out of range";
-  if (device.flags &
-      ~uint32_t(LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS | LATHE_DEVICE_EXTENTS))
+  if (device.flags & ~uint32_t(LATHE_DEVICE_EXTENTS | LATHE_DEVICE_HOST_LOOKS))
     return "the flags of a device are unknown";
   for (uint32_t i = 0; i < device.kernel_count; ++i) {
     const lathe_device_kernel &kernel = device.kernels[i];

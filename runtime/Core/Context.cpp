@@ -92,7 +92,7 @@ lathe_context::~lathe_context() {
   if (ownsArena)
     workAllocator.release(workAllocator.user, arena, arenaBytes);
   for (State &state : states)
-    releaseState(state, workAllocator);
+    releaseState(state, stateAllocator);
   closeDevice();
   if (module)
     module->release();

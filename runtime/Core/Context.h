@@ -52,7 +52,7 @@ struct DeviceRun {
   /// reads and writes them. Inputs and no fault go to the device in one copy, and what a kernel has
   /// found comes back in one with the outputs.
   char *staging = nullptr;
-  /// The same for the kernels: `staging`, or a copy that the host does not see.
+  /// The same for the kernels, which the host does not see.
   char *values = nullptr;
   uint64_t capacity = 0; ///< of both
   uint64_t inputBytes = 0, outputBytes = 0;
@@ -62,13 +62,23 @@ struct DeviceRun {
   lathe_error *faults() const { return reinterpret_cast<lathe_error *>(staging + inputBytes); }
   /// The same for the kernels.
   lathe_error *deviceFaults() const { return reinterpret_cast<lathe_error *>(values + inputBytes); }
-  bool hostSeesValues() const { return staging == values; }
+
+  /// By which copies between the device and any memory of the host go; both see it.
+  char *bounce = nullptr;
+  uint64_t bounceBytes = 0;
+  bool isBouncing = false; ///< On the way to the device: nobody may touch it before a wait.
+  /// What it holds of the device's memory, as long as nothing was ordered that could change it.
+  const char *seenBegin = nullptr, *seenEnd = nullptr;
+  /// A copy was refused, for a reason that the queue knows, or this one.
+  bool hasFailed = false;
+  char refusal[160] = {};
 
   /// A run of certain sizes with certain memory, which does the same each time.
   struct Recording {
     const lathe_entry *entry = nullptr; ///< Null: free.
     const char *arena, *values;
-    Array<int64_t> sizes; ///< Of all inputs; kind, place and dims of each.
+    /// Of all inputs; kind, place and dims of each. And where states lie.
+    Array<int64_t> sizes;
     void *graph = nullptr;
     uint64_t lastUse;
   };
@@ -76,8 +86,15 @@ struct DeviceRun {
   Recording recordings[maxRecordings];
   uint64_t runs = 0;
   bool neverRecords = false;
-  /// Launches are recorded; to wait for them ends that.
+  /// Launches are recorded. What is only for this run, such as a look at values, ends that.
   bool isRecording = false;
+};
+
+/// Memory of a device that compiled code allocated in this run, freed at its end.
+struct DeviceBlock {
+  DeviceBlock *next;
+  char *memory;
+  uint64_t bytes;
 };
 
 /// Why the runtime refused a service; added to the message of the failure it leads to.
@@ -112,8 +129,9 @@ struct lathe_context {
   uint32_t threads() const {
     return options.executor.parallel ? options.executor.width : pool ? pool->threads() : 1;
   }
-  /// For all that a run works with but outputs, which come from options.allocator.
-  lathe_allocator workAllocator = {};
+  /// For the arena, and for states, which callers look at. All else is from options.allocator, or
+  /// memory of the device that runs ask for.
+  lathe_allocator workAllocator = {}, stateAllocator = {};
   lathe::runtime::DeviceRun deviceRun;
   char *arena = nullptr;
   uint64_t arenaBytes = 0;
@@ -142,6 +160,7 @@ struct lathe_context {
   lathe::runtime::Array<lathe::runtime::State> states;
   lathe::runtime::Array<void *> stateMemory; ///< lathe_call.states
   std::atomic<lathe::runtime::DynamicBlock *> dynamicBlocks{nullptr};
+  lathe::runtime::DeviceBlock *deviceBlocks = nullptr;
   std::atomic<uint64_t> dynamicBytes{0};
   std::atomic<bool> inRegion{false};
   lathe::runtime::Refusal refusal;
@@ -166,6 +185,17 @@ struct lathe_context {
   void *reserveOutputState(uint32_t output, uint64_t bytes);
   /// Why the device failed, terminated; empty where it has not.
   void explainDevice(char *text, size_t capacity) const;
+  /// Memory of the device, until the end of the run; null when there is none.
+  void *allocateOnDevice(uint64_t bytes);
+  /// lathe_services.copy.
+  int32_t copyTo(char *to, const char *from, uint64_t bytes, uint32_t direction);
+  int32_t waitForDevice();
+  /// Whether launches are recorded, which ends: the host asks for what is only for this run.
+  bool endsRecording() {
+    bool was = deviceRun.isRecording;
+    deviceRun.isRecording = false;
+    return was;
+  }
   /// Sets the cancel flag where the deadline has passed.
   void pollDeadline();
   /// Reports the traced kernel, which ends now.
@@ -201,6 +231,14 @@ private:
   bool isStaged(uint32_t output) const;
   int32_t unstage(int32_t code, lathe_status *status);
   int32_t runOnDevice();
+  int32_t fetch(char *to, const char *from, uint64_t bytes);
+  int32_t put(char *to, const char *from, uint64_t bytes);
+  int32_t reserveBounce(uint64_t bytes);
+  int32_t refuseCopy(const void *address, uint64_t bytes);
+  /// The piece of memory of the device that holds these bytes; false where there is none.
+  bool findOnDevice(const char *address, uint64_t bytes, const char *&begin,
+                    const char *&end) const;
+  void releaseOnDevice();
   int32_t launchAll();
   lathe::runtime::DeviceRun::Recording *findRecording();
   void record(lathe::runtime::DeviceRun::Recording &recording);

@@ -13,7 +13,7 @@ namespace lathe::runtime {
 /// Who looks at memory.
 enum class DeviceMemory : uint32_t {
   Local, ///< Kernels, and copies.
-  Shared ///< The host as well, at the same address.
+  Shared ///< The host as well, at the same address: what copies of its other memory go by.
 };
 
 /// Functions of a device. Any thread, but for those of one queue.
@@ -41,8 +41,7 @@ struct DeviceOps {
   int32_t (*launch)(void *queue, void *program, lathe_call *call, uint32_t kernel, uint64_t *args,
                     uint32_t argCount, int64_t count);
   int32_t (*wait)(void *queue);
-  /// Copies, one way or the other, between Local and Shared memory, after what was launched and
-  /// before what is launched next.
+  /// Copies memory of either kind after what was launched and before what is launched next.
   int32_t (*copy)(void *queue, void *to, const void *from, uint64_t bytes);
   /// From `beginCapture` on, launches and copies are recorded, and not done; `endCapture` gives
   /// them as a graph, which `replay` does as if they came one by one. Where one of the first two

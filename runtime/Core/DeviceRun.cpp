@@ -42,8 +42,11 @@ void copyBytes(void *to, const void *from, int64_t bytes) {
     memcpy(to, from, bytes);
 }
 
-// Kernels on strings run on the host, which needs no copy of them.
-bool staysOnHost(const lathe_value &value) { return value.kind == LATHE_VALUE_STRINGS; }
+// Kernels on strings, and on numbers as large as those, run on the host, and so does what works
+// with values that are no tensors; they need no copy.
+bool staysOnHost(const lathe_value &value) {
+  return value.kind != LATHE_VALUE_TENSOR || value.dtype == LATHE_C128;
+}
 
 } // namespace
 
@@ -63,41 +66,34 @@ int32_t lathe_module::loadOnDevice(lathe_status *status) {
   uint64_t bytes = deviceCode->host.weights_bytes;
   if (!bytes)
     return LATHE_STATUS_OK;
-  auto *memory = static_cast<char *>(ops.allocate(device, bytes, LATHE_ALIGNMENT, weightsMemory()));
+  auto *memory =
+      static_cast<char *>(ops.allocate(device, bytes, LATHE_ALIGNMENT, DeviceMemory::Local));
   if (!memory)
     return refuseMemory(device, status, bytes, "weights");
   deviceWeights = memory;
-  if (weightsMemory() == DeviceMemory::Shared) {
-    memcpy(memory, weights, bytes);
-  } else if (ops.upload(device, memory, weights, bytes)) {
+  if (ops.upload(device, memory, weights, bytes)) {
     char why[400];
     int32_t code = device->explainRefusal(why, sizeof(why));
     return fail(status, code, "%s does not take the weights%s", device->name, why);
   }
+  hostWeights = weights;
   weights = memory;
   return LATHE_STATUS_OK;
-}
-
-DeviceMemory lathe_module::weightsMemory() const {
-  return deviceCode->flags & LATHE_DEVICE_HOST_WEIGHTS ? DeviceMemory::Shared : DeviceMemory::Local;
-}
-
-DeviceMemory lathe_module::valuesMemory() const {
-  return deviceCode->flags & LATHE_DEVICE_HOST_VALUES ? DeviceMemory::Shared : DeviceMemory::Local;
 }
 
 lathe_module::~lathe_module() {
   if (!device)
     return;
   if (deviceWeights)
-    device->ops->release(device, deviceWeights, deviceCode->host.weights_bytes, weightsMemory());
+    device->ops->release(device, deviceWeights, deviceCode->host.weights_bytes,
+                         DeviceMemory::Local);
   if (program)
     device->ops->unload(device, program);
   device->release();
 }
 
 int32_t lathe_context::openDevice(lathe_status *status) {
-  workAllocator = options.allocator;
+  workAllocator = stateAllocator = options.allocator;
   lathe_device *device = module->device;
   if (!device)
     return LATHE_STATUS_OK;
@@ -105,9 +101,8 @@ int32_t lathe_context::openDevice(lathe_status *status) {
     return fail(status, LATHE_STATUS_ARGUMENT,
                 "an arena is given, but a run on %s uses memory of the device; leave it out",
                 device->name);
-  workAllocator = module->valuesMemory() == DeviceMemory::Shared
-                      ? allocatorOf<DeviceMemory::Shared>(device)
-                      : allocatorOf<DeviceMemory::Local>(device);
+  workAllocator = allocatorOf<DeviceMemory::Local>(device);
+  stateAllocator = allocatorOf<DeviceMemory::Shared>(device);
   deviceRun.queue = device->ops->openQueue(device);
   if (deviceRun.queue)
     return LATHE_STATUS_OK;
@@ -124,6 +119,8 @@ void lathe_context::closeDevice() {
     if (recording.graph)
       device->ops->dropGraph(deviceRun.queue, recording.graph);
   releaseStaging();
+  if (deviceRun.bounce)
+    device->ops->release(device, deviceRun.bounce, deviceRun.bounceBytes, DeviceMemory::Shared);
   if (deviceRun.queue)
     device->ops->closeQueue(device, deviceRun.queue);
 }
@@ -131,7 +128,7 @@ void lathe_context::closeDevice() {
 void lathe_context::releaseStaging() {
   lathe_device *device = module->device;
   DeviceRun &run = deviceRun;
-  if (run.values && run.values != run.staging)
+  if (run.values)
     device->ops->release(device, run.values, run.capacity, DeviceMemory::Local);
   if (run.staging)
     device->ops->release(device, run.staging, run.capacity, DeviceMemory::Shared);
@@ -151,8 +148,7 @@ int32_t lathe_context::reserveStaging(uint64_t bytes, lathe_status *status) {
   run.capacity = bytes;
   run.staging = allocate(DeviceMemory::Shared);
   if (run.staging)
-    run.values = module->valuesMemory() == DeviceMemory::Shared ? run.staging
-                                                                : allocate(DeviceMemory::Local);
+    run.values = allocate(DeviceMemory::Local);
   if (run.values)
     return LATHE_STATUS_OK;
   int32_t code = refuseMemory(device, status, bytes, "inputs and outputs");
@@ -230,7 +226,7 @@ int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
         copyBytes(value.data, written, lathe_value_bytes(&value));
     } else if (state.memory == OutputMemory::Device) {
       // Of a size that the run found out.
-      const void *written = value.data;
+      auto *written = static_cast<const char *>(value.data);
       int64_t bytes = lathe_value_bytes(&value);
       state.memory = OutputMemory::Unset;
       if (code)
@@ -248,7 +244,8 @@ int32_t lathe_context::unstage(int32_t code, lathe_status *status) {
         }
         state.memory = OutputMemory::Owned;
       }
-      copyBytes(value.data, written, bytes);
+      if (int32_t failed = fetch(static_cast<char *>(value.data), written, bytes))
+        code = convertError(failed, status);
     }
   }
   return code;
@@ -259,13 +256,13 @@ int32_t lathe_context::launchAll() {
   DeviceRun &run = deviceRun;
   const DeviceOps &ops = *module->device->ops;
   auto copy = [&](char *to, const char *from, uint64_t bytes) {
-    return to == from || !bytes ? int32_t(LATHE_CODE_OK) : ops.copy(run.queue, to, from, bytes);
+    return bytes ? ops.copy(run.queue, to, from, bytes) : int32_t(LATHE_CODE_OK);
   };
   int32_t code = copy(run.values, run.staging, run.inputBytes + DeviceRun::faultBytes);
   if (!code)
     code = entry->run(&call);
-  if (code == LATHE_CODE_DEVICE)
-    return code;
+  if (code == LATHE_CODE_DEVICE || run.hasFailed)
+    return LATHE_CODE_DEVICE;
   // Also where the host has ended the run: what a kernel found before was first.
   uint64_t back = DeviceRun::faultBytes + (code ? 0 : run.outputBytes);
   int32_t failed = copy(run.staging + run.inputBytes, run.values + run.inputBytes, back);
@@ -278,12 +275,14 @@ DeviceRun::Recording *lathe_context::findRecording() {
   const DeviceOps &ops = *module->device->ops;
   // A host that looks at values may do another thing each time, and a tracer wants each kernel.
   if (!ops.beginCapture || run.neverRecords || options.tracer.dispatch ||
-      module->valuesMemory() == DeviceMemory::Shared)
+      module->deviceCode->flags & LATHE_DEVICE_HOST_LOOKS)
     return nullptr;
-  // What a sequence holds moves all that lies behind it.
   auto positionOf = [&](const lathe_value &input) {
     auto position = uint64_t(static_cast<const char *>(input.data) - run.values);
     return position < run.inputBytes ? int64_t(position) : -1;
+  };
+  auto addressOf = [](const lathe_value &state) {
+    return int64_t(reinterpret_cast<uint64_t>(state.data));
   };
   // Whether all that decides what a run does, but for its memory, is as `isSame` wants it.
   auto everySize = [&](auto isSame) {
@@ -296,7 +295,12 @@ DeviceRun::Recording *lathe_context::findRecording() {
       for (uint32_t d = 0; d < inputs[i].rank; ++d)
         if (!isSame(place++, inputs[i].dims[d]))
           return false;
+      if (entry->inputs[i].state >= 0 && !isSame(place++, addressOf(inputs[i])))
+        return false;
     }
+    for (uint32_t i = 0; i < entry->output_count; ++i)
+      if (entry->outputs[i].state >= 0 && !isSame(place++, addressOf(outputs[i])))
+        return false;
     return true;
   };
   size_t count = 0;
@@ -342,14 +346,15 @@ void lathe_context::record(DeviceRun::Recording &recording) {
     return;
   run.isRecording = true;
   int32_t code = launchAll();
-  bool hasWaited = !run.isRecording;
-  run.isRecording = false;
+  bool hasLooked = !run.isRecording;
+  run.isRecording = run.hasFailed = false;
+  error = lathe_error(); // of which more is heard when it is done again
   void *graph = nullptr;
   if (ops.endCapture(run.queue, &graph))
     return;
   // Where the host has ended the run, for its sizes or because it was cancelled, others go through.
-  run.neverRecords = hasWaited || code == LATHE_CODE_DEVICE;
-  if (hasWaited || code)
+  run.neverRecords = hasLooked || code == LATHE_CODE_DEVICE;
+  if (hasLooked || code)
     return ops.dropGraph(run.queue, graph);
   recording.graph = graph;
 }
@@ -360,12 +365,15 @@ int32_t lathe_context::runOnDevice() {
   // What went wrong in an earlier run, if nobody has asked.
   char forgotten[1];
   ops.explain(run.queue, forgotten, sizeof(forgotten));
+  run.refusal[0] = 0;
+  run.seenBegin = run.seenEnd = nullptr;
+  run.hasFailed = false;
   DeviceRun::Recording *recording = findRecording();
   if (recording && !recording->graph)
     record(*recording);
   int32_t code =
       recording && recording->graph ? ops.replay(run.queue, recording->graph) : launchAll();
-  int32_t waited = ops.wait(run.queue);
+  int32_t waited = waitForDevice();
   if (waited || code == LATHE_CODE_DEVICE)
     return waited ? waited : code;
   if (!run.faults()->code)
@@ -376,6 +384,9 @@ int32_t lathe_context::runOnDevice() {
 
 void lathe_context::explainDevice(char *text, size_t capacity) const {
   text[0] = 0;
-  if (module->device)
-    module->device->ops->explain(deviceRun.queue, text, capacity);
+  if (!module->device)
+    return;
+  module->device->ops->explain(deviceRun.queue, text, capacity);
+  if (!*text)
+    TextBuilder(text, capacity).add("%s", deviceRun.refusal);
 }

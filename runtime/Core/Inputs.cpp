@@ -258,7 +258,7 @@ int32_t lathe_context::readState(uint32_t index, const int32_t *symbols, bool ne
   if (size.bytes < 0)
     return LATHE_STATUS_OK; // the check of its dims says so
   uint32_t slot = spec.layout == LATHE_LAYOUT_CAPACITY ? 0 : state.current;
-  value.data = reserveState(state, slot, size, workAllocator);
+  value.data = reserveState(state, slot, size, stateAllocator);
   if (!value.data)
     return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %lld bytes could not be allocated",
                 spec.name, static_cast<long long>(size.bytes));
@@ -272,7 +272,7 @@ int32_t lathe_context::writeState(uint32_t index, lathe_status *status) {
   State &state = states[spec.state];
   lathe_value &value = inputs[index];
   StateSize size = inputStateSize(spec, value);
-  void *memory = reserveState(state, 0, size, workAllocator);
+  void *memory = reserveState(state, 0, size, stateAllocator);
   if (!memory)
     return fail(status, LATHE_STATUS_MEMORY, "state '%.200s': %lld bytes could not be allocated",
                 spec.name, static_cast<long long>(size.bytes));

@@ -58,8 +58,8 @@ struct lathe_module {
   int32_t adopt(const lathe_static_model &model, const lathe_module_options &options,
                 lathe_status *status);
 
-  /// With a device: where weights lie, and what kernels read and write beside them.
-  lathe::runtime::DeviceMemory weightsMemory() const, valuesMemory() const;
+  /// With a device: the weights as the file has them, which the host reads. `weights` are its own.
+  const char *hostWeights = nullptr;
 
   void retain() { references.fetch_add(1, std::memory_order_relaxed); }
   void release();

@@ -80,8 +80,10 @@ int32_t lathe_context::warmUp(const lathe_entry &newEntry, const lathe_value *gi
     return code;
   if (int32_t code = reserve(needed, status))
     return code;
-  touchPages(arena, arenaBytes, true);
-  touchPages(module->weights, module->chosen->weights_bytes, false);
+  if (!module->device) {
+    touchPages(arena, arenaBytes, true);
+    touchPages(module->weights, module->chosen->weights_bytes, false);
+  }
   for (uint32_t i = 0; i < entry->output_count; ++i)
     if (entry->outputs[i].state >= 0 && entry->outputs[i].layout == LATHE_LAYOUT_CAPACITY)
       return succeed(status);

@@ -386,7 +386,7 @@ int32_t lathe_context::bindState(uint32_t index, const lathe_value &given, lathe
 void *lathe_context::reserveOutputState(uint32_t index, uint64_t bytes) {
   const lathe_tensor_spec &spec = entry->outputs[index];
   State &state = states[spec.state];
-  return reserveState(state, nextSlot(state, spec), outputStateSize(spec, bytes), workAllocator);
+  return reserveState(state, nextSlot(state, spec), outputStateSize(spec, bytes), stateAllocator);
 }
 
 // The run has succeeded: what it wrote is what the next one finds.
@@ -492,9 +492,10 @@ void lathe_context::releaseDynamic() {
   DynamicBlock *block = dynamicBlocks.exchange(nullptr, std::memory_order_acquire);
   while (block) {
     DynamicBlock *next = block->next;
-    workAllocator.release(workAllocator.user, block, block->bytes);
+    options.allocator.release(options.allocator.user, block, block->bytes);
     block = next;
   }
+  releaseOnDevice();
 }
 
 void lathe_context::releaseOutputs() {

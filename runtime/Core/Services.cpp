@@ -7,6 +7,7 @@
 #include "runtime/Cpu/FloatState.h"
 
 #include <algorithm>
+#include <cstring>
 
 using namespace lathe::runtime;
 
@@ -41,7 +42,7 @@ void *allocate(lathe_call *call, uint64_t bytes) {
   context.pollDeadline();
   if (!charge(context, bytes))
     return nullptr;
-  const lathe_allocator &allocator = context.workAllocator;
+  const lathe_allocator &allocator = context.options.allocator;
   uint64_t total = bytes + sizeof(DynamicBlock);
   void *memory = bytes <= uint64_t(maxBytes)
                      ? allocator.allocate(allocator.user, total, LATHE_ALIGNMENT)
@@ -57,10 +58,25 @@ void *allocate(lathe_call *call, uint64_t bytes) {
   return block + 1;
 }
 
+void *allocateDevice(lathe_call *call, uint64_t bytes) {
+  lathe_context &context = contextOf(call);
+  if (!context.module->device)
+    return allocate(call, bytes);
+  if (context.endsRecording())
+    return nullptr;
+  context.pollDeadline();
+  if (!charge(context, bytes))
+    return nullptr;
+  void *memory = context.allocateOnDevice(bytes);
+  return memory ? memory : refuse(context, Refusal::OutOfMemory, bytes, 0);
+}
+
 void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int64_t *dims) {
   lathe_context &context = contextOf(call);
   if (index >= context.entry->output_count)
     return refuse(context, Refusal::Shape, index, 0);
+  if (context.endsRecording())
+    return nullptr;
   lathe_value &value = context.outputs[index];
   OutputState &state = context.outputStates[index];
   int64_t elements = -1;
@@ -80,8 +96,8 @@ void *allocateOutput(lathe_call *call, uint32_t index, uint32_t rank, const int6
   if (state.fromCaller && bytes > uint64_t(state.callerBytes))
     return refuse(context, Refusal::Capacity, bytes, state.callerBytes);
   if (context.module->device && context.entry->outputs[index].state < 0 &&
-      value.kind != LATHE_VALUE_STRINGS) {
-    value.data = allocate(call, bytes);
+      value.kind == LATHE_VALUE_TENSOR && value.dtype != LATHE_C128) {
+    value.data = allocateDevice(call, bytes);
     if (!value.data)
       return nullptr;
     state.memory = OutputMemory::Device;
@@ -113,7 +129,7 @@ int32_t attend(lathe_call *call, const char *kernel, uint64_t flops, uint64_t by
     return LATHE_CODE_CANCELLED;
   // What the traced kernel took is not known before it is done.
   if (context.module->device)
-    if (int32_t code = context.module->device->ops->wait(context.deviceRun.queue))
+    if (int32_t code = context.waitForDevice())
       return code;
   int64_t now = nowNs();
   if (context.traced.kernel)
@@ -192,6 +208,7 @@ int32_t launch(lathe_call *call, uint32_t kernel, uint64_t *args, uint32_t argCo
       argCount != context.module->deviceCode->kernels[kernel].arg_count)
     return LATHE_CODE_DEVICE;
   args[0] = reinterpret_cast<uint64_t>(context.deviceRun.deviceFaults());
+  context.deviceRun.seenBegin = context.deviceRun.seenEnd = nullptr;
   context.pollDeadline();
   if (count <= 0)
     return LATHE_CODE_OK;
@@ -201,19 +218,15 @@ int32_t launch(lathe_call *call, uint32_t kernel, uint64_t *args, uint32_t argCo
                              argCount, count);
 }
 
-int32_t wait(lathe_call *call) {
+int32_t copy(lathe_call *call, void *to, const void *from, uint64_t bytes, uint32_t direction) {
   lathe_context &context = contextOf(call);
-  lathe_device *device = context.module->device;
-  // Nothing has been done that could be waited for.
-  if (context.deviceRun.isRecording) {
-    context.deviceRun.isRecording = false;
-    return LATHE_CODE_DEVICE;
-  }
-  if (!device)
+  context.pollDeadline();
+  if (!context.module->device) {
+    if (bytes)
+      memcpy(to, from, bytes);
     return LATHE_CODE_OK;
-  int32_t code = device->ops->wait(context.deviceRun.queue);
-  // A host that is about to look at values must not take those that follow a fault.
-  return code || !context.deviceRun.hostSeesValues() ? code : context.deviceRun.faults()->code;
+  }
+  return context.copyTo(static_cast<char *>(to), static_cast<const char *>(from), bytes, direction);
 }
 
 } // namespace
@@ -227,7 +240,8 @@ const lathe_services lathe::runtime::services = {LATHE_ABI_VERSION,
                                                  poll,
                                                  threads,
                                                  launch,
-                                                 wait,
+                                                 copy,
+                                                 allocateDevice,
                                                  {}};
 
 void lathe_context::pollDeadline() {

@@ -121,14 +121,9 @@ void printMemory(const Style &style, const RunMemory &memory) {
             << (memory.info.dynamic ? ", and values whose size depends on data" : "") << '\n';
 }
 
-/// What the host program of a device reads and writes itself.
-const char *hostSees(const lathe_variant_info &variant) {
-  bool values = variant.device_flags & LATHE_DEVICE_HOST_VALUES,
-       weights = variant.device_flags & LATHE_DEVICE_HOST_WEIGHTS;
-  return values && weights ? "values and weights"
-         : values          ? "values"
-         : weights         ? "weights"
-                           : "nothing";
+/// Whether the host program of a device goes by values that it copies to itself.
+bool hostLooks(const lathe_variant_info &variant) {
+  return variant.device_flags & LATHE_DEVICE_HOST_LOOKS;
 }
 
 /// The images of a variant; none where it is for a processor.
@@ -203,7 +198,7 @@ void printJson(const InspectOptions &options, const Module &module, const Manife
     if (variant.device) {
       Json &described = report["variants"].back();
       described["device"] = true;
-      described["host_sees"] = hostSees(variant);
+      described["host_looks"] = hostLooks(variant);
       described["images"] = Json::array();
       for (const lathe_image_info &image : imagesOf(module, i)) {
         described["kernels"] = image.kernel_count;
@@ -339,8 +334,8 @@ void printDevice(const Module &module, uint32_t variant, const lathe_variant_inf
     texts.push_back(imageKind(image) +
                     (image.kind == LATHE_IMAGE_EMULATOR ? "" : " " + formatBytes(image.bytes)));
   std::cout << "    " << formatCount(images.empty() ? 0 : images[0].kernel_count, "kernel")
-            << " on the device as " << join(texts, ", ") << "; the host sees " << hostSees(info)
-            << '\n';
+            << " on the device as " << join(texts, ", ")
+            << (hostLooks(info) ? "; the host looks at values" : "") << '\n';
 }
 
 int inspect(const InspectOptions &options) {

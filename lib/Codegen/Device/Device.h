@@ -25,6 +25,10 @@ constexpr llvm::StringLiteral waitPhaseFunction = "lathe.wait_phase";
 /// Has kernels for NVIDIA that share more memory than code can hold take it from their launch.
 void takeSharedFromLaunch(llvm::Module &module, llvm::ArrayRef<DeviceKernel> kernels);
 
+/// Has the host program `run` copy from and to the device what it looks at and changes itself.
+/// `looks` becomes true where it looks at what was computed, or computes something itself.
+llvm::LogicalResult copyForHost(mlir::func::FuncOp run, bool &looks);
+
 /// Has kernels of `kernels` that `run` launches after one that may find a fault in the data do
 /// nothing once there is one, where wrong data could lead them astray.
 void skipAfterFaults(mlir::func::FuncOp run, mlir::ModuleOp kernels);

@@ -277,6 +277,47 @@ Value RtLowering::stackArray(Operation *user, uint64_t bytes) {
                                 constant(host.getLoc(), std::max<uint64_t>(bytes, 1)), 8);
 }
 
+Value RtLowering::makeSlot(Operation *user) {
+  constexpr uint64_t slotBytes = 16; // an address and a size
+  Value slot = stackArray(user, slotBytes);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointAfterValue(slot);
+  for (uint64_t byte : {0, 8})
+    store(user->getLoc(), constant(user->getLoc(), 0), slot, byte);
+  return slot;
+}
+
+void RtLowering::copy(Location loc, Value call, Value to, Value from, Value bytes,
+                      uint32_t direction) {
+  returnIfFailed(loc, callService(loc, i32, offsetof(lathe_services, copy), call,
+                                  {to, from, toI64(loc, bytes),
+                                   arith::ConstantIntOp::create(builder, loc, direction, 32)}));
+}
+
+void RtLowering::lower(rt::FetchOp op) {
+  constexpr int64_t mostOnStack = 256;
+  Location loc = op.getLoc();
+  builder.setInsertionPoint(op);
+  std::optional<int64_t> bytes = getConstantIntValue(op.getBytes());
+  Value memory;
+  if (bytes && *bytes <= mostOnStack) {
+    memory = stackArray(op, *bytes);
+  } else {
+    memory =
+        reserve(loc, "rt_reserve", op.getCall(), makeSlot(op), op.getBytes(), constant(loc, 0));
+    checkMemory(op, memory, op.getBytes());
+  }
+  copy(loc, op.getCall(), memory, op.getFrom(), op.getBytes(), LATHE_COPY_TO_HOST);
+  op.getResult().replaceAllUsesWith(memory);
+  op.erase();
+}
+
+void RtLowering::lower(rt::PutOp op) {
+  builder.setInsertionPoint(op);
+  copy(op.getLoc(), op.getCall(), op.getTo(), op.getFrom(), op.getBytes(), LATHE_COPY_TO_DEVICE);
+  op.erase();
+}
+
 // int32_t callee(lathe_call *, const lathe_value *inputs, lathe_value *results, const int64_t *)
 void RtLowering::lower(rt::InvokeOp op) {
   Location loc = op.getLoc();

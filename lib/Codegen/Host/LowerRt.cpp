@@ -141,17 +141,30 @@ Value RtLowering::addressOfStrings(Location loc, DenseStringElementsAttr strings
   return LLVM::AddressOfOp::create(builder, loc, pointer, name);
 }
 
-// A null pointer ends the run.
-void RtLowering::lowerAllocation(Operation *op, Value memory, Value bytes) {
+// A null pointer ends the run; the builder is before `op` then.
+void RtLowering::checkMemory(Operation *op, Value memory, Value bytes) {
   Location loc = op->getLoc();
-  op->getResult(0).replaceAllUsesWith(memory);
   Value null = LLVM::ZeroOp::create(builder, loc, pointer);
   Value given = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, memory, null);
   builder.setInsertionPoint(op);
   lower(rt::CheckOp::create(builder, loc, given, LATHE_CODE_MEMORY,
                             bytes ? "no memory for %0 bytes" : "no memory for an output",
                             bytes ? ValueRange{bytes} : ValueRange{}));
+  builder.setInsertionPoint(op);
+}
+
+void RtLowering::lowerAllocation(Operation *op, Value memory, Value bytes) {
+  op->getResult(0).replaceAllUsesWith(memory);
+  checkMemory(op, memory, bytes);
   op->erase();
+}
+
+Value RtLowering::reserve(Location loc, StringRef builtin, Value call, Value slot, Value bytes,
+                          Value keep) {
+  auto type = LLVM::LLVMFunctionType::get(pointer, {pointer, pointer, i64, i64});
+  return LLVM::CallOp::create(builder, loc, getBuiltin(builtin, type),
+                              ValueRange{call, slot, toI64(loc, bytes), toI64(loc, keep)})
+      .getResult();
 }
 
 LogicalResult RtLowering::lower(Operation *op) {
@@ -207,20 +220,21 @@ LogicalResult RtLowering::lower(Operation *op) {
                                            ArrayRef<LLVM::GEPArg>{toI64(loc, arena.getOffset())}));
       })
       .Case([&](rt::AllocateOp allocate) {
-        Value memory = callService(loc, pointer, offsetof(lathe_services, allocate),
-                                   allocate.getCall(), {toI64(loc, allocate.getBytes())});
+        uint64_t service = allocate.getDevice() ? offsetof(lathe_services, allocate_device)
+                                                : offsetof(lathe_services, allocate);
+        Value memory = callService(loc, pointer, service, allocate.getCall(),
+                                   {toI64(loc, allocate.getBytes())});
         lowerAllocation(op, memory, allocate.getBytes());
         return success();
       })
-      .Case([&](rt::ReserveOp reserve) {
-        auto type = LLVM::LLVMFunctionType::get(pointer, {pointer, pointer, i64, i64});
-        Value bytes = toI64(loc, reserve.getBytes());
-        auto memory = LLVM::CallOp::create(
-            builder, loc, getBuiltin("rt_reserve", type),
-            ValueRange{reserve.getCall(), reserve.getSlot(), bytes, toI64(loc, reserve.getKeep())});
-        lowerAllocation(op, memory.getResult(), reserve.getBytes());
+      .Case([&](rt::ReserveOp op) {
+        StringRef builtin = op.getDevice() ? "rt_reserve_on_device" : "rt_reserve";
+        Value memory =
+            reserve(loc, builtin, op.getCall(), op.getSlot(), op.getBytes(), op.getKeep());
+        lowerAllocation(op, memory, op.getBytes());
         return success();
       })
+      .Case([&](rt::SlotOp slot) { return replace(makeSlot(slot)); })
       .Case([&](rt::PollOp op) {
         auto type = LLVM::LLVMFunctionType::get(i32, {pointer});
         returnIfFailed(loc,
@@ -229,10 +243,8 @@ LogicalResult RtLowering::lower(Operation *op) {
         op.erase();
         return success();
       })
-      .Case([&](rt::WaitOp wait) {
-        returnIfFailed(loc,
-                       callService(loc, i32, offsetof(lathe_services, wait), wait.getCall(), {}));
-        op->erase();
+      .Case<rt::FetchOp, rt::PutOp>([&](auto copy) {
+        lower(copy);
         return success();
       })
       .Case([&](rt::AllocateOutputOp allocate) {

@@ -30,6 +30,16 @@ private:
   void lower(rt::DispatchOp op);
   void lower(rt::CheckOp op);
   void lower(rt::InvokeOp op);
+  void lower(rt::FetchOp op);
+  void lower(rt::PutOp op);
+  void checkMemory(mlir::Operation *op, mlir::Value memory, mlir::Value bytes);
+  mlir::Value reserve(mlir::Location loc, llvm::StringRef builtin, mlir::Value call,
+                      mlir::Value slot, mlir::Value bytes, mlir::Value keep);
+  /// A slot in the frame of the host function, empty where that begins.
+  mlir::Value makeSlot(mlir::Operation *user);
+  /// Copies, and returns from the function where that fails.
+  void copy(mlir::Location loc, mlir::Value call, mlir::Value to, mlir::Value from,
+            mlir::Value bytes, uint32_t direction);
   mlir::Value stackArray(mlir::Operation *user, uint64_t bytes);
   mlir::Value addressOfStrings(mlir::Location loc, mlir::DenseStringElementsAttr strings);
   void lowerAllocation(mlir::Operation *op, mlir::Value memory, mlir::Value bytes = {});

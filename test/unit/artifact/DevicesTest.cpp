@@ -9,6 +9,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Parser/Parser.h"
 #include "test/unit/artifact/Helpers.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <gmock/gmock.h>
 
 using namespace lathe;
@@ -54,9 +55,11 @@ std::string outline(mlir::Block &block) {
     llvm::StringRef name = op.getName().getStringRef();
     if (auto dispatch = llvm::dyn_cast<rt::DispatchOp>(op))
       text += dispatch->hasAttr("launch") ? "launch " : "dispatch ";
-    else if (name == "rt.wait" || name == "llvm.load" || name == "llvm.store" ||
-             name == "rt.invoke")
+    else if (name == "llvm.load" || name == "llvm.store" || name == "rt.invoke" ||
+             name == "rt.fetch" || name == "rt.put")
       text += name.str() + " ";
+    else if (name == "rt.allocate" || name == "rt.reserve")
+      text += name.str() + (op.hasAttr("device") ? "-on-device " : " ");
     for (mlir::Region &region : op.getRegions())
       for (mlir::Block &inner : region)
         text += "[ " + outline(inner) + "] ";
@@ -83,7 +86,7 @@ func.func private @text(%call: !llvm.ptr, %x: !llvm.ptr, %begin: index, %end: in
 }
 )";
 
-TEST(DeviceKernels, AreTakenAndTheHostWaitsWhereItLooks) {
+TEST(DeviceKernels, AreTakenAndTheHostCopiesWhatItLooksAt) {
   mlir::MLIRContext context;
   auto module = parse(context, std::string(kernels) + R"(
 func.func @run(%call: !llvm.ptr) -> i32 {
@@ -117,17 +120,15 @@ func.func @run(%call: !llvm.ptr) -> i32 {
   // Strings lie in memory of the host.
   EXPECT_FALSE(module->lookupSymbol<mlir::func::FuncOp>("text").isDeclaration());
   auto run = module->lookupSymbol<mlir::func::FuncOp>("run");
-  // Nothing waits twice for the same, and a loop's body for what the one before it launched.
   EXPECT_EQ(outline(run.getBody().front()),
-            "launch launch rt.wait dispatch llvm.load launch rt.wait llvm.store llvm.store "
-            "[ rt.wait llvm.load launch ] rt.wait llvm.load ");
-  // The kernel on strings may read weights.
-  EXPECT_EQ(taken.hostFlags, LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS);
+            "launch launch dispatch rt.fetch llvm.load launch llvm.store rt.put llvm.store rt.put "
+            "[ rt.fetch llvm.load launch ] rt.fetch llvm.load ");
+  EXPECT_TRUE(taken.hostLooks);
 }
 
-TEST(DeviceKernels, LeaveTheHostWhatItSees) {
+TEST(DeviceKernels, TellWhetherTheHostLooks) {
   mlir::MLIRContext context;
-  auto flagsOf = [&](llvm::StringRef body) {
+  auto looks = [&](llvm::StringRef body) {
     auto module = parse(context, (llvm::Twine(kernels) + R"(
 func.func @run(%call: !llvm.ptr) -> i32 {
   %0 = arith.constant 0 : i32
@@ -138,18 +139,115 @@ func.func @run(%call: !llvm.ptr) -> i32 {
   return %0 : i32
 })")
                                      .str());
-    return module ? codegen::takeDeviceKernels(*module).hostFlags : ~0u;
+    EXPECT_TRUE(module);
+    return module && codegen::takeDeviceKernels(*module).hostLooks;
   };
-  EXPECT_EQ(flagsOf(""), 0u);
-  EXPECT_EQ(flagsOf("%a = llvm.load %x : !llvm.ptr -> f32"), uint32_t(LATHE_DEVICE_HOST_VALUES));
-  EXPECT_EQ(flagsOf("%p = llvm.getelementptr %x[4] : (!llvm.ptr) -> !llvm.ptr, i8\n"
-                    "llvm.store %0, %p : i32, !llvm.ptr"),
-            uint32_t(LATHE_DEVICE_HOST_VALUES));
-  EXPECT_EQ(flagsOf("%p = rt.allocate %call, %c9 : !llvm.ptr -> !llvm.ptr"),
-            uint32_t(LATHE_DEVICE_HOST_VALUES));
-  // It may be anywhere.
-  EXPECT_EQ(flagsOf("%a = llvm.load %call : !llvm.ptr -> f32"),
-            uint32_t(LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS));
+  EXPECT_FALSE(looks(""));
+  EXPECT_TRUE(looks("%a = llvm.load %x : !llvm.ptr -> f32"));
+  EXPECT_FALSE(looks("%p = llvm.getelementptr %x[4] : (!llvm.ptr) -> !llvm.ptr, i8\n"
+                     "llvm.store %0, %p : i32, !llvm.ptr"));
+  EXPECT_FALSE(looks("%p = rt.allocate %call, %c9 : !llvm.ptr -> !llvm.ptr"));
+  // Weights never change, and a slot is the host's.
+  EXPECT_FALSE(looks("%w = rt.weight_address %call, dense<1.0> : tensor<4xf32> : !llvm.ptr -> "
+                     "!llvm.ptr\n%a = llvm.load %w : !llvm.ptr -> f32"));
+  EXPECT_FALSE(looks("%s = rt.slot : !llvm.ptr\n%a = llvm.load %s : !llvm.ptr -> !llvm.ptr"));
+}
+
+/// Strings, numbers that it reads, and two parts of one value, of which it writes the second.
+const char *const mixed = R"(
+func.func private @mixed(%call: !llvm.ptr, %text: !llvm.ptr, %read: !llvm.ptr, %from: !llvm.ptr,
+                         %to: !llvm.ptr, %begin: index, %end: index) {
+  %t = rt.view %text sizes() strides() : !llvm.ptr -> memref<?xi128>
+  %r = rt.view %read sizes() strides() : !llvm.ptr -> memref<?xi8>
+  %f = rt.view %from sizes() strides() : !llvm.ptr -> memref<?xi8>
+  %o = rt.view %to sizes() strides() : !llvm.ptr -> memref<?xi8>
+  %0 = memref.load %t[%begin] : memref<?xi128>
+  %1 = memref.load %r[%begin] : memref<?xi8>
+  %2 = memref.load %f[%begin] : memref<?xi8>
+  %3 = arith.addi %1, %2 : i8
+  memref.store %3, %o[%begin] : memref<?xi8>
+  return
+}
+)";
+
+std::string hostProgram(llvm::StringRef body) {
+  return (llvm::Twine(mixed) + R"(
+func.func @run(%call: !llvm.ptr) -> i32 {
+  %0 = arith.constant 0 : i32
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  %text = rt.input %call[0] : !llvm.ptr -> !llvm.ptr
+  %x = rt.input %call[1] : !llvm.ptr -> !llvm.ptr
+  %y = rt.arena %call, %c0 : !llvm.ptr -> !llvm.ptr
+  %p = llvm.getelementptr %y[16] : (!llvm.ptr) -> !llvm.ptr, i8
+)" + body +
+          R"(
+  return %0 : i32
+})")
+      .str();
+}
+
+TEST(DeviceKernels, OfTheHostWorkOnCopies) {
+  mlir::MLIRContext context;
+  std::string dispatch = "rt.dispatch @mixed(%call) buffers(%text, %x, %y, %p) sizes() count %c9 ";
+  auto module =
+      parse(context, hostProgram(dispatch + "extents(%c9, %c9, %c9, %c9) {grain = 1 : i64} : "
+                                            "!llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, "
+                                            "!llvm.ptr"));
+  ASSERT_TRUE(module);
+  codegen::DeviceKernels taken = codegen::takeDeviceKernels(*module);
+  ASSERT_TRUE(taken.module);
+  EXPECT_TRUE(taken.kernels.empty());
+  auto run = module->lookupSymbol<mlir::func::FuncOp>("run");
+  // Both parts of one value are in one copy, which goes back.
+  EXPECT_EQ(outline(run.getBody().front()), "rt.fetch rt.fetch dispatch rt.put ");
+  rt::DispatchOp made = *run.getOps<rt::DispatchOp>().begin();
+  rt::PutOp put = *run.getOps<rt::PutOp>().begin();
+  EXPECT_TRUE(made.getBuffers()[0].getDefiningOp<rt::InputOp>());
+  EXPECT_EQ(made.getBuffers()[2], put.getFrom());
+  auto part = made.getBuffers()[3].getDefiningOp<mlir::LLVM::GEPOp>();
+  ASSERT_TRUE(part);
+  EXPECT_EQ(part.getBase(), put.getFrom());
+  EXPECT_TRUE(put.getTo().getDefiningOp<rt::ArenaOp>());
+  // Where nobody says how large buffers are, that is an error.
+  module = parse(context, hostProgram(dispatch + "{grain = 1 : i64} : !llvm.ptr, !llvm.ptr, "
+                                                 "!llvm.ptr, !llvm.ptr, !llvm.ptr"));
+  ASSERT_TRUE(module);
+  std::string text;
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    text += diagnostic.str();
+    return mlir::success();
+  });
+  EXPECT_FALSE(codegen::takeDeviceKernels(*module).module);
+  EXPECT_EQ(text,
+            "the host runs kernel 'mixed', and does not know how many bytes its buffers have");
+}
+
+TEST(DeviceKernels, AndBuiltins) {
+  mlir::MLIRContext context;
+  auto invoke = [](const char *result) {
+    return llvm::formatv(R"(
+  %{0}:2, %{0}_size = rt.invoke "f"(%call) buffers(%x, %text) sizes(%c9, %c9, %c1) {{
+    message = "failed", parameters = array<i64>, ranks = array<i64: 2, 1>,
+    result_ranks = array<i64: 1, 0>, widths = array<i64: 4, 0>, result_widths = array<i64: 8, 0>}
+    : !llvm.ptr, (!llvm.ptr, !llvm.ptr) -> (!llvm.ptr, !llvm.ptr) sizes(index)
+  %{0}_first = llvm.load %{0}#0 : !llvm.ptr -> i64
+)",
+                         result)
+        .str();
+  };
+  auto module = parse(
+      context, hostProgram(invoke("a") + "scf.for %i = %c0 to %c9 step %c1 {" + invoke("b") + "}"));
+  ASSERT_TRUE(module);
+  ASSERT_TRUE(codegen::takeDeviceKernels(*module).module);
+  auto run = module->lookupSymbol<mlir::func::FuncOp>("run");
+  EXPECT_EQ(outline(run.getBody().front()),
+            "rt.fetch rt.invoke rt.allocate-on-device rt.put rt.fetch llvm.load "
+            "[ rt.fetch rt.invoke rt.reserve-on-device rt.put rt.fetch llvm.load ] ");
+  rt::InvokeOp first = *run.getOps<rt::InvokeOp>().begin();
+  EXPECT_TRUE(first.getBuffers()[0].getDefiningOp<rt::FetchOp>());
+  EXPECT_TRUE(first.getBuffers()[1].getDefiningOp<rt::InputOp>());
 }
 
 // ---- After a fault in the data --------------------------------------------------------------

@@ -1,6 +1,7 @@
 // A model for GPUs as the compiler would make it. Licensed under Apache-2.0 WITH LLVM-exception.
 #include "DriverModel.h"
 
+#include <algorithm>
 #include <atomic>
 #include <iterator>
 
@@ -131,19 +132,22 @@ int32_t launchIncrement(lathe_call *call, const void *from, void *to, int64_t co
 
 int32_t run(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0];
-  auto *temporary =
-      static_cast<float *>(call->services->allocate(call, uint64_t(count) * sizeof(float)));
-  if (!temporary)
+  uint64_t bytes = uint64_t(count) * sizeof(float);
+  void *temporary = call->services->allocate_device(call, bytes);
+  auto *seen = static_cast<float *>(call->services->allocate(call, bytes));
+  if (!temporary || !seen)
     return LATHE_CODE_MEMORY;
   if (int32_t code = launchScale(call))
     return code;
   if (int32_t code = launchIncrement(call, call->arena, temporary, count))
     return code;
-  if (int32_t code = call->services->wait(call))
+  // The host looks at what kernels wrote, and changes it.
+  if (int32_t code = call->services->copy(call, seen, temporary, bytes, LATHE_COPY_TO_HOST))
     return code;
-  // Kernels that ran by now; the host looks at what they wrote, and changes it.
   for (int64_t i = 0; i < count; ++i)
-    temporary[i] -= 1;
+    seen[i] -= 1;
+  if (int32_t code = call->services->copy(call, temporary, seen, bytes, LATHE_COPY_TO_DEVICE))
+    return code;
   return launchIncrement(call, temporary, call->outputs[0].data, count);
 }
 
@@ -200,25 +204,84 @@ int32_t runLooking(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0];
   if (int32_t code = launchPassOn(call, call->inputs[0].data, call->arena, 0))
     return code;
-  if (int32_t code = call->services->wait(call))
-    return code;
-  for (int64_t i = 0; i < count; ++i)
-    if (reinterpret_cast<const float *>(call->arena)[i] == 100)
+  for (int64_t i = 0; i < count; ++i) {
+    float number = 0;
+    const void *from = reinterpret_cast<const float *>(call->arena) + i;
+    if (int32_t code = call->services->copy(call, &number, from, 4, LATHE_COPY_TO_HOST))
+      return code;
+    if (number == 100)
       return LATHE_CODE_LOOP; // it goes by a number that it should not have seen
+  }
   return runUnseen(call);
 }
 
-// Waits in between.
+// Copies that are refused, by the first number of the input: from nowhere, across the end of the
+// arena, to the weights, between two places of which one is none. Others are well.
+int32_t runAstray(lathe_call *call) {
+  int64_t bytes = call->inputs[0].dims[0] * 4;
+  float which = 0, room[8] = {};
+  auto copy = [&](void *to, const void *from, int64_t size, uint32_t direction) {
+    return call->services->copy(call, to, from, uint64_t(size), direction);
+  };
+  int32_t code = copy(&which, call->inputs[0].data, 4, LATHE_COPY_TO_HOST);
+  if (!code && which == 1)
+    code = copy(room, room + 4, 4, LATHE_COPY_TO_HOST);
+  if (!code && which == 2)
+    code = copy(room, call->arena + bytes - 4, 8, LATHE_COPY_TO_HOST);
+  if (!code && which == 3)
+    code = copy(const_cast<char *>(call->weights), room, 4, LATHE_COPY_TO_DEVICE);
+  if (!code && which == 4)
+    code = copy(room, call->arena, 4, LATHE_COPY_ON_DEVICE);
+  if (!code && which == 5)
+    code = copy(call->arena, room, 4, LATHE_COPY_ON_DEVICE);
+  if (!code && which == 6)
+    code = copy(call->arena + bytes - 4, room, INT64_MAX, LATHE_COPY_TO_DEVICE);
+  if (!code && which == 8) {
+    constexpr int64_t large = (9 << 20) + 12;
+    auto *memory = static_cast<char *>(call->services->allocate_device(call, large));
+    auto *there = static_cast<char *>(call->services->allocate(call, large)),
+         *back = static_cast<char *>(call->services->allocate(call, large));
+    for (int64_t i = 0; i < large; ++i)
+      there[i] = char(i % 251);
+    code = copy(memory, there, large, LATHE_COPY_TO_DEVICE);
+    if (!code)
+      code = copy(back, memory, large, LATHE_COPY_TO_HOST);
+    if (!code && !std::equal(there, there + large, back))
+      code = LATHE_CODE_LOOP;
+  }
+  return code ? code : runUnseen(call);
+}
+
+// Looks at what it goes on with, which is its weights and some of the arena.
 int32_t runWaiting(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0];
+  float weight = 0, number = 0;
   if (int32_t code = launchScale(call))
     return code;
-  if (int32_t code = call->services->wait(call))
+  if (int32_t code = call->services->copy(call, &weight, call->weights, 4, LATHE_COPY_TO_HOST))
     return code;
+  if (int32_t code = call->services->copy(call, &number, call->arena, 4, LATHE_COPY_TO_HOST))
+    return code;
+  if (weight != 2 || number != -6)
+    return LATHE_CODE_LOOP;
   return launchIncrement(call, call->arena, call->outputs[0].data, count);
 }
 
-// What no host program may do whose table does not say so.
+// By memory that it asks for, from where the device copies it.
+int32_t runAllocating(lathe_call *call) {
+  int64_t count = call->inputs[0].dims[0];
+  uint64_t bytes = uint64_t(count) * sizeof(float);
+  void *memory = call->services->allocate_device(call, bytes);
+  if (!memory)
+    return LATHE_CODE_MEMORY;
+  if (int32_t code = launchScale(call))
+    return code;
+  if (int32_t code = launchIncrement(call, call->arena, memory, count))
+    return code;
+  return call->services->copy(call, call->outputs[0].data, memory, bytes, LATHE_COPY_ON_DEVICE);
+}
+
+// What no host program may do.
 int32_t runPeeking(lathe_call *call) {
   return *static_cast<volatile float *>(call->inputs[0].data) != 0;
 }
@@ -257,6 +320,7 @@ const lathe_entry entries[] = {
     {"looking", plan, runLooking, 1, 1, &input, &output},
     {"checked", plan, runChecked, 1, 1, &input, &output},
     {"refusing", plan, runRefusing, 1, 1, &input, &output},
+    {"astray", plan, runAstray, 1, 1, &input, &output},
 };
 
 const lathe_tensor_spec besideInputs[] = {{"s", LATHE_VALUE_SEQUENCE, 0, 0, -1, -1, 0, {nullptr}},
@@ -268,6 +332,7 @@ const lathe_entry unseenEntries[] = {
     {"checked", plan, runChecked, 1, 1, &input, &output},
     {"refusing", plan, runRefusing, 1, 1, &input, &output},
     {"beside", planBeside, runBeside, 2, 1, besideInputs, &output},
+    {"allocating", plan, runAllocating, 1, 1, &input, &output},
 };
 
 const lathe_entry mappedEntries[] = {
@@ -329,11 +394,11 @@ constexpr lathe_variant unseen(const char *name) {
   return {name, 0, 0, sizeof(weights), uint32_t(std::size(unseenEntries)), 0, unseenEntries};
 }
 const lathe_device_variant variants[] = {
-    {host("nvidia:sm_80"), kernelCount, 2, kernels, images[0], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("nvidia:sm_86"), kernelCount, 3, kernels, withBinary, LATHE_DEVICE_HOST_VALUES, 0},
-    {host("nvidia:sm_90a"), kernelCount, 2, kernels, images[1], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("amd:gfx90a"), kernelCount, 2, kernels, images[2], LATHE_DEVICE_HOST_VALUES, 0},
-    {host("amd:gfx942"), kernelCount, 2, kernels, images[3], LATHE_DEVICE_HOST_VALUES, 0},
+    {host("nvidia:sm_80"), kernelCount, 2, kernels, images[0], LATHE_DEVICE_HOST_LOOKS, 0},
+    {host("nvidia:sm_86"), kernelCount, 3, kernels, withBinary, LATHE_DEVICE_HOST_LOOKS, 0},
+    {host("nvidia:sm_90a"), kernelCount, 2, kernels, images[1], LATHE_DEVICE_HOST_LOOKS, 0},
+    {host("amd:gfx90a"), kernelCount, 2, kernels, images[2], LATHE_DEVICE_HOST_LOOKS, 0},
+    {host("amd:gfx942"), kernelCount, 2, kernels, images[3], LATHE_DEVICE_HOST_LOOKS, 0},
 };
 const lathe_device_variant unseenVariants[] = {
     {unseen("nvidia:sm_80"), kernelCount, 2, kernels, unseenImages[0], 0, 0},

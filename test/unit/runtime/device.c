@@ -107,23 +107,25 @@ static int32_t run_scale(lathe_call *call) {
 /* What is positive at the beginning of x, as many as the host finds. */
 static int32_t run_leading(lathe_call *call) {
   int64_t count = call->inputs[0].dims[0], found = 0;
-  float *scaled = call->services->allocate(call, (uint64_t)(count + 1) * sizeof(float));
-  if (!scaled)
+  uint64_t bytes = (uint64_t)count * sizeof(float);
+  float *scaled = call->services->allocate_device(call, bytes),
+        *seen = call->services->allocate(call, bytes);
+  if (!scaled || !seen)
     return LATHE_CODE_MEMORY;
   int32_t code = launch_scale(call, call->inputs[0].data, scaled, count);
   if (!code)
-    code = call->services->wait(call);
+    code = call->services->copy(call, seen, scaled, bytes, LATHE_COPY_TO_HOST);
   if (code)
     return code;
-  while (found < count && scaled[found] > 0)
+  while (found < count && seen[found] > 0)
     ++found;
   float *z = call->services->allocate_output(call, 0, 1, &found);
   return z ? launch_scale(call, scaled, z, found) : LATHE_CODE_MEMORY;
 }
 
-/* The same, but the host does not wait. */
+/* The same, but the host looks without a copy. */
 static int32_t run_ahead(lathe_call *call) {
-  float *scaled = call->services->allocate(call, sizeof(float));
+  float *scaled = call->services->allocate_device(call, sizeof(float));
   if (!scaled)
     return LATHE_CODE_MEMORY;
   int32_t code = launch_scale(call, call->inputs[0].data, scaled, 1);
@@ -175,35 +177,34 @@ static const lathe_image both[] = {{LATHE_IMAGE_PTX, 0, ptx, sizeof(ptx)},
                                    {LATHE_IMAGE_EMULATOR, 0, emulated, sizeof(emulated)}};
 static const lathe_image text[] = {{LATHE_IMAGE_PTX, 0, ptx, sizeof(ptx)}};
 
-enum { HOST_SEES = LATHE_DEVICE_HOST_VALUES | LATHE_DEVICE_HOST_WEIGHTS };
 static const lathe_device_variant devices[] = {
     {{"nvidia:sm_80", BASE, 0, 256, ENTRIES, 0, entries},
      KERNEL_COUNT,
      2,
      kernels,
      both,
-     HOST_SEES,
+     LATHE_DEVICE_HOST_LOOKS,
      0},
     {{"amd:gfx942", BASE, 256, 256, ENTRIES, 0, entries},
      KERNEL_COUNT,
      2,
      kernels,
      both,
-     HOST_SEES,
+     LATHE_DEVICE_HOST_LOOKS,
      0},
     {{"nvidia:sm_90", BASE, 0, 256, ENTRIES, 0, entries},
      KERNEL_COUNT,
      1,
      kernels,
      text,
-     HOST_SEES,
+     LATHE_DEVICE_HOST_LOOKS,
      0},
     {{"nvidia:sm_120", UINT64_C(1) << 40, 0, 256, ENTRIES, 0, entries},
      KERNEL_COUNT,
      2,
      kernels,
      both,
-     HOST_SEES,
+     LATHE_DEVICE_HOST_LOOKS,
      0},
 };
 static const lathe_site sites[] = {{"nowhere"}};
