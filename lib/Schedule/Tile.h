@@ -26,6 +26,19 @@ inline bool isAcross(const Access &access, unsigned loop) {
   return access.panel > 0 || access.coefficients[loop].is(1);
 }
 
+/// Lanes lie a few elements apart, as in pooling with strides. Sums of products have better ways,
+/// and short rows that are added up each are one vector.
+inline bool isStrided(const Stage &stage, const Access &access, unsigned loop) {
+  constexpr int64_t most = 4;
+  const Size &stride = access.coefficients[loop];
+  if (access.panel > 0 || !stride.isStatic() || stride.constant < 2 || stride.constant > most ||
+      isMultiplyAdd(stage))
+    return false;
+  auto reduction = llvm::find(stage.reduction, true) - stage.reduction.begin();
+  bool isRow = llvm::count(stage.reduction, true) == 1 && stage.extents[reduction] == stride;
+  return !isRow;
+}
+
 inline bool isAbsent(const Access &access, unsigned loop) {
   return access.panel == 0 && access.coefficients[loop].isZero();
 }

@@ -8,21 +8,17 @@ static bool fitsLanes(Type type) {
   return type.isF32() || type.isInteger(32) || type.isF64() || type.isInteger(64);
 }
 
-std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
-                                                      const TargetInfo &target) {
-  if (target.itemPerThread || !stage.hasReduction() || stage.irregular ||
-      stage.outputs.size() != 1 || !isVectorizable(*stage.body) ||
-      !fitsLanes(stage.outputs[0].view.element))
-    return std::nullopt;
+/// `mayBeStrided`: inputs may have lanes some elements apart.
+static std::optional<TileChoice> findTile(const Stage &stage, int64_t lanes, bool mayBeStrided) {
   const Access &output = stage.outputs[0];
-  int64_t lanes = target.vectorBits / 32;
   for (unsigned v = stage.numLoops(); v-- > 0;) {
     const Size &extent = stage.extents[v];
     if (stage.reduction[v] || !output.coefficients[v].is(1) || extent.is(1) ||
         (extent.isStatic() && extent.constant * 4 < lanes && !isMultiplyAdd(stage)))
       continue;
     if (!llvm::all_of(stage.inputs, [&](const Access &input) {
-          return input.coefficients.empty() || isAcross(input, v) || isAbsent(input, v);
+          return input.coefficients.empty() || isAcross(input, v) || isAbsent(input, v) ||
+                 (mayBeStrided && isStrided(stage, input, v));
         }))
       continue;
     TileChoice choice;
@@ -40,6 +36,17 @@ std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
     return choice;
   }
   return std::nullopt;
+}
+
+std::optional<TileChoice> lathe::schedule::chooseTile(const Stage &stage,
+                                                      const TargetInfo &target) {
+  if (target.itemPerThread || !stage.hasReduction() || stage.irregular ||
+      stage.outputs.size() != 1 || !isVectorizable(*stage.body) ||
+      !fitsLanes(stage.outputs[0].view.element))
+    return std::nullopt;
+  int64_t lanes = target.vectorBits / 32;
+  std::optional<TileChoice> choice = findTile(stage, lanes, /*mayBeStrided=*/false);
+  return choice ? choice : findTile(stage, lanes, /*mayBeStrided=*/true);
 }
 
 bool lathe::schedule::fitsEpilogue(const Group &group, const Stage &stage,

@@ -29,7 +29,34 @@ Value TileEmitter::address(const Access &access, ArrayRef<Value> at, unsigned ve
   }
   if (isAbsent(access, vectorLoop))
     return position;
-  return kernel.add(position, kernel.add(lanes.start, kernel.constant(vector * tile.lanes)));
+  Value lane = kernel.add(lanes.start, kernel.constant(vector * tile.lanes));
+  return kernel.add(position, kernel.mul(lane, kernel.size(access.coefficients[vectorLoop])));
+}
+
+// Lanes that are `stride` elements apart. Every other one comes by two vectors, of which the second
+// ends with the last lane's element, so that nothing behind it is read.
+Value TileEmitter::loadStrided(Value buffer, Value position, VectorType type, int64_t stride,
+                               Value mask) {
+  int64_t lanes = tile.lanes;
+  if (stride == 2 && !mask) {
+    Value low = vector::LoadOp::create(builder, root.loc, type, buffer, position);
+    Value behind = kernel.add(position, kernel.constant(lanes - 1));
+    Value high = vector::LoadOp::create(builder, root.loc, type, buffer, behind);
+    SmallVector<int64_t> places;
+    for (int64_t i = 0; i < 2 * lanes; i += 2)
+      places.push_back(i < lanes ? i : i + 1);
+    return vector::ShuffleOp::create(builder, root.loc, low, high, places);
+  }
+  SmallVector<int32_t> places;
+  for (int64_t i = 0; i < lanes; ++i)
+    places.push_back(int32_t(i * stride));
+  Value indices = arith::ConstantOp::create(builder, root.loc, builder.getI32VectorAttr(places));
+  auto bits = VectorType::get({lanes}, builder.getI1Type());
+  if (!mask)
+    mask = arith::ConstantOp::create(builder, root.loc, DenseElementsAttr::get(bits, true));
+  Value zero = arith::ConstantOp::create(builder, root.loc, builder.getZeroAttr(type));
+  return vector::GatherOp::create(builder, root.loc, type, buffer, ValueRange(position), indices,
+                                  mask, zero);
 }
 
 Value TileEmitter::load(const Access &access, ArrayRef<Value> at, unsigned vectorLoop,
@@ -41,6 +68,9 @@ Value TileEmitter::load(const Access &access, ArrayRef<Value> at, unsigned vecto
     Value scalar = memref::LoadOp::create(builder, root.loc, buffer, position);
     return vector::BroadcastOp::create(builder, root.loc, type, scalar);
   }
+  if (isStrided(root, access, vectorLoop))
+    return loadStrided(buffer, position, cast<VectorType>(type),
+                       access.coefficients[vectorLoop].constant, lanes.masks[vector]);
   if (lanes.masks[vector] && access.panel == 0) {
     Value zero = arith::ConstantOp::create(builder, root.loc, builder.getZeroAttr(type));
     return vector::MaskedLoadOp::create(builder, root.loc, type, buffer, position,

@@ -45,6 +45,8 @@ private:
                     llvm::ArrayRef<Value> rowIndices);
   Accumulators stepPairs(Accumulators accumulators, const Lanes &lanes,
                          llvm::ArrayRef<Value> rowIndices);
+  Value loadStrided(Value buffer, Value position, mlir::VectorType type, int64_t stride,
+                    Value mask);
   Value load(const Access &access, llvm::ArrayRef<Value> at, unsigned vectorLoop,
              const Lanes &lanes, int64_t vector);
   Value address(const Access &access, llvm::ArrayRef<Value> at, unsigned vectorLoop,

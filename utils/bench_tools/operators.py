@@ -26,6 +26,16 @@ def matmul_inputs(m, k, n, turned=False):
     return build
 
 
+def max_pool(channels, size, kernel, stride):
+    def build(model):
+        x = model.input("x", [1, channels, size, size])
+        model.node("MaxPool", x, out="y", kernel_shape=[kernel, kernel], strides=[stride, stride],
+                   pads=[kernel // 2] * 4)
+        result = (size + 2 * (kernel // 2) - kernel) // stride + 1
+        model.output("y", [1, channels, result, result])
+    return build
+
+
 def conv(channels, filters, size, kernel, stride=1, group=1):
     def build(model):
         x = model.input("x", [1, channels, size, size])
@@ -128,6 +138,8 @@ OPERATORS = {
     **{f"conv {c[3]}x{c[3]} {c[0]}-{c[1]}@{c[2]}" + (f" s{c[4]}" if len(c) > 4 else ""): conv(*c)
        for c in CONVS},
     **{f"depthwise 3x3 {c}@{size}": conv(c, c, size, 3, group=c) for c, size in DEPTHWISE},
+    "max pool 3x3 64@112 s2": max_pool(64, 112, 3, 2),
+    "max pool 3x3 64@56 s1": max_pool(64, 56, 3, 1),
     "attention 12x128x64": attention(12, 128, 64),
     "attention 12x512x64": attention(12, 512, 64),
     "layer norm 128x768": layer_norm(128, 768),
