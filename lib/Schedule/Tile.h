@@ -34,9 +34,11 @@ inline bool isStrided(const Stage &stage, const Access &access, unsigned loop) {
   if (access.panel > 0 || !stride.isStatic() || stride.constant < 2 || stride.constant > most ||
       isMultiplyAdd(stage))
     return false;
-  auto reduction = llvm::find(stage.reduction, true) - stage.reduction.begin();
-  bool isRow = llvm::count(stage.reduction, true) == 1 && stage.extents[reduction] == stride;
-  return !isRow;
+  // However its loops are joined.
+  Size terms(1);
+  for (auto [extent, isReduction] : llvm::zip_equal(stage.extents, stage.reduction))
+    terms = isReduction ? terms * extent : terms;
+  return terms != stride;
 }
 
 inline bool isAbsent(const Access &access, unsigned loop) {
